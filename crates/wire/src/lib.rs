@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The words of the domain, and what crosses a process boundary.
+//!
+//! Every crate and service may depend on this one; it depends on none of them. It has no I/O, no
+//! runtime and no clock but [`Instant::now`]: it only says what an id, an event-type pattern, a
+//! retry policy or a reference on the conveyor *is*.
+//!
+//! Where it sits on the path: the gateway makes a [`Reference`] of each accepted event, the
+//! router turns it into references to deliveries and runs, the workers consume those.
+
+mod id;
+mod instant;
+mod pattern;
+mod queue;
+pub mod resource;
+mod retry;
+mod state;
+
+pub use id::{
+    ApplicationId, AttemptId, ConfiguredId, DeliveryId, EndpointId, EnvironmentId, EventId,
+    ManagementTokenId, ParseIdError, PlaybookId, RejectionId, RouteId, RunId, SourceId, WorkspaceId,
+};
+pub use instant::{Instant, ParseInstantError};
+pub use pattern::{EventTypePattern, ParsePatternError};
+pub use queue::{Change, DecodeError, Message, Queue, Reference};
+pub use retry::{Next, RetryPolicy, RetryPolicyError};
+pub use state::{DeliveryState, EventState, RunState, UnknownState};

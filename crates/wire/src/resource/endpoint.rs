@@ -1,0 +1,80 @@
+//! Endpoints: where webhooks go out.
+
+use super::duration;
+use crate::RetryPolicy;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An endpoint's settings. Its signing secrets and its credentials are kept apart, encrypted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndpointSpec {
+    /// Names it within its workspace; endpoints made through the API may have none.
+    #[serde(default)]
+    pub slug: Option<String>,
+    /// Where to; checked by `egress` when saved and again at every dial.
+    pub url: String,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// A disabled endpoint holds its deliveries.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// Sent with every attempt.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// From the dial to the end of the answer.
+    #[serde(with = "duration", default = "EndpointSpec::default_timeout")]
+    pub timeout: Duration,
+    /// When a failed delivery is tried again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// The most attempts per second.
+    #[serde(default)]
+    pub rate_limit: Option<RateLimit>,
+    /// The most attempts at the same time, per worker.
+    #[serde(default = "EndpointSpec::default_concurrency")]
+    pub concurrency: u32,
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+impl EndpointSpec {
+    /// 15 s.
+    pub const fn default_timeout() -> Duration {
+        Duration::from_secs(15)
+    }
+
+    /// 10.
+    pub const fn default_concurrency() -> u32 {
+        10
+    }
+
+    /// An endpoint with only an address: everything else at its default.
+    pub fn to(url: impl Into<String>) -> Self {
+        Self {
+            slug: None,
+            url: url.into(),
+            description: None,
+            enabled: true,
+            headers: BTreeMap::new(),
+            timeout: Self::default_timeout(),
+            retry: RetryPolicy::default(),
+            rate_limit: None,
+            concurrency: Self::default_concurrency(),
+        }
+    }
+}
+
+/// A rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// The sustained rate.
+    pub per_second: f64,
+    /// How many may go at once after a pause; absent: one second's worth.
+    #[serde(default)]
+    pub burst: Option<u32>,
+}
