@@ -14,7 +14,8 @@ pub fn parse(text: &str) -> Result<Duration, ParseDurationError> {
         let span: jiff::Span = text.parse()?;
         Duration::try_from(span.to_duration(jiff::SpanRelativeTo::days_are_24_hours())?)
     };
-    read().or(Err(ParseDurationError(text.chars().take(40).collect())))
+    let refused = ParseDurationError(text.chars().take(40).collect());
+    read().or(Err(refused))
 }
 
 /// Writes a duration in its largest whole unit, down to milliseconds.
@@ -91,7 +92,7 @@ mod tests {
     fn durations_are_read_as_people_write_them() {
         assert_eq!(parse("15s"), Ok(Duration::from_secs(15)));
         assert_eq!(parse("0s"), Ok(Duration::ZERO));
-        assert_eq!(parse("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(parse("7d"), Ok(Duration::from_hours(7 * 24)));
         assert_eq!(parse("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         for bad in ["", "15", "-1s", "soon", "1s1", "1 month"] {
