@@ -1,2 +1,55 @@
-//! Placeholder.
-fn main() {}
+//! Chores that cargo cannot say: `cargo xtask test`, `cargo xtask servers start|stop|env`.
+//!
+//! Progress goes to standard error, so that what a shell should read (`eval "$(cargo xtask servers start)"`) stands
+//! alone on standard output. Nothing here may touch a server, a service or a port that it did not start.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line speaks to its terminal"
+)]
+
+mod servers;
+mod test;
+
+use anyhow::{Context as _, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage:
+  cargo xtask test [ARGS]       start private servers, run `cargo test --workspace ARGS`, stop them
+  cargo xtask servers start     start private servers that keep running, print their addresses as shell lines
+  cargo xtask servers env       print the addresses of the servers that run
+  cargo xtask servers stop      stop them and remove their folder
+
+The servers are a Postgres and a RabbitMQ of this checkout alone, on free ports, below target/test-servers.
+Where HOOKYARD_TEST_POSTGRES and HOOKYARD_TEST_RABBITMQ are set, `test` uses those servers instead.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", ..] => return test::run(arguments.get(1..).unwrap_or_default()),
+        ["servers", "start"] => println!("{}", servers::start_kept()?.export_lines()),
+        ["servers", "env"] => {
+            let addresses = servers::find_kept()?.context(
+                "no test servers run in this checkout: start them with `cargo xtask servers start`",
+            )?;
+            println!("{}", addresses.export_lines());
+        }
+        ["servers", "stop"] => servers::stop_kept()?,
+        [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
+        _ => bail!("`cargo xtask {}` is not a chore\n{USAGE}", words.join(" ")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
