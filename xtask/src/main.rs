@@ -9,6 +9,7 @@
     reason = "a command line speaks to its terminal"
 )]
 
+mod interrupt;
 mod servers;
 mod test;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    interrupt::listen()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test", ..] => return test::run(arguments.get(1..).unwrap_or_default()),

@@ -16,7 +16,8 @@ mod user;
 pub(crate) use addresses::Addresses;
 pub(crate) use process::signal;
 
-use anyhow::Context as _;
+use crate::interrupt;
+use anyhow::{Context as _, ensure};
 use packages::Programs;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl Servers {
     }
 
     /// The pair that belongs to this process; not started yet.
-    pub(crate) fn prepare_for_this_run() -> anyhow::Result<Self> {
+    pub(crate) fn for_this_run() -> anyhow::Result<Self> {
         let base = base_folder()?;
         let _lock = lock(&base)?;
         clear_killed_runs(&base)?;
@@ -72,6 +73,9 @@ impl Servers {
     pub(crate) fn start(&self) -> anyhow::Result<Addresses> {
         let programs = packages::find_or_install()?;
         self.start_once(&programs).or_else(|error| {
+            if interrupt::arrived() {
+                return Err(error);
+            }
             // Another program may have taken a port between our finding it free and the server's using it.
             eprintln!("trying once more: {error:#}");
             self.stop();
@@ -134,9 +138,15 @@ fn base_folder() -> anyhow::Result<PathBuf> {
     let checkout = base.to_string_lossy().replace('/', "-");
     let tail = checkout
         .get(checkout.len().saturating_sub(24)..)
-        .unwrap_or("checkout");
+        .unwrap_or("-checkout");
     let base = std::env::temp_dir().join(format!("hookyard-test-servers{tail}"));
     fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;
+    // Its name can be guessed, and anybody may create folders there.
+    ensure!(
+        user::is_callers(&base)?,
+        "{} belongs to another user: remove it",
+        base.display()
+    );
     Ok(base)
 }
 

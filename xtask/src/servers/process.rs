@@ -1,5 +1,6 @@
 //! Starting a server's process, waiting for it, and ending it: only ever processes that stand in the folder's list.
 
+use crate::interrupt;
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -68,6 +69,9 @@ impl Server<'_> {
     pub(super) fn wait(&self, child: &mut Child, ready: impl Fn() -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_DEADLINE;
         while !ready() {
+            if interrupt::arrived() {
+                bail!("interrupted");
+            }
             if let Some(status) = child.try_wait()? {
                 bail!(
                     "{} ended while it started, {status}\n{}",

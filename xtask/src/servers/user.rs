@@ -86,9 +86,20 @@ impl User {
 }
 
 pub(super) fn caller_is_root() -> anyhow::Result<bool> {
+    Ok(caller()? == 0)
+}
+
+/// Whether `path` itself, not what a link there points to, belongs to the caller.
+pub(super) fn is_callers(path: &Path) -> anyhow::Result<bool> {
+    let metadata = fs::symlink_metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(metadata.is_dir() && metadata.uid() == caller()?)
+}
+
+/// The standard library has no `geteuid`.
+fn caller() -> anyhow::Result<u32> {
     let own =
         fs::metadata("/proc/self").context("cannot read /proc/self: the private test servers need Linux")?;
-    Ok(own.uid() == 0)
+    Ok(own.uid())
 }
 
 /// Whether a user without privileges can enter `folder`; root's own checkouts often stand where nobody else can.
