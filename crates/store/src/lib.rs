@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The ledger: the data crate, and the only one that knows tables.
+//!
+//! # Motivation
+//!
+//! The ledger is the truth and every service is a loop that moves its rows from one state to the next. Two databases
+//! carry it: Postgres for a deployment of many processes, one SQLite file for a process of its own. Everything above
+//! this crate sees one [`Store`] and cannot tell which.
+//!
+//! # Theory of operation
+//!
+//! One schema (`schema.rs`), one set of row types (`model`), one folder of typed queries (`queries/`) that is compiled
+//! twice, as `postgres::queries` and `sqlite::queries`. The few statements that truly differ stand in `hot.rs`, once
+//! per database.
+//!
+//! - The **hot path** (accept, route, lease, record) is written in batches by dedicated threads over connections of
+//!   their own: [`AcceptQueue`], [`RoutingQueue`], [`OutcomeQueue`].
+//! - **Reads and rare writes** go through one blocking call behind a semaphore as wide as the pool.
+//!
+//! # What it must never do
+//!
+//! It knows nothing of the conveyor, of HTTP or of what a route decides. It never returns a secret that is not in a
+//! redacted type, and never writes one in the clear. It has no unbounded `SELECT`.
+
+mod accept;
+mod catalog;
+mod connect;
+mod due;
+mod error;
+mod keyring;
+mod lists;
+mod migrate;
+mod model;
+mod outcome;
+mod partitions;
+mod postgres;
+mod routing;
+mod schema;
+mod sql;
+mod sqlite;
+mod write;
+
+pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};
+pub use catalog::{CONFIGURED_LIMIT, Edit};
+pub use connect::{Settings, Store};
+pub use error::Error;
+pub use keyring::{KeyRing, KeyRingError};
+pub use model::*;
+pub use outcome::{NewAttempt, Outcome, OutcomeQueue};
+pub use routing::{NewDelivery, NewRun, RoutedEvent, RoutingQueue};
+pub use write::{QueueError, QueueOptions};

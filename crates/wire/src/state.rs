@@ -37,6 +37,14 @@ macro_rules! states {
             }
         }
 
+        impl TryFrom<String> for $name {
+            type Error = UnknownState;
+
+            fn try_from(text: String) -> Result<Self, UnknownState> {
+                text.parse()
+            }
+        }
+
         impl FromStr for $name {
             type Err = UnknownState;
 

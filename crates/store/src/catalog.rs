@@ -1,0 +1,199 @@
+//! What operators configure: looked up by the doors and the workers, edited by the console.
+
+use crate::connect::{read, write};
+use crate::{
+    Endpoint, Environment, Error, ManagementToken, NewManagementToken, Playbook, Route, RoutingTable, Source,
+    Store, Workspace,
+};
+use wire::{
+    EndpointId, EnvironmentId, Instant, ManagementTokenId, PlaybookId, RouteId, SourceId, WorkspaceId,
+};
+
+pub(crate) use rows::{EndpointRow, PlaybookRow, RouteRow, SourceRow};
+
+mod rows;
+
+/// How many things of a kind a workspace may have at the most: lists of configured things are not paged.
+pub const CONFIGURED_LIMIT: i64 = 10_000;
+
+/// One change to what is configured: a thing is inserted, or replaced by its id, or removed.
+#[derive(Debug, Clone)]
+pub enum Edit {
+    /// Saves a workspace.
+    Workspace(Workspace),
+    /// Saves an environment.
+    Environment(Environment),
+    /// Saves a management token, as its hash.
+    ManagementToken(NewManagementToken),
+    /// Saves a source with its secrets.
+    Source(Source),
+    /// Saves an endpoint with its secrets.
+    Endpoint(Endpoint),
+    /// Saves a playbook.
+    Playbook(Playbook),
+    /// Saves a route.
+    Route(Route),
+    /// Removes an environment; fails while a source or an endpoint is in it.
+    RemoveEnvironment(EnvironmentId),
+    /// Removes a management token.
+    RemoveManagementToken(ManagementTokenId),
+    /// Removes a source; its events stay.
+    RemoveSource(SourceId),
+    /// Marks an endpoint as deleted; its deliveries stay.
+    RemoveEndpoint(EndpointId),
+    /// Removes a playbook; its runs stay.
+    RemovePlaybook(PlaybookId),
+    /// Removes a route.
+    RemoveRoute(RouteId),
+}
+
+impl Store {
+    /// Carries out the edits in their order, all or none.
+    ///
+    /// Fails with [`Error::Taken`] when a slug, name, number or token is another thing's.
+    pub async fn edit(&self, edits: Vec<Edit>, now: Instant) -> Result<(), Error> {
+        let keyring = self.keyring.clone();
+        write!(self, |conn, queries| queries::edits::all(
+            conn, &edits, &keyring, now
+        ))
+    }
+
+    /// The workspace with this id or slug.
+    pub async fn workspace(&self, id_or_slug: &str) -> Result<Option<Workspace>, Error> {
+        let name = id_or_slug.to_owned();
+        read!(self, |conn, queries| queries::workspaces::find(conn, &name))
+    }
+
+    /// The workspaces by slug, at most `limit`.
+    pub async fn workspaces(&self, limit: i64) -> Result<Vec<Workspace>, Error> {
+        read!(self, |conn, queries| queries::workspaces::list(conn, limit))
+    }
+
+    /// A workspace's environments, oldest first.
+    pub async fn environments(&self, workspace: &WorkspaceId) -> Result<Vec<Environment>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::workspaces::environments(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// The management token with this SHA-256.
+    pub async fn management_token(&self, token_hash: [u8; 32]) -> Result<Option<ManagementToken>, Error> {
+        read!(self, |conn, queries| queries::workspaces::management_token(
+            conn,
+            &token_hash
+        ))
+    }
+
+    /// A workspace's management tokens by name.
+    pub async fn management_tokens(&self, workspace: &WorkspaceId) -> Result<Vec<NewManagementToken>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::workspaces::management_tokens(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// The source with this path token, and whether its workspace accepts.
+    pub async fn source_by_token(&self, token: &str) -> Result<Option<(Source, bool)>, Error> {
+        let token = token.to_owned();
+        let found = read!(self, |conn, queries| queries::sources::by_token(conn, &token))?;
+        found
+            .map(|(row, accepting)| Ok((row.open(&self.keyring)?, accepting)))
+            .transpose()
+    }
+
+    /// The source with this slug in the workspace with that slug, and whether the workspace accepts.
+    pub async fn source_by_slugs(
+        &self,
+        workspace: &str,
+        slug: &str,
+    ) -> Result<Option<(Source, bool)>, Error> {
+        let (workspace, slug) = (workspace.to_owned(), slug.to_owned());
+        let found = read!(self, |conn, queries| queries::sources::by_slugs(
+            conn, &workspace, &slug
+        ))?;
+        found
+            .map(|(row, accepting)| Ok((row.open(&self.keyring)?, accepting)))
+            .transpose()
+    }
+
+    /// A workspace's sources by slug.
+    pub async fn sources(&self, workspace: &WorkspaceId) -> Result<Vec<Source>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::sources::list(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))?;
+        rows.into_iter().map(|row| row.open(&self.keyring)).collect()
+    }
+
+    /// The endpoint with this id, also when it is deleted.
+    pub async fn endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, Error> {
+        let id = id.clone();
+        let row = read!(self, |conn, queries| queries::endpoints::find(conn, &id))?;
+        row.map(|row| row.open(&self.keyring)).transpose()
+    }
+
+    /// A workspace's endpoints, oldest first, without the deleted ones.
+    pub async fn endpoints(&self, workspace: &WorkspaceId) -> Result<Vec<Endpoint>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::endpoints::list(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))?;
+        rows.into_iter().map(|row| row.open(&self.keyring)).collect()
+    }
+
+    /// A workspace's routes in their order.
+    pub async fn routes(&self, workspace: &WorkspaceId) -> Result<Vec<Route>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::routes::list(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))?;
+        rows.into_iter().map(RouteRow::open).collect()
+    }
+
+    /// A workspace's playbooks by slug.
+    pub async fn playbooks(&self, workspace: &WorkspaceId) -> Result<Vec<Playbook>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::routes::playbooks(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))?;
+        rows.into_iter().map(PlaybookRow::open).collect()
+    }
+
+    /// All that the router needs to decide a workspace's events.
+    pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
+        let workspace = workspace.clone();
+        let (routes, endpoints, playbooks) = read!(self, |conn, queries| Ok((
+            queries::routes::list(conn, &workspace, CONFIGURED_LIMIT)?,
+            queries::routes::targets(conn, &workspace, CONFIGURED_LIMIT)?,
+            queries::routes::playbooks(conn, &workspace, CONFIGURED_LIMIT)?,
+        )))?;
+        let playbooks: Vec<Playbook> = playbooks
+            .into_iter()
+            .map(PlaybookRow::open)
+            .collect::<Result<_, Error>>()?;
+        Ok(RoutingTable {
+            routes: routes
+                .into_iter()
+                .map(RouteRow::open)
+                .collect::<Result<_, Error>>()?,
+            endpoints: endpoints.into_iter().collect(),
+            playbooks: playbooks
+                .into_iter()
+                .map(|playbook| (playbook.id, playbook.spec.enabled))
+                .collect(),
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Opening a ledger, and one call on it.
+
+use crate::{Error, KeyRing, postgres, sqlite};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How to reach the ledger.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `postgres://user:password@host:5432/database` or `sqlite:path/to/file.db`.
+    pub url: SecretString,
+    /// The most connections for reads and rare writes; the hot writers have one each besides.
+    pub max_connections: u32,
+    /// How long a call waits for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+/// A handle to the ledger; clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) keyring: KeyRing,
+}
+
+#[derive(Debug)]
+pub(crate) enum Ledger {
+    Postgres(postgres::Ledger),
+    Sqlite(sqlite::Ledger),
+}
+
+/// Runs a query of `queries/` on a connection for reading: `read!(self, |conn, queries| queries::events::find(conn, id))`.
+/// The body is compiled once per database, which is what lets one text serve two sets of types.
+macro_rules! read {
+    ($store:expr, |$conn:ident, $queries:ident| $body:expr) => {
+        match &*$store.ledger {
+            $crate::connect::Ledger::Postgres(ledger) => {
+                use $crate::postgres::queries as $queries;
+                ledger.read(move |$conn| $body).await
+            }
+            $crate::connect::Ledger::Sqlite(ledger) => {
+                use $crate::sqlite::queries as $queries;
+                ledger.read(move |$conn| $body).await
+            }
+        }
+    };
+}
+pub(crate) use read;
+
+/// Runs queries of `queries/` in one transaction for writing; an error of the body rolls it back.
+macro_rules! write {
+    ($store:expr, |$conn:ident, $queries:ident| $body:expr) => {
+        match &*$store.ledger {
+            $crate::connect::Ledger::Postgres(ledger) => {
+                use $crate::postgres::queries as $queries;
+                ledger.write(move |$conn| $body).await
+            }
+            $crate::connect::Ledger::Sqlite(ledger) => {
+                use $crate::sqlite::queries as $queries;
+                ledger.write(move |$conn| $body).await
+            }
+        }
+    };
+}
+pub(crate) use write;
+
+impl Store {
+    /// Opens the ledger. A SQLite file is made when absent; Postgres must answer.
+    ///
+    /// Migrates nothing, see [`Store::migrate`]. `keyring` seals and opens the secrets.
+    pub async fn connect(settings: Settings, keyring: KeyRing) -> Result<Self, Error> {
+        let url = settings.url.expose_secret();
+        let scheme = url.split(':').next().unwrap_or_default();
+        let ledger = match scheme {
+            "postgres" | "postgresql" => Ledger::Postgres(postgres::Ledger::open(&settings)),
+            "sqlite" => {
+                let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+                Ledger::Sqlite(sqlite::Ledger::open(path, &settings)?)
+            }
+            other => {
+                return Err(Error::Scheme {
+                    scheme: other.chars().take(20).collect(),
+                });
+            }
+        };
+        let store = Self {
+            ledger: Arc::new(ledger),
+            keyring,
+        };
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), Error> {
+        read!(self, |conn, queries| queries::ping(conn))
+    }
+
+    /// `postgres` or `sqlite`.
+    pub fn kind(&self) -> &'static str {
+        match &*self.ledger {
+            Ledger::Postgres(_) => "postgres",
+            Ledger::Sqlite(_) => "sqlite",
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The sweepers' side of the ledger: what is due, what was lost, what no message named.
+
+use crate::connect::{read, write};
+use crate::{Error, Event, Job, Run, Store};
+use std::time::Duration;
+use uuid::Uuid;
+use wire::{DeliveryId, EndpointId, EventId, Instant, RunId};
+
+impl Store {
+    /// Reads those of `ids` that wait to be routed.
+    pub async fn accepted_events(&self, ids: Vec<EventId>) -> Result<Vec<Event>, Error> {
+        read!(self, |conn, queries| queries::events::accepted(conn, &ids))
+    }
+
+    /// Reads the oldest events that were accepted before `before` and not routed since, at most `limit`.
+    ///
+    /// Several routers may get the same ones; whoever writes first routes them.
+    pub async fn unrouted_events(&self, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
+        read!(self, |conn, queries| queries::events::unrouted(
+            conn, before, limit
+        ))
+    }
+
+    /// Counts a failure to route `id`, and returns how many there were.
+    pub async fn count_routing_failure(&self, id: EventId) -> Result<i32, Error> {
+        write!(self, |conn, queries| queries::events::count_failure(conn, id))
+    }
+
+    /// Reads the deliveries that are still under these leases, with all that an attempt needs.
+    pub async fn leased_jobs(&self, leases: Vec<(DeliveryId, Uuid)>) -> Result<Vec<Job>, Error> {
+        read!(self, |conn, queries| queries::deliveries::leased(conn, &leases))
+    }
+
+    /// Leases up to `limit` deliveries that are due at `now`, oldest first, for `hold`; counts their attempts.
+    ///
+    /// Leaves out the endpoints in `full` (whose slots this worker has used up) and disabled ones.
+    pub async fn lease_due(
+        &self,
+        now: Instant,
+        limit: i64,
+        lease: (Uuid, Duration),
+        full: Vec<EndpointId>,
+    ) -> Result<Vec<Job>, Error> {
+        let (token, hold) = lease;
+        let ids = match &*self.ledger {
+            crate::connect::Ledger::Postgres(ledger) => {
+                ledger
+                    .write(move |conn| {
+                        Ok(crate::postgres::hot::lease_due(
+                            conn,
+                            now,
+                            limit,
+                            (token, now + hold),
+                            &full,
+                        )?)
+                    })
+                    .await?
+            }
+            crate::connect::Ledger::Sqlite(ledger) => {
+                ledger
+                    .write(move |conn| {
+                        Ok(crate::sqlite::hot::lease_due(
+                            conn,
+                            now,
+                            limit,
+                            (token, now + hold),
+                            &full,
+                        )?)
+                    })
+                    .await?
+            }
+        };
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.leased_jobs(ids.into_iter().map(|id| (id.into(), token)).collect())
+            .await
+    }
+
+    /// Gives leased deliveries back unused: they are due again at `due_at`, and no attempt is counted.
+    pub async fn release(&self, leases: Vec<(DeliveryId, Uuid)>, due_at: Instant) -> Result<usize, Error> {
+        write!(self, |conn, queries| queries::deliveries::release(
+            conn, &leases, due_at
+        ))
+    }
+
+    /// Takes back up to `limit` leases that ran out before `now`; returns how many.
+    ///
+    /// A lease that the router gave and no worker used becomes due at once. One that a worker took becomes a lost
+    /// attempt: it counts, and the next one is due after `pause`.
+    pub async fn reap(&self, now: Instant, pause: Duration, limit: i64) -> Result<usize, Error> {
+        match &*self.ledger {
+            crate::connect::Ledger::Postgres(ledger) => {
+                ledger
+                    .write(move |conn| Ok(crate::postgres::hot::reap(conn, now, now + pause, limit)?))
+                    .await
+            }
+            crate::connect::Ledger::Sqlite(ledger) => {
+                ledger
+                    .write(move |conn| Ok(crate::sqlite::hot::reap(conn, now, now + pause, limit)?))
+                    .await
+            }
+        }
+    }
+
+    /// Reads those of `ids` that no runner has taken.
+    pub async fn pending_runs(&self, ids: Vec<RunId>) -> Result<Vec<Run>, Error> {
+        read!(self, |conn, queries| queries::runs::pending(conn, &ids))
+    }
+
+    /// Reads the oldest runs that no runner has taken, at most `limit`.
+    pub async fn waiting_runs(&self, limit: i64) -> Result<Vec<Run>, Error> {
+        read!(self, |conn, queries| queries::runs::oldest_pending(conn, limit))
+    }
+
+    /// Ends a pending run as faulted with `error` (JSON); says whether it was pending.
+    pub async fn fault_run(&self, id: RunId, error: String, at: Instant) -> Result<bool, Error> {
+        write!(self, |conn, queries| queries::runs::fault(conn, id, &error, at))
+    }
+}

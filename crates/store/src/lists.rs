@@ -1,0 +1,206 @@
+//! What the console shows and what operators do to what is recorded.
+
+use crate::connect::{read, write};
+use crate::{
+    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery,
+    NewRejection, Page, Rejection, Run, Store,
+};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use wire::{DeliveryId, EventId, Instant, RejectionId, RunId, WorkspaceId};
+
+/// How many attempts of one delivery are shown; schedules have at most 50, retries by hand come on top.
+const ATTEMPTS_SHOWN: i64 = 200;
+
+impl<Row> Page<Row> {
+    /// From `limit + 1` rows read, of which the last only says that there are more.
+    fn of(mut rows: Vec<Row>, limit: i64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Self { rows, more }
+    }
+}
+
+impl Store {
+    /// One event, whole.
+    pub async fn event(&self, workspace: &WorkspaceId, id: EventId) -> Result<Option<Event>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::events::find(conn, &workspace, id))
+    }
+
+    /// A workspace's events before `before`, newest first.
+    pub async fn events(
+        &self,
+        workspace: &WorkspaceId,
+        filter: EventFilter,
+        before: Option<EventId>,
+        limit: i64,
+    ) -> Result<Page<EventSummary>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::events::list(
+            conn,
+            &workspace,
+            &filter,
+            before,
+            limit + 1
+        ))?;
+        Ok(Page::of(rows, limit))
+    }
+
+    /// How many deliveries and how many runs each of these events has.
+    pub async fn outcomes_of(&self, events: Vec<EventId>) -> Result<HashMap<EventId, (i64, i64)>, Error> {
+        let (deliveries, runs) = read!(self, |conn, queries| Ok((
+            queries::deliveries::counts(conn, &events)?,
+            queries::runs::counts(conn, &events)?
+        )))?;
+        let mut outcomes: HashMap<EventId, (i64, i64)> = HashMap::new();
+        for (event, count) in deliveries {
+            outcomes.entry(event).or_default().0 = count;
+        }
+        for (event, count) in runs {
+            outcomes.entry(event).or_default().1 = count;
+        }
+        Ok(outcomes)
+    }
+
+    /// The claim of `key` in `scope`.
+    pub async fn claim(&self, scope: &str, key: &str) -> Result<Option<Claim>, Error> {
+        let scope = scope.to_owned();
+        let hash = <[u8; 32]>::from(Sha256::digest(key.as_bytes()));
+        read!(self, |conn, queries| queries::events::claim(conn, &scope, &hash))
+    }
+
+    /// Removes up to `limit` claims that count no more; returns how many.
+    pub async fn forget_claims(&self, now: Instant, limit: i64) -> Result<usize, Error> {
+        write!(self, |conn, queries| queries::events::forget_claims(
+            conn, now, limit
+        ))
+    }
+
+    /// Keeps a refused request.
+    pub async fn reject(&self, rejection: NewRejection) -> Result<(), Error> {
+        write!(self, |conn, queries| queries::events::insert_rejection(
+            conn, &rejection
+        ))
+    }
+
+    /// A workspace's rejections before `before`, newest first.
+    pub async fn rejections(
+        &self,
+        workspace: &WorkspaceId,
+        before: Option<RejectionId>,
+        limit: i64,
+    ) -> Result<Page<Rejection>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::events::rejections(
+            conn,
+            &workspace,
+            before,
+            limit + 1
+        ))?;
+        Ok(Page::of(rows, limit))
+    }
+
+    /// One delivery.
+    pub async fn delivery(&self, workspace: &WorkspaceId, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::deliveries::find(
+            conn, &workspace, id
+        ))
+    }
+
+    /// What the delivery sends instead of its event's own bytes.
+    pub async fn transformed(&self, id: DeliveryId) -> Result<Option<Vec<u8>>, Error> {
+        read!(self, |conn, queries| queries::deliveries::transformed(conn, id))
+    }
+
+    /// A workspace's deliveries before `before`, newest first.
+    pub async fn deliveries(
+        &self,
+        workspace: &WorkspaceId,
+        filter: DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: i64,
+    ) -> Result<Page<Delivery>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::deliveries::list(
+            conn,
+            &workspace,
+            &filter,
+            before,
+            limit + 1
+        ))?;
+        Ok(Page::of(rows, limit))
+    }
+
+    /// A delivery's attempts in order.
+    pub async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, Error> {
+        read!(self, |conn, queries| queries::deliveries::attempts(
+            conn,
+            delivery,
+            ATTEMPTS_SHOWN
+        ))
+    }
+
+    /// Makes a delivery due at once, whatever came of it before; false while a worker holds it, or when there is none.
+    pub async fn retry_delivery(
+        &self,
+        workspace: &WorkspaceId,
+        id: DeliveryId,
+        now: Instant,
+    ) -> Result<bool, Error> {
+        let workspace = workspace.clone();
+        write!(self, |conn, queries| queries::deliveries::retry(
+            conn, &workspace, id, now
+        ))
+    }
+
+    /// Gives a waiting delivery up; false when it was not waiting.
+    pub async fn cancel_delivery(
+        &self,
+        workspace: &WorkspaceId,
+        id: DeliveryId,
+        now: Instant,
+    ) -> Result<bool, Error> {
+        let workspace = workspace.clone();
+        write!(self, |conn, queries| queries::deliveries::cancel(
+            conn, &workspace, id, now
+        ))
+    }
+
+    /// Makes further deliveries of an event that was routed before: replays. The sweepers pick them up.
+    pub async fn add_deliveries(
+        &self,
+        event: EventId,
+        rows: Vec<NewDelivery>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        write!(self, |conn, queries| queries::deliveries::insert(
+            conn, event, &rows, now
+        ))
+    }
+
+    /// One run.
+    pub async fn run(&self, workspace: &WorkspaceId, id: RunId) -> Result<Option<Run>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::runs::find(conn, &workspace, id))
+    }
+
+    /// A workspace's runs before `before`, newest first.
+    pub async fn runs(
+        &self,
+        workspace: &WorkspaceId,
+        before: Option<RunId>,
+        limit: i64,
+    ) -> Result<Page<Run>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::runs::list(
+            conn,
+            &workspace,
+            before,
+            limit + 1
+        ))?;
+        Ok(Page::of(rows, limit))
+    }
+}

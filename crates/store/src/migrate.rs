@@ -1,0 +1,69 @@
+//! Bringing the schema up to date. Forward only; see `migrations/README.md`.
+
+use crate::connect::Ledger;
+use crate::partitions::ADVISORY_LOCK;
+use crate::{Error, Store};
+use diesel::connection::SimpleConnection;
+use diesel::migration::{MigrationConnection, MigrationSource};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use wire::Instant;
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// Partitions made ahead, in days.
+const DAYS_AHEAD: u32 = 7;
+
+impl Store {
+    /// Runs the pending migrations and makes the partitions; returns the names of the migrations.
+    ///
+    /// Several processes may call this at once: on Postgres an advisory lock lets one through at a time.
+    pub async fn migrate(&self) -> Result<Vec<String>, Error> {
+        let done = match &*self.ledger {
+            Ledger::Postgres(ledger) => {
+                ledger
+                    .read(|conn| {
+                        conn.batch_execute(&format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"))?;
+                        let done = run(conn, POSTGRES);
+                        conn.batch_execute(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"))?;
+                        done
+                    })
+                    .await?
+            }
+            Ledger::Sqlite(ledger) => ledger.exclusive(|conn| run(conn, SQLITE)).await?,
+        };
+        self.make_partitions(Instant::now(), DAYS_AHEAD).await?;
+        Ok(done)
+    }
+
+    /// The names of the migrations that [`Store::migrate`] would run.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
+        match &*self.ledger {
+            Ledger::Postgres(ledger) => ledger.read(|conn| pending(conn, POSTGRES)).await,
+            Ledger::Sqlite(ledger) => ledger.exclusive(|conn| pending(conn, SQLITE)).await,
+        }
+    }
+}
+
+fn run<DB, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, Error>
+where
+    DB: diesel::backend::Backend,
+    C: MigrationHarness<DB> + MigrationConnection + diesel::Connection<Backend = DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let done = conn.run_pending_migrations(source).map_err(Error::Migration)?;
+    Ok(done.iter().map(ToString::to_string).collect())
+}
+
+fn pending<DB, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, Error>
+where
+    DB: diesel::backend::Backend,
+    C: MigrationHarness<DB> + MigrationConnection + diesel::Connection<Backend = DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let pending = conn.pending_migrations(source).map_err(Error::Migration)?;
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name().to_string())
+        .collect())
+}

@@ -1,0 +1,174 @@
+//! What operators configure.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use wire::resource::{EndpointSpec, PlaybookSpec, RouteSpec, SourceSpec};
+use wire::{
+    EndpointId, EnvironmentId, Instant, ManagementTokenId, PlaybookId, RouteId, SourceId, WorkspaceId,
+};
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// `ws_…`.
+    pub id: WorkspaceId,
+    /// Unique in the yard; `{orgSlug}` of doors 1 and 2.
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    /// The kill switch: false closes every door.
+    pub accepting: bool,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+}
+
+/// A named slice of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// `env_…`.
+    pub id: EnvironmentId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// Unique in its workspace.
+    pub slug: String,
+    /// Exactly one of a workspace's is.
+    pub is_default: bool,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+}
+
+/// A management token as it is kept: its hash.
+#[derive(Debug, Clone)]
+pub struct NewManagementToken {
+    /// `mt_…`.
+    pub id: ManagementTokenId,
+    /// The workspace it opens.
+    pub workspace_id: WorkspaceId,
+    /// Unique in its workspace.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub token_hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Instant,
+}
+
+/// One of a source's or an endpoint's signing secrets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SigningSecret {
+    /// Names it in verdicts and logs.
+    pub id: String,
+    /// The secret itself.
+    #[serde(serialize_with = "exposed")]
+    pub value: SecretString,
+    /// Since when it is in use.
+    pub created_at: Instant,
+    /// Until when it still counts after a rotation; absent: no end.
+    #[serde(default)]
+    pub expires_at: Option<Instant>,
+}
+
+/// Serialises for the sealing alone; [`crate::KeyRing`] encrypts the result at once.
+fn exposed<S: serde::Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secrecy::ExposeSecret::expose_secret(value))
+}
+
+impl SigningSecret {
+    /// Whether it counts at `now`.
+    pub fn is_live(&self, now: Instant) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// Where webhooks come in.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// `so_…`.
+    pub id: SourceId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// In which slice.
+    pub environment_id: EnvironmentId,
+    /// The secret in door 4's path, `src_…`. Shown by the sources API alone.
+    pub token: SecretString,
+    /// SHA-256 of door 1's secret; absent: door 1 is not open.
+    pub channel_secret_hash: Option<[u8; 32]>,
+    /// Its settings.
+    pub spec: SourceSpec,
+    /// What its requests may be signed with; any may match.
+    pub secrets: Vec<SigningSecret>,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+}
+
+/// Where webhooks go out.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// `ep_…`.
+    pub id: EndpointId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// In which slice.
+    pub environment_id: EnvironmentId,
+    /// Its settings.
+    pub spec: EndpointSpec,
+    /// What its deliveries are signed with; more than one while a secret is rotated.
+    pub secrets: Vec<SigningSecret>,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+    /// A deleted endpoint gets nothing and is not listed.
+    pub deleted_at: Option<Instant>,
+}
+
+/// From sources and event types to one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// `rt_…`.
+    pub id: RouteId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// Routes are tried in this order.
+    pub position: i32,
+    /// Its settings.
+    pub spec: RouteSpec,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+}
+
+/// A named workflow document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Playbook {
+    /// `pb_…`.
+    pub id: PlaybookId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// Small and unique in its workspace.
+    pub number: i32,
+    /// Its settings.
+    pub spec: PlaybookSpec,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it was last changed.
+    pub updated_at: Instant,
+}
+
+/// All that the router needs to decide a workspace's events.
+#[derive(Debug, Clone, Default)]
+pub struct RoutingTable {
+    /// In their order.
+    pub routes: Vec<Route>,
+    /// The workspace's endpoints that are not deleted, and whether each is enabled.
+    pub endpoints: HashMap<EndpointId, bool>,
+    /// The workspace's playbooks, and whether each is enabled.
+    pub playbooks: HashMap<PlaybookId, bool>,
+}

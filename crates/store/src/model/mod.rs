@@ -1,0 +1,13 @@
+//! The rows as the services see them: ids typed, states as enums, secrets redacted.
+
+mod configured;
+mod recorded;
+
+pub use configured::{
+    Endpoint, Environment, NewManagementToken, Playbook, Route, RoutingTable, SigningSecret, Source,
+    Workspace,
+};
+pub use recorded::{
+    Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
+    NewEvent, NewRejection, Page, Rejection, Run,
+};

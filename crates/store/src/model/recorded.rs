@@ -1,0 +1,391 @@
+//! What is recorded on the path of an event.
+
+use crate::sql::{Maybe, Stamp, StoredText, Uid};
+use bytes::Bytes;
+use diesel::Queryable;
+use uuid::Uuid;
+use wire::{
+    AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RejectionId,
+    RouteId, RunId, RunState, SourceId, WorkspaceId,
+};
+
+/// An event about to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Sorts by `received_at`.
+    pub id: EventId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// Where it came in; none for events a playbook emitted.
+    pub source_id: Option<SourceId>,
+    /// What the sender says happened.
+    pub event_type: Option<String>,
+    /// What the signature check said; none when there was none.
+    pub verified: Option<bool>,
+    /// When its last byte was read.
+    pub received_at: Instant,
+    /// The request's method.
+    pub method: String,
+    /// The request's query string, without the question mark.
+    pub query: Option<String>,
+    /// The sender's address, without its port.
+    pub remote_address: Option<String>,
+    /// `[["name","value"],…]` as JSON, secret headers left out.
+    pub headers: Bytes,
+    /// The request's content type.
+    pub content_type: Option<String>,
+    /// The exact bytes.
+    pub body: Bytes,
+    /// What it was deduped by.
+    pub idempotency_key: Option<String>,
+    /// W3C Trace Context of the request.
+    pub traceparent: Option<String>,
+}
+
+/// A recorded event, whole.
+#[derive(Debug, Clone, Queryable)]
+pub struct Event {
+    /// `msg_…`.
+    #[diesel(deserialize_as = Uid)]
+    pub id: EventId,
+    /// Whose.
+    #[diesel(deserialize_as = StoredText)]
+    pub workspace_id: WorkspaceId,
+    /// Where it came in.
+    #[diesel(deserialize_as = Maybe<StoredText>)]
+    pub source_id: Option<SourceId>,
+    /// What the sender says happened.
+    pub event_type: Option<String>,
+    /// Where it is on its path.
+    #[diesel(deserialize_as = String)]
+    pub state: EventState,
+    /// What the signature check said.
+    pub verified: Option<bool>,
+    /// When its last byte was read.
+    #[diesel(deserialize_as = Stamp)]
+    pub received_at: Instant,
+    /// The request's method.
+    pub method: String,
+    /// The request's query string.
+    pub query: Option<String>,
+    /// The sender's address.
+    pub remote_address: Option<String>,
+    /// `[["name","value"],…]` as JSON.
+    #[diesel(deserialize_as = Vec<u8>)]
+    pub headers: Bytes,
+    /// The request's content type.
+    pub content_type: Option<String>,
+    /// The exact bytes.
+    #[diesel(deserialize_as = Vec<u8>)]
+    pub body: Bytes,
+    /// What it was deduped by.
+    pub idempotency_key: Option<String>,
+    /// W3C Trace Context of the request.
+    pub traceparent: Option<String>,
+    /// How often routing it failed.
+    pub failures: i32,
+    /// The decision trace as JSON, once routed.
+    pub trace: Option<Vec<u8>>,
+}
+
+/// One line of a list of events.
+#[derive(Debug, Clone, Queryable)]
+pub struct EventSummary {
+    /// `msg_…`.
+    #[diesel(deserialize_as = Uid)]
+    pub id: EventId,
+    /// Where it came in.
+    #[diesel(deserialize_as = Maybe<StoredText>)]
+    pub source_id: Option<SourceId>,
+    /// What the sender says happened.
+    pub event_type: Option<String>,
+    /// Where it is on its path.
+    #[diesel(deserialize_as = String)]
+    pub state: EventState,
+    /// What the signature check said.
+    pub verified: Option<bool>,
+    /// When its last byte was read.
+    #[diesel(deserialize_as = Stamp)]
+    pub received_at: Instant,
+    /// The request's content type.
+    pub content_type: Option<String>,
+    /// Bytes of the body.
+    pub body_bytes: i32,
+    /// What it was deduped by.
+    pub idempotency_key: Option<String>,
+}
+
+/// Which events a list has.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only of this source.
+    pub source_id: Option<SourceId>,
+    /// Only of this very type.
+    pub event_type: Option<String>,
+    /// Only in this state.
+    pub state: Option<EventState>,
+}
+
+/// One idempotency key's record.
+#[derive(Debug, Clone, Queryable)]
+pub struct Claim {
+    /// What the key is unique in.
+    pub scope: String,
+    /// The key.
+    pub key: String,
+    /// SHA-256 of what must be the same in a repeat.
+    pub fingerprint: Option<Vec<u8>>,
+    /// What the first request produced.
+    #[diesel(deserialize_as = Uid)]
+    pub event_id: EventId,
+    /// When the first request was received.
+    #[diesel(deserialize_as = Stamp)]
+    pub accepted_at: Instant,
+    /// Until when the key counts.
+    #[diesel(deserialize_as = Stamp)]
+    pub expires_at: Instant,
+    /// How often it came again.
+    pub repeats: i32,
+    /// How often it came again with another fingerprint.
+    pub mismatches: i32,
+}
+
+/// A refused request about to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewRejection {
+    /// Sorts by `received_at`.
+    pub id: RejectionId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// Where it knocked.
+    pub source_id: Option<SourceId>,
+    /// A stable word, such as `signature_mismatch`.
+    pub cause: String,
+    /// A sentence for a person.
+    pub detail: String,
+    /// When it came.
+    pub received_at: Instant,
+    /// The request's method.
+    pub method: String,
+    /// The request's query string.
+    pub query: Option<String>,
+    /// The sender's address.
+    pub remote_address: Option<String>,
+    /// `[["name","value"],…]` as JSON, redacted.
+    pub headers: Bytes,
+    /// The first 4 KiB.
+    pub body_preview: Bytes,
+}
+
+/// A refused request.
+#[derive(Debug, Clone, Queryable)]
+pub struct Rejection {
+    /// `rej_…`.
+    #[diesel(deserialize_as = Uid)]
+    pub id: RejectionId,
+    /// Where it knocked.
+    #[diesel(deserialize_as = Maybe<StoredText>)]
+    pub source_id: Option<SourceId>,
+    /// A stable word.
+    pub cause: String,
+    /// A sentence for a person.
+    pub detail: String,
+    /// When it came.
+    #[diesel(deserialize_as = Stamp)]
+    pub received_at: Instant,
+    /// The request's method.
+    pub method: String,
+    /// The request's query string.
+    pub query: Option<String>,
+    /// The sender's address.
+    pub remote_address: Option<String>,
+    /// `[["name","value"],…]` as JSON, redacted.
+    pub headers: Vec<u8>,
+    /// The first 4 KiB.
+    pub body_preview: Vec<u8>,
+}
+
+/// One event on its way to one endpoint.
+#[derive(Debug, Clone, Queryable)]
+pub struct Delivery {
+    /// `del_…`.
+    #[diesel(deserialize_as = Uid)]
+    pub id: DeliveryId,
+    /// Whose.
+    #[diesel(deserialize_as = StoredText)]
+    pub workspace_id: WorkspaceId,
+    /// What is delivered.
+    #[diesel(deserialize_as = Uid)]
+    pub event_id: EventId,
+    /// Where to.
+    #[diesel(deserialize_as = StoredText)]
+    pub endpoint_id: EndpointId,
+    /// Which route made it.
+    #[diesel(deserialize_as = Maybe<StoredText>)]
+    pub route_id: Option<RouteId>,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// Where it is on its path.
+    #[diesel(deserialize_as = String)]
+    pub state: DeliveryState,
+    /// Why it was skipped or failed.
+    pub reason: Option<String>,
+    /// How many attempts there were.
+    pub attempts: i32,
+    /// When the next attempt is due.
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub due_at: Option<Instant>,
+    /// The delivery that this one replays.
+    #[diesel(deserialize_as = Maybe<Uid>)]
+    pub replay_of: Option<DeliveryId>,
+    /// When the first attempt was made.
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub first_attempt_at: Option<Instant>,
+    /// When a receiver said 2xx.
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub delivered_at: Option<Instant>,
+    /// When the route made it.
+    #[diesel(deserialize_as = Stamp)]
+    pub created_at: Instant,
+    /// When it last changed.
+    #[diesel(deserialize_as = Stamp)]
+    pub updated_at: Instant,
+}
+
+/// Which deliveries a list has.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only to this endpoint.
+    pub endpoint_id: Option<EndpointId>,
+    /// Only of this event.
+    pub event_id: Option<EventId>,
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+}
+
+/// A leased delivery with all that an attempt needs.
+#[derive(Debug, Clone, Queryable)]
+pub struct Job {
+    /// The delivery.
+    #[diesel(deserialize_as = Uid)]
+    pub delivery_id: DeliveryId,
+    /// Fences off a worker whose lease ran out.
+    #[diesel(deserialize_as = Maybe<Uid>)]
+    pub lease: Option<Uuid>,
+    /// How many attempts were begun, see [`Job::number`].
+    pub attempts: i32,
+    /// The event.
+    #[diesel(deserialize_as = Uid)]
+    pub event_id: EventId,
+    /// Where to.
+    #[diesel(deserialize_as = StoredText)]
+    pub endpoint_id: EndpointId,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// When the attempt was due.
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub due_at: Option<Instant>,
+    /// What a transform made of the event.
+    pub transformed: Option<Vec<u8>>,
+    /// The event's exact bytes.
+    #[diesel(deserialize_as = Vec<u8>)]
+    pub body: Bytes,
+    /// The event's content type.
+    pub content_type: Option<String>,
+    /// W3C Trace Context of the request that brought the event.
+    pub traceparent: Option<String>,
+    /// When the event was received.
+    #[diesel(deserialize_as = Stamp)]
+    pub received_at: Instant,
+}
+
+impl Job {
+    /// The number of the attempt to make, from 1. The router's lease counts no attempt yet, a worker's does.
+    pub fn number(&self) -> i32 {
+        self.attempts.max(1)
+    }
+}
+
+/// One HTTP try of a delivery.
+#[derive(Debug, Clone, Queryable)]
+pub struct Attempt {
+    /// `att_…`.
+    #[diesel(deserialize_as = Uid)]
+    pub id: AttemptId,
+    /// Counted from 1.
+    pub number: i32,
+    /// None when no status line came.
+    pub response_status: Option<i32>,
+    /// Milliseconds from the dial to the end of the answer.
+    pub duration_ms: i32,
+    /// None on success.
+    pub error_kind: Option<String>,
+    /// A sentence for a person.
+    pub error_message: Option<String>,
+    /// `[["name","value"],…]` as JSON.
+    pub request_headers: Vec<u8>,
+    /// `[["name","value"],…]` as JSON.
+    pub response_headers: Vec<u8>,
+    /// At most 64 KiB.
+    pub response_body: Vec<u8>,
+    /// When it began.
+    #[diesel(deserialize_as = Stamp)]
+    pub created_at: Instant,
+}
+
+/// One execution of one playbook.
+#[derive(Debug, Clone, Queryable)]
+pub struct Run {
+    /// `run_…`.
+    #[diesel(deserialize_as = Uid)]
+    pub id: RunId,
+    /// Whose.
+    #[diesel(deserialize_as = StoredText)]
+    pub workspace_id: WorkspaceId,
+    /// Which playbook.
+    #[diesel(deserialize_as = StoredText)]
+    pub playbook_id: PlaybookId,
+    /// The event that started it.
+    #[diesel(deserialize_as = Maybe<Uid>)]
+    pub event_id: Option<EventId>,
+    /// The route that started it.
+    #[diesel(deserialize_as = Maybe<StoredText>)]
+    pub route_id: Option<RouteId>,
+    /// Where it is on its path.
+    #[diesel(deserialize_as = String)]
+    pub state: RunState,
+    /// JSON.
+    pub input: Vec<u8>,
+    /// JSON, when faulted.
+    pub error: Option<String>,
+    /// When it was recorded.
+    #[diesel(deserialize_as = Stamp)]
+    pub created_at: Instant,
+    /// When a runner took it.
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub ended_at: Option<Instant>,
+    /// When it last changed.
+    #[diesel(deserialize_as = Stamp)]
+    pub updated_at: Instant,
+}
+
+/// What authenticates at the management API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagementToken {
+    /// The workspace it opens.
+    pub workspace_id: WorkspaceId,
+    /// For the audit.
+    pub name: String,
+}
+
+/// One page of a list that grows.
+#[derive(Debug, Clone)]
+pub struct Page<Row> {
+    /// Newest first.
+    pub rows: Vec<Row>,
+    /// Whether there are older ones.
+    pub more: bool,
+}

@@ -1,0 +1,128 @@
+//! The daily partitions of `events` and `attempts` on Postgres, made ahead of time.
+//!
+//! The key is a UUIDv7, so a day is a range of keys. A partition is made aside and then attached, which locks the parent
+//! against other changes of its shape but against no reader and no writer.
+
+use crate::connect::Ledger;
+use crate::{Error, Store};
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use std::time::Duration;
+use uuid::Uuid;
+use wire::Instant;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Serialises whoever makes partitions or migrates: the bytes of "hookyard".
+pub(crate) const ADVISORY_LOCK: i64 = 0x686f_6f6b_7961_7264;
+
+const PARTITIONED: [&str; 2] = ["events", "attempts"];
+
+impl Store {
+    /// Makes the partitions from the day before `now` to `days` after it that do not exist; returns their names.
+    ///
+    /// There is no default partition, so a missing day refuses every insert: services call this when they start and
+    /// from time to time.
+    pub async fn make_partitions(&self, now: Instant, days: u32) -> Result<Vec<String>, Error> {
+        match &*self.ledger {
+            Ledger::Postgres(ledger) => ledger.read(move |conn| make(conn, now, days)).await,
+            Ledger::Sqlite(_) => Ok(Vec::new()),
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+fn make(conn: &mut PgConnection, now: Instant, days: u32) -> Result<Vec<String>, Error> {
+    let existing: Vec<Name> = diesel::sql_query(
+        "SELECT child.relname::text AS name FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid \
+         JOIN pg_class parent ON parent.oid = inhparent WHERE parent.relname IN ('events', 'attempts') \
+         AND parent.relnamespace = current_schema()::regnamespace ORDER BY 1 LIMIT 10000",
+    )
+    .load(conn)?;
+    let wanted = PARTITIONED
+        .into_iter()
+        .flat_map(|table| (0..=days + 1).map(move |day| Partition::of(table, now - DAY + DAY * day)));
+    let missing: Vec<Partition> = wanted
+        .filter(|partition| !existing.iter().any(|row| row.name == partition.name))
+        .collect();
+    for partition in &missing {
+        conn.transaction::<_, Error, _>(|conn| {
+            conn.batch_execute(&format!(
+                "SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"
+            ))?;
+            Ok(conn.batch_execute(&partition.sql())?)
+        })?;
+    }
+    Ok(missing.into_iter().map(|partition| partition.name).collect())
+}
+
+struct Partition {
+    table: &'static str,
+    name: String,
+    from: Uuid,
+    to: Uuid,
+}
+
+impl Partition {
+    /// The partition of the UTC day that holds `at`.
+    fn of(table: &'static str, at: Instant) -> Self {
+        let day = Instant::from_unix_micros(at.unix_micros().div_euclid(86_400_000_000) * 86_400_000_000);
+        let date: String = day
+            .to_string()
+            .chars()
+            .take(10)
+            .filter(char::is_ascii_digit)
+            .collect();
+        Self {
+            table,
+            name: format!("{table}_{date}"),
+            from: first_of(day),
+            to: first_of(day + DAY),
+        }
+    }
+
+    /// Another process may have made it since; `IF NOT EXISTS` and the look at `pg_inherits` make that harmless.
+    fn sql(&self) -> String {
+        let Self {
+            table,
+            name,
+            from,
+            to,
+        } = self;
+        format!(
+            "CREATE TABLE IF NOT EXISTS {name} (LIKE {table} INCLUDING ALL); \
+             DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = '{name}'::regclass) THEN \
+             ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}'); END IF; END $$"
+        )
+    }
+}
+
+/// The least UUID with this millisecond.
+fn first_of(at: Instant) -> Uuid {
+    Uuid::from_u128(u128::from(at.unix_millis()) << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::EventId;
+
+    #[test]
+    fn every_key_of_a_day_falls_into_its_partition() {
+        let noon: Instant = "2026-11-21T12:00:00Z".parse().unwrap();
+        let partition = Partition::of("events", noon);
+        assert_eq!(partition.name, "events_20261121");
+        let holds = |at: &str, random| {
+            let key = EventId::new(at.parse().unwrap(), random).uuid();
+            partition.from <= key && key < partition.to
+        };
+        assert!(holds("2026-11-21T00:00:00Z", 0) && holds("2026-11-21T23:59:59.999Z", u128::MAX));
+        assert!(!holds("2026-11-20T23:59:59.999Z", u128::MAX) && !holds("2026-11-22T00:00:00Z", 0));
+    }
+}

@@ -1,0 +1,275 @@
+//! ACCEPT: claims and events in one statement, then the claims that were lost.
+
+use crate::accept::{Claimed, Leader};
+use crate::postgres::statement::statement;
+use crate::sql::{Stamp, Uid};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
+use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use std::collections::{HashMap, HashSet};
+use wire::SourceId;
+
+/// Writes the leaders' claims and events, and tells for each what became of it, in their order.
+pub(crate) fn accept(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
+    let stored: HashSet<Uid> = Accept::of(leaders).load(conn)?.into_iter().collect();
+    let is_stored = |leader: &Leader| stored.contains(&leader.row.event.id.into());
+    let unsettled: Vec<&Leader> = leaders
+        .iter()
+        .copied()
+        .filter(|leader| leader.row.claim.is_some() && (!is_stored(leader) || leader.repeats > 0))
+        .collect();
+    let found = if unsettled.is_empty() {
+        HashMap::new()
+    } else {
+        Losers::of(&unsettled).read(conn)?
+    };
+    Ok(leaders
+        .iter()
+        .map(|leader| {
+            let own = Uid::from(leader.row.event.id);
+            match leader.row.claim.as_ref() {
+                // Without a claim only an earlier try of the same row can have been in the way.
+                None => Claimed::Won,
+                Some(_) if stored.contains(&own) => Claimed::Won,
+                Some(claim) => match found.get(&(claim.scope.as_str(), leader.key_hash.as_slice())) {
+                    Some(first) if first.event_id == own => Claimed::Won,
+                    Some(first) => Claimed::Lost {
+                        event_id: first.event_id,
+                        accepted_at: first.accepted_at.0,
+                        fingerprint: first.fingerprint.clone(),
+                    },
+                    None => Claimed::Vanished,
+                },
+            }
+        })
+        .collect())
+}
+
+/// The columns of a batch, one array each.
+struct Accept<'a> {
+    ids: Vec<Uid>,
+    workspaces: Vec<&'a str>,
+    sources: Vec<Option<&'a str>>,
+    event_types: Vec<Option<&'a str>>,
+    verified: Vec<Option<bool>>,
+    received_at: Vec<Stamp>,
+    methods: Vec<&'a str>,
+    queries: Vec<Option<&'a str>>,
+    addresses: Vec<Option<&'a str>>,
+    headers: Vec<&'a [u8]>,
+    content_types: Vec<Option<&'a str>>,
+    bodies: Vec<&'a [u8]>,
+    keys: Vec<Option<&'a str>>,
+    traceparents: Vec<Option<&'a str>>,
+    scopes: Vec<Option<&'a str>>,
+    key_hashes: Vec<&'a [u8]>,
+    fingerprints: Vec<Option<&'a [u8]>>,
+    windows_ms: Vec<i64>,
+}
+
+statement!(Accept, Uuid);
+
+impl<'a> Accept<'a> {
+    fn of(leaders: &[&'a Leader]) -> Self {
+        let events = || leaders.iter().map(|leader| &leader.row.event);
+        let claims = || leaders.iter().map(|leader| leader.row.claim.as_ref());
+        Self {
+            ids: events().map(|event| event.id.into()).collect(),
+            workspaces: events().map(|event| event.workspace_id.as_str()).collect(),
+            sources: events()
+                .map(|event| event.source_id.as_ref().map(SourceId::as_str))
+                .collect(),
+            event_types: events().map(|event| event.event_type.as_deref()).collect(),
+            verified: events().map(|event| event.verified).collect(),
+            received_at: events().map(|event| event.received_at.into()).collect(),
+            methods: events().map(|event| event.method.as_str()).collect(),
+            queries: events().map(|event| event.query.as_deref()).collect(),
+            addresses: events().map(|event| event.remote_address.as_deref()).collect(),
+            headers: events().map(|event| event.headers.as_ref()).collect(),
+            content_types: events().map(|event| event.content_type.as_deref()).collect(),
+            bodies: events().map(|event| event.body.as_ref()).collect(),
+            keys: events().map(|event| event.idempotency_key.as_deref()).collect(),
+            traceparents: events().map(|event| event.traceparent.as_deref()).collect(),
+            scopes: claims()
+                .map(|claim| claim.map(|claim| claim.scope.as_str()))
+                .collect(),
+            key_hashes: leaders.iter().map(|leader| leader.key_hash.as_slice()).collect(),
+            fingerprints: claims()
+                .map(|claim| claim.and_then(|claim| claim.fingerprint.as_ref().map(<[u8; 32]>::as_slice)))
+                .collect(),
+            windows_ms: claims()
+                .map(|claim| {
+                    claim.map_or(0, |claim| {
+                        i64::try_from(claim.window.as_millis()).unwrap_or(i64::MAX)
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    /// The `unnest` of every column, in the order of its aliases.
+    fn unnest<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("unnest(");
+        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.workspaces)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.sources)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.event_types)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Bool>>, _>(&self.verified)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.received_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.methods)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.queries)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.addresses)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.headers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.content_types)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.bodies)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.keys)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.traceparents)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.scopes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.key_hashes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.windows_ms)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Accept<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH input AS (SELECT * FROM ");
+        self.unnest(&mut out)?;
+        out.push_sql(
+            " AS row (id, workspace_id, source_id, event_type, verified, received_at, method, query, remote_address, \
+             headers, content_type, body, idempotency_key, traceparent, scope, key_hash, fingerprint, window_ms)), \
+             won AS (\
+             INSERT INTO claims AS held (scope, key_hash, key, fingerprint, event_id, accepted_at, expires_at) \
+             SELECT scope, key_hash, idempotency_key, fingerprint, id, received_at, \
+             now() + window_ms * interval '1 millisecond' \
+             FROM input WHERE scope IS NOT NULL ORDER BY scope, key_hash \
+             ON CONFLICT (scope, key_hash) DO UPDATE SET key = excluded.key, fingerprint = excluded.fingerprint, \
+             event_id = excluded.event_id, accepted_at = excluded.accepted_at, expires_at = excluded.expires_at, \
+             repeats = 0, mismatches = 0 \
+             WHERE held.expires_at <= now() \
+             RETURNING event_id) \
+             INSERT INTO events (id, workspace_id, source_id, event_type, state, verified, received_at, method, query, \
+             remote_address, headers, content_type, body, idempotency_key, traceparent) \
+             SELECT id, workspace_id, source_id, event_type, 'accepted', verified, received_at, method, query, \
+             remote_address, headers, content_type, body, idempotency_key, traceparent \
+             FROM input WHERE scope IS NULL OR id IN (SELECT event_id FROM won) \
+             ON CONFLICT (id) DO NOTHING RETURNING id",
+        );
+        Ok(())
+    }
+}
+
+/// Reads the claims that were lost, and counts the repeats: the losers' own and their followers'.
+struct Losers<'a> {
+    scopes: Vec<&'a str>,
+    key_hashes: Vec<&'a [u8]>,
+    fingerprints: Vec<Option<&'a [u8]>>,
+    ids: Vec<Uid>,
+    repeats: Vec<i32>,
+    mismatches: Vec<i32>,
+}
+
+statement!(Losers, (Text, Binary, Uuid, Timestamptz, Nullable<Binary>));
+
+struct First {
+    event_id: Uid,
+    accepted_at: Stamp,
+    fingerprint: Option<Vec<u8>>,
+}
+
+/// Scope and key hash.
+type Name<'a> = (&'a str, &'a [u8]);
+
+impl<'a> Losers<'a> {
+    fn of(leaders: &[&'a Leader]) -> Self {
+        let claims = || leaders.iter().filter_map(|leader| leader.row.claim.as_ref());
+        Self {
+            scopes: claims().map(|claim| claim.scope.as_str()).collect(),
+            key_hashes: leaders.iter().map(|leader| leader.key_hash.as_slice()).collect(),
+            fingerprints: claims()
+                .map(|claim| claim.fingerprint.as_ref().map(<[u8; 32]>::as_slice))
+                .collect(),
+            ids: leaders.iter().map(|leader| leader.row.event.id.into()).collect(),
+            repeats: leaders.iter().map(|leader| leader.repeats).collect(),
+            mismatches: leaders.iter().map(|leader| leader.mismatches).collect(),
+        }
+    }
+
+    fn read(self, conn: &mut PgConnection) -> QueryResult<HashMap<Name<'a>, First>> {
+        type Row = (String, Vec<u8>, Uid, Stamp, Option<Vec<u8>>);
+        let names: HashMap<Name<'_>, Name<'a>> = self
+            .scopes
+            .iter()
+            .copied()
+            .zip(self.key_hashes.iter().copied())
+            .map(|name| (name, name))
+            .collect();
+        let rows: Vec<Row> = self.load(conn)?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(scope, key_hash, event_id, accepted_at, fingerprint)| {
+                let name = *names.get(&(scope.as_str(), key_hash.as_slice()))?;
+                Some((
+                    name,
+                    First {
+                        event_id,
+                        accepted_at,
+                        fingerprint,
+                    },
+                ))
+            })
+            .collect())
+    }
+}
+
+impl QueryFragment<Pg> for Losers<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH input AS (SELECT * FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.scopes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.key_hashes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.repeats)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.mismatches)?;
+        // The claims are locked in the order of their keys first: an UPDATE alone would lock them in the order of its
+        // plan, and two gateways could wait for each other.
+        out.push_sql(
+            ") AS row (scope, key_hash, fingerprint, id, repeats, mismatches)), \
+             locked AS MATERIALIZED (SELECT held.scope, held.key_hash FROM claims AS held JOIN input USING (scope, key_hash) \
+             ORDER BY held.scope, held.key_hash FOR UPDATE OF held) \
+             UPDATE claims AS held SET \
+             repeats = held.repeats + input.repeats + (held.event_id <> input.id)::int, \
+             mismatches = held.mismatches + input.mismatches + \
+             (held.event_id <> input.id AND held.fingerprint <> input.fingerprint)::int \
+             FROM input JOIN locked USING (scope, key_hash) \
+             WHERE held.scope = input.scope AND held.key_hash = input.key_hash \
+             RETURNING held.scope, held.key_hash, held.event_id, held.accepted_at, held.fingerprint",
+        );
+        Ok(())
+    }
+}

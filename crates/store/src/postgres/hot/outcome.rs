@@ -1,0 +1,128 @@
+//! RECORD: attempts are kept, deliveries move on.
+
+use crate::outcome::Outcome;
+use crate::postgres::statement::statement;
+use crate::sql::{Stamp, Uid};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{Array, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
+use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use std::collections::HashSet;
+
+/// Writes the outcomes, and returns the deliveries that they moved.
+pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashSet<Uid>> {
+    Ok(Record::of(outcomes).load(conn)?.into_iter().collect())
+}
+
+/// The columns of a batch, one array each.
+struct Record<'a> {
+    deliveries: Vec<Uid>,
+    leases: Vec<Uid>,
+    states: Vec<&'a str>,
+    reasons: Vec<Option<&'a str>>,
+    due_at: Vec<Option<Stamp>>,
+    ended_at: Vec<Stamp>,
+    ids: Vec<Uid>,
+    numbers: Vec<i32>,
+    statuses: Vec<Option<i32>>,
+    durations_ms: Vec<i32>,
+    error_kinds: Vec<Option<&'a str>>,
+    error_messages: Vec<Option<&'a str>>,
+    request_headers: Vec<&'a [u8]>,
+    response_headers: Vec<&'a [u8]>,
+    response_bodies: Vec<&'a [u8]>,
+    created_at: Vec<Stamp>,
+}
+
+statement!(Record, Uuid);
+
+impl<'a> Record<'a> {
+    fn of(rows: &[&'a Outcome]) -> Self {
+        Self {
+            deliveries: rows.iter().map(|row| row.delivery_id.into()).collect(),
+            leases: rows.iter().map(|row| Uid(row.lease)).collect(),
+            states: rows.iter().map(|row| row.state.as_str()).collect(),
+            reasons: rows.iter().map(|row| row.reason.as_deref()).collect(),
+            due_at: rows.iter().map(|row| row.due_at.map(Stamp)).collect(),
+            ended_at: rows.iter().map(|row| row.at.into()).collect(),
+            ids: rows.iter().map(|row| row.attempt.id.into()).collect(),
+            numbers: rows.iter().map(|row| row.attempt.number).collect(),
+            statuses: rows.iter().map(|row| row.attempt.response_status).collect(),
+            durations_ms: rows.iter().map(|row| row.attempt.duration_ms).collect(),
+            error_kinds: rows.iter().map(|row| row.attempt.error_kind.as_deref()).collect(),
+            error_messages: rows
+                .iter()
+                .map(|row| row.attempt.error_message.as_deref())
+                .collect(),
+            request_headers: rows
+                .iter()
+                .map(|row| row.attempt.request_headers.as_ref())
+                .collect(),
+            response_headers: rows
+                .iter()
+                .map(|row| row.attempt.response_headers.as_ref())
+                .collect(),
+            response_bodies: rows
+                .iter()
+                .map(|row| row.attempt.response_body.as_ref())
+                .collect(),
+            created_at: rows.iter().map(|row| row.attempt.created_at.into()).collect(),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for Record<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH input AS (SELECT * FROM unnest(");
+        out.push_bind_param::<Array<Uuid>, _>(&self.deliveries)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Uuid>, _>(&self.leases)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.states)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.reasons)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&self.due_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.ended_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.numbers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Integer>>, _>(&self.statuses)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.durations_ms)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.error_kinds)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.error_messages)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.request_headers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.response_headers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.response_bodies)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
+        // A worker that lost its lease moves nothing, unless it brings a success to a delivery that has none yet: the
+        // receiver has the event, so no retry must follow.
+        out.push_sql(
+            ") AS row (delivery_id, lease, state, reason, due_at, ended_at, id, number, response_status, duration_ms, error_kind, \
+             error_message, request_headers, response_headers, response_body, created_at)), \
+             kept AS (INSERT INTO attempts (id, delivery_id, number, response_status, duration_ms, error_kind, error_message, \
+             request_headers, response_headers, response_body, created_at) \
+             SELECT id, delivery_id, number, response_status, duration_ms, error_kind, error_message, request_headers, \
+             response_headers, response_body, created_at FROM input ON CONFLICT (id) DO NOTHING) \
+             UPDATE deliveries AS held SET state = input.state, reason = input.reason, due_at = input.due_at, \
+             attempts = greatest(held.attempts, input.number), lease_until = NULL, lease_token = NULL, \
+             first_attempt_at = coalesce(held.first_attempt_at, input.created_at), \
+             delivered_at = CASE WHEN input.state = 'delivered' THEN input.ended_at ELSE held.delivered_at END, \
+             updated_at = input.ended_at \
+             FROM input WHERE held.id = input.delivery_id AND (held.lease_token = input.lease \
+             OR (input.state = 'delivered' AND held.state <> 'delivered')) \
+             RETURNING held.id",
+        );
+        Ok(())
+    }
+}

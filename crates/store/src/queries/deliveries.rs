@@ -1,0 +1,269 @@
+//! Deliveries and their attempts.
+
+use super::super::Conn;
+use super::super::schema::{attempts, deliveries, events};
+use crate::sql::{Stamp, Uid};
+use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
+use std::collections::HashMap;
+use uuid::Uuid;
+use wire::{AttemptId, DeliveryId, EventId, Instant, RouteId, WorkspaceId};
+
+pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<Vec<Job>, Error> {
+    let tokens: HashMap<DeliveryId, Uuid> = leases.iter().copied().collect();
+    let ids: Vec<Uid> = leases.iter().map(|(id, _)| Uid::from(*id)).collect();
+    let jobs: Vec<Job> = deliveries::table
+        .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
+        .filter(deliveries::id.eq_any(ids))
+        .filter(deliveries::state.eq("delivering"))
+        .select((
+            deliveries::id,
+            deliveries::lease_token,
+            deliveries::attempts,
+            deliveries::event_id,
+            deliveries::endpoint_id,
+            deliveries::event_type,
+            deliveries::due_at,
+            deliveries::body,
+            events::body,
+            events::content_type,
+            events::traceparent,
+            events::received_at,
+        ))
+        .load(conn)?;
+    Ok(jobs
+        .into_iter()
+        .filter(|job| job.lease.is_some() && job.lease.as_ref() == tokens.get(&job.delivery_id))
+        .collect())
+}
+
+pub(crate) fn release(
+    conn: &mut Conn,
+    leases: &[(DeliveryId, Uuid)],
+    due_at: Instant,
+) -> Result<usize, Error> {
+    let mut released = 0;
+    for (id, token) in leases {
+        let mine = deliveries::table
+            .find(Uid::from(*id))
+            .filter(deliveries::state.eq("delivering"))
+            .filter(deliveries::lease_token.eq(Some(Uid(*token))));
+        let Some((attempts, first)) = mine
+            .select((deliveries::attempts, deliveries::first_attempt_at))
+            .first::<(i32, Option<Stamp>)>(conn)
+            .optional()?
+        else {
+            continue;
+        };
+        let state = if first.is_none() {
+            "pending"
+        } else {
+            "scheduled_retry"
+        };
+        released += diesel::update(mine)
+            .set((
+                deliveries::state.eq(state),
+                deliveries::attempts.eq((attempts - 1).max(0)),
+                deliveries::due_at.eq(Some(Stamp(due_at))),
+                deliveries::lease_token.eq(None::<Uid>),
+                deliveries::lease_until.eq(None::<Stamp>),
+            ))
+            .execute(conn)?;
+    }
+    Ok(released)
+}
+
+type DeliveryColumns = (
+    deliveries::id,
+    deliveries::workspace_id,
+    deliveries::event_id,
+    deliveries::endpoint_id,
+    deliveries::route_id,
+    deliveries::event_type,
+    deliveries::state,
+    deliveries::reason,
+    deliveries::attempts,
+    deliveries::due_at,
+    deliveries::replay_of,
+    deliveries::first_attempt_at,
+    deliveries::delivered_at,
+    deliveries::created_at,
+    deliveries::updated_at,
+);
+
+const COLUMNS: DeliveryColumns = (
+    deliveries::id,
+    deliveries::workspace_id,
+    deliveries::event_id,
+    deliveries::endpoint_id,
+    deliveries::route_id,
+    deliveries::event_type,
+    deliveries::state,
+    deliveries::reason,
+    deliveries::attempts,
+    deliveries::due_at,
+    deliveries::replay_of,
+    deliveries::first_attempt_at,
+    deliveries::delivered_at,
+    deliveries::created_at,
+    deliveries::updated_at,
+);
+
+pub(crate) fn find(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    id: DeliveryId,
+) -> Result<Option<Delivery>, Error> {
+    Ok(deliveries::table
+        .find(Uid::from(id))
+        .filter(deliveries::workspace_id.eq(workspace.as_str()))
+        .select(COLUMNS)
+        .first(conn)
+        .optional()?)
+}
+
+/// What the delivery sends instead of its event's own bytes.
+pub(crate) fn transformed(conn: &mut Conn, id: DeliveryId) -> Result<Option<Vec<u8>>, Error> {
+    Ok(deliveries::table
+        .find(Uid::from(id))
+        .select(deliveries::body)
+        .first(conn)
+        .optional()?
+        .flatten())
+}
+
+pub(crate) fn list(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    filter: &DeliveryFilter,
+    before: Option<DeliveryId>,
+    limit: i64,
+) -> Result<Vec<Delivery>, Error> {
+    let mut query = deliveries::table
+        .filter(deliveries::workspace_id.eq(workspace.as_str()))
+        .order(deliveries::id.desc())
+        .limit(limit)
+        .select(COLUMNS)
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(deliveries::id.lt(Uid::from(before)));
+    }
+    if let Some(endpoint) = &filter.endpoint_id {
+        query = query.filter(deliveries::endpoint_id.eq(endpoint.as_str()));
+    }
+    if let Some(event) = filter.event_id {
+        query = query.filter(deliveries::event_id.eq(Uid::from(event)));
+    }
+    if let Some(state) = filter.state {
+        query = query.filter(deliveries::state.eq(state.as_str()));
+    }
+    Ok(query.load(conn)?)
+}
+
+/// How many deliveries each of these events has.
+pub(crate) fn counts(conn: &mut Conn, events: &[EventId]) -> Result<HashMap<EventId, i64>, Error> {
+    let ids: Vec<Uid> = events.iter().copied().map(Uid::from).collect();
+    let counts: Vec<(Uid, i64)> = deliveries::table
+        .filter(deliveries::event_id.eq_any(ids))
+        .group_by(deliveries::event_id)
+        .select((deliveries::event_id, diesel::dsl::count_star()))
+        .load(conn)?;
+    Ok(counts.into_iter().map(|(id, count)| (id.into(), count)).collect())
+}
+
+/// The delivery's attempts in order. No attempt is older than its event, whose time the delivery's id carries: the bound
+/// keeps Postgres out of the partitions before that day.
+pub(crate) fn attempts(conn: &mut Conn, delivery: DeliveryId, limit: i64) -> Result<Vec<Attempt>, Error> {
+    let earliest = AttemptId::new(delivery.instant() - std::time::Duration::from_mins(1), 0);
+    Ok(attempts::table
+        .filter(attempts::delivery_id.eq(Uid::from(delivery)))
+        .filter(attempts::id.ge(Uid::from(earliest)))
+        .order((attempts::number, attempts::id))
+        .limit(limit)
+        .select((
+            attempts::id,
+            attempts::number,
+            attempts::response_status,
+            attempts::duration_ms,
+            attempts::error_kind,
+            attempts::error_message,
+            attempts::request_headers,
+            attempts::response_headers,
+            attempts::response_body,
+            attempts::created_at,
+        ))
+        .load(conn)?)
+}
+
+/// Makes a delivery due at once, whatever came of it before, unless a worker holds it; says whether it did.
+pub(crate) fn retry(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    id: DeliveryId,
+    now: Instant,
+) -> Result<bool, Error> {
+    let row = deliveries::table
+        .find(Uid::from(id))
+        .filter(deliveries::workspace_id.eq(workspace.as_str()))
+        .filter(deliveries::state.ne("delivering"));
+    let moved = diesel::update(row)
+        .set((
+            deliveries::state.eq("scheduled_retry"),
+            deliveries::reason.eq(None::<String>),
+            deliveries::due_at.eq(Some(Stamp(now))),
+            deliveries::updated_at.eq(Stamp(now)),
+        ))
+        .execute(conn)?;
+    Ok(moved > 0)
+}
+
+/// Gives a waiting delivery up; says whether it was waiting.
+pub(crate) fn cancel(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    id: DeliveryId,
+    now: Instant,
+) -> Result<bool, Error> {
+    let row = deliveries::table
+        .find(Uid::from(id))
+        .filter(deliveries::workspace_id.eq(workspace.as_str()))
+        .filter(deliveries::state.eq_any(["pending", "scheduled_retry"]));
+    let moved = diesel::update(row)
+        .set((
+            deliveries::state.eq("failed"),
+            deliveries::reason.eq(Some("cancelled")),
+            deliveries::due_at.eq(None::<Stamp>),
+            deliveries::updated_at.eq(Stamp(now)),
+        ))
+        .execute(conn)?;
+    Ok(moved > 0)
+}
+
+/// Inserts deliveries of an event that was routed before, such as replays.
+pub(crate) fn insert(
+    conn: &mut Conn,
+    event: EventId,
+    rows: &[NewDelivery],
+    now: Instant,
+) -> Result<(), Error> {
+    for row in rows {
+        diesel::insert_into(deliveries::table)
+            .values((
+                deliveries::id.eq(Uid::from(row.id)),
+                deliveries::workspace_id.eq(row.workspace_id.as_str()),
+                deliveries::event_id.eq(Uid::from(event)),
+                deliveries::endpoint_id.eq(row.endpoint_id.as_str()),
+                deliveries::route_id.eq(row.route_id.as_ref().map(RouteId::as_str)),
+                deliveries::event_type.eq(&row.event_type),
+                deliveries::state.eq(row.state.as_str()),
+                deliveries::due_at.eq(row.due_at.map(Stamp)),
+                deliveries::body.eq(row.body.as_deref()),
+                deliveries::replay_of.eq(row.replay_of.map(Uid::from)),
+                deliveries::attempts.eq(0),
+                deliveries::created_at.eq(Stamp(now)),
+                deliveries::updated_at.eq(Stamp(now)),
+            ))
+            .execute(conn)?;
+    }
+    Ok(())
+}

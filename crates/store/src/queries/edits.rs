@@ -1,0 +1,226 @@
+//! Writing what operators configure: every edit inserts or replaces one row by its id, or removes one.
+
+use super::super::Conn;
+use super::super::schema::{
+    endpoints, environments, management_tokens, playbooks, routes, sources, workspaces,
+};
+use crate::catalog::{EndpointRow, PlaybookRow, RouteRow, SourceRow};
+use crate::sql::Stamp;
+use crate::{Edit, Environment, Error, KeyRing, NewManagementToken, Workspace};
+use diesel::upsert::excluded;
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use wire::Instant;
+
+/// Carries out the edits in their order, in the caller's transaction.
+pub(crate) fn all(conn: &mut Conn, edits: &[Edit], keyring: &KeyRing, now: Instant) -> Result<(), Error> {
+    edits.iter().try_for_each(|edit| one(conn, edit, keyring, now))
+}
+
+fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<(), Error> {
+    match edit {
+        Edit::Workspace(workspace) => save_workspace(conn, workspace),
+        Edit::Environment(environment) => save_environment(conn, environment),
+        Edit::ManagementToken(token) => save_management_token(conn, token),
+        Edit::Source(source) => save_source(conn, &SourceRow::of(source, keyring)?),
+        Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
+        Edit::Playbook(playbook) => save_playbook(conn, &PlaybookRow::of(playbook)),
+        Edit::Route(route) => save_route(conn, &RouteRow::of(route)),
+        Edit::RemoveEnvironment(id) => {
+            diesel::delete(environments::table.find(id.as_str())).execute(conn)?;
+            Ok(())
+        }
+        Edit::RemoveManagementToken(id) => {
+            diesel::delete(management_tokens::table.find(id.as_str())).execute(conn)?;
+            Ok(())
+        }
+        Edit::RemoveSource(id) => {
+            diesel::delete(sources::table.find(id.as_str())).execute(conn)?;
+            Ok(())
+        }
+        Edit::RemoveEndpoint(id) => {
+            // Its deliveries' history stays, so the row does too, without its slug and its secrets.
+            diesel::update(endpoints::table.find(id.as_str()))
+                .set((
+                    endpoints::deleted_at.eq(Some(Stamp(now))),
+                    endpoints::sealed.eq(None::<Vec<u8>>),
+                    endpoints::updated_at.eq(Stamp(now)),
+                ))
+                .execute(conn)?;
+            Ok(())
+        }
+        Edit::RemovePlaybook(id) => {
+            diesel::delete(playbooks::table.find(id.as_str())).execute(conn)?;
+            Ok(())
+        }
+        Edit::RemoveRoute(id) => {
+            diesel::delete(routes::table.find(id.as_str())).execute(conn)?;
+            Ok(())
+        }
+    }
+}
+
+fn save_workspace(conn: &mut Conn, row: &Workspace) -> Result<(), Error> {
+    diesel::insert_into(workspaces::table)
+        .values((
+            workspaces::id.eq(row.id.as_str()),
+            workspaces::slug.eq(&row.slug),
+            workspaces::name.eq(&row.name),
+            workspaces::accepting.eq(row.accepting),
+            workspaces::created_at.eq(Stamp(row.created_at)),
+            workspaces::updated_at.eq(Stamp(row.updated_at)),
+        ))
+        .on_conflict(workspaces::id)
+        .do_update()
+        .set((
+            workspaces::slug.eq(excluded(workspaces::slug)),
+            workspaces::name.eq(excluded(workspaces::name)),
+            workspaces::accepting.eq(excluded(workspaces::accepting)),
+            workspaces::updated_at.eq(excluded(workspaces::updated_at)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn save_environment(conn: &mut Conn, row: &Environment) -> Result<(), Error> {
+    diesel::insert_into(environments::table)
+        .values((
+            environments::id.eq(row.id.as_str()),
+            environments::workspace_id.eq(row.workspace_id.as_str()),
+            environments::slug.eq(&row.slug),
+            environments::is_default.eq(row.is_default),
+            environments::created_at.eq(Stamp(row.created_at)),
+            environments::updated_at.eq(Stamp(row.updated_at)),
+        ))
+        .on_conflict(environments::id)
+        .do_update()
+        .set((
+            environments::slug.eq(excluded(environments::slug)),
+            environments::is_default.eq(excluded(environments::is_default)),
+            environments::updated_at.eq(excluded(environments::updated_at)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn save_management_token(conn: &mut Conn, row: &NewManagementToken) -> Result<(), Error> {
+    diesel::insert_into(management_tokens::table)
+        .values((
+            management_tokens::id.eq(row.id.as_str()),
+            management_tokens::workspace_id.eq(row.workspace_id.as_str()),
+            management_tokens::name.eq(&row.name),
+            management_tokens::token_hash.eq(row.token_hash.as_slice()),
+            management_tokens::created_at.eq(Stamp(row.created_at)),
+        ))
+        .on_conflict(management_tokens::id)
+        .do_update()
+        .set((
+            management_tokens::name.eq(excluded(management_tokens::name)),
+            management_tokens::token_hash.eq(excluded(management_tokens::token_hash)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn save_source(conn: &mut Conn, row: &SourceRow) -> Result<(), Error> {
+    diesel::insert_into(sources::table)
+        .values((
+            sources::id.eq(&row.id),
+            sources::workspace_id.eq(&row.workspace_id),
+            sources::environment_id.eq(&row.environment_id),
+            sources::slug.eq(&row.slug),
+            sources::token.eq(&row.token),
+            sources::channel_secret_hash.eq(&row.channel_secret_hash),
+            sources::spec.eq(&row.spec),
+            sources::sealed.eq(&row.sealed),
+            sources::created_at.eq(row.created_at),
+            sources::updated_at.eq(row.updated_at),
+        ))
+        .on_conflict(sources::id)
+        .do_update()
+        .set((
+            sources::environment_id.eq(excluded(sources::environment_id)),
+            sources::slug.eq(excluded(sources::slug)),
+            sources::token.eq(excluded(sources::token)),
+            sources::channel_secret_hash.eq(excluded(sources::channel_secret_hash)),
+            sources::spec.eq(excluded(sources::spec)),
+            sources::sealed.eq(excluded(sources::sealed)),
+            sources::updated_at.eq(excluded(sources::updated_at)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
+    diesel::insert_into(endpoints::table)
+        .values((
+            endpoints::id.eq(&row.id),
+            endpoints::workspace_id.eq(&row.workspace_id),
+            endpoints::environment_id.eq(&row.environment_id),
+            endpoints::slug.eq(&row.slug),
+            endpoints::enabled.eq(row.enabled),
+            endpoints::spec.eq(&row.spec),
+            endpoints::sealed.eq(&row.sealed),
+            endpoints::created_at.eq(row.created_at),
+            endpoints::updated_at.eq(row.updated_at),
+            endpoints::deleted_at.eq(row.deleted_at),
+        ))
+        .on_conflict(endpoints::id)
+        .do_update()
+        .set((
+            endpoints::environment_id.eq(excluded(endpoints::environment_id)),
+            endpoints::slug.eq(excluded(endpoints::slug)),
+            endpoints::enabled.eq(excluded(endpoints::enabled)),
+            endpoints::spec.eq(excluded(endpoints::spec)),
+            endpoints::sealed.eq(excluded(endpoints::sealed)),
+            endpoints::updated_at.eq(excluded(endpoints::updated_at)),
+            endpoints::deleted_at.eq(excluded(endpoints::deleted_at)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {
+    diesel::insert_into(playbooks::table)
+        .values((
+            playbooks::id.eq(&row.id),
+            playbooks::workspace_id.eq(&row.workspace_id),
+            playbooks::slug.eq(&row.slug),
+            playbooks::number.eq(row.number),
+            playbooks::spec.eq(&row.spec),
+            playbooks::created_at.eq(row.created_at),
+            playbooks::updated_at.eq(row.updated_at),
+        ))
+        .on_conflict(playbooks::id)
+        .do_update()
+        .set((
+            playbooks::slug.eq(excluded(playbooks::slug)),
+            playbooks::number.eq(excluded(playbooks::number)),
+            playbooks::spec.eq(excluded(playbooks::spec)),
+            playbooks::updated_at.eq(excluded(playbooks::updated_at)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn save_route(conn: &mut Conn, row: &RouteRow) -> Result<(), Error> {
+    diesel::insert_into(routes::table)
+        .values((
+            routes::id.eq(&row.id),
+            routes::workspace_id.eq(&row.workspace_id),
+            routes::name.eq(&row.name),
+            routes::position.eq(row.position),
+            routes::spec.eq(&row.spec),
+            routes::created_at.eq(row.created_at),
+            routes::updated_at.eq(row.updated_at),
+        ))
+        .on_conflict(routes::id)
+        .do_update()
+        .set((
+            routes::name.eq(excluded(routes::name)),
+            routes::position.eq(excluded(routes::position)),
+            routes::spec.eq(excluded(routes::spec)),
+            routes::updated_at.eq(excluded(routes::updated_at)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}

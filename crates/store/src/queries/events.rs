@@ -1,0 +1,169 @@
+//! Events and rejections.
+
+use super::super::Conn;
+use super::super::schema::{claims, events, rejections};
+use crate::sql::{Stamp, Uid};
+use crate::{Claim, Error, Event, EventFilter, EventSummary, NewRejection, Rejection};
+use diesel::dsl::sql;
+use diesel::sql_types::Integer;
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use wire::{EventId, Instant, RejectionId, SourceId, WorkspaceId};
+
+pub(crate) fn accepted(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, Error> {
+    let ids: Vec<Uid> = ids.iter().copied().map(Uid::from).collect();
+    Ok(events::table
+        .filter(events::id.eq_any(ids))
+        .filter(events::state.eq("accepted"))
+        .load(conn)?)
+}
+
+/// The key carries the time, so "accepted before" is a range of the key; a request may be a little older than its id.
+pub(crate) fn unrouted(conn: &mut Conn, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
+    Ok(events::table
+        .filter(events::state.eq("accepted"))
+        .filter(events::id.lt(Uid::from(EventId::new(before, 0))))
+        .order(events::id)
+        .limit(limit)
+        .load(conn)?)
+}
+
+pub(crate) fn count_failure(conn: &mut Conn, id: EventId) -> Result<i32, Error> {
+    let row = events::table.filter(events::id.eq(Uid::from(id)));
+    diesel::update(row)
+        .set(events::failures.eq(events::failures + 1))
+        .execute(conn)?;
+    Ok(events::table
+        .find(Uid::from(id))
+        .select(events::failures)
+        .first(conn)
+        .optional()?
+        .unwrap_or(0))
+}
+
+pub(crate) fn find(conn: &mut Conn, workspace: &WorkspaceId, id: EventId) -> Result<Option<Event>, Error> {
+    Ok(events::table
+        .find(Uid::from(id))
+        .filter(events::workspace_id.eq(workspace.as_str()))
+        .first(conn)
+        .optional()?)
+}
+
+pub(crate) fn list(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    filter: &EventFilter,
+    before: Option<EventId>,
+    limit: i64,
+) -> Result<Vec<EventSummary>, Error> {
+    let mut query = events::table
+        .filter(events::workspace_id.eq(workspace.as_str()))
+        .order(events::id.desc())
+        .limit(limit)
+        .select((
+            events::id,
+            events::source_id,
+            events::event_type,
+            events::state,
+            events::verified,
+            events::received_at,
+            events::content_type,
+            sql::<Integer>("length(body)"),
+            events::idempotency_key,
+        ))
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(events::id.lt(Uid::from(before)));
+    }
+    if let Some(source) = &filter.source_id {
+        query = query.filter(events::source_id.eq(Some(source.as_str())));
+    }
+    if let Some(event_type) = &filter.event_type {
+        query = query.filter(events::event_type.eq(Some(event_type.as_str())));
+    }
+    if let Some(state) = filter.state {
+        query = query.filter(events::state.eq(state.as_str()));
+    }
+    Ok(query.load(conn)?)
+}
+
+pub(crate) fn claim(conn: &mut Conn, scope: &str, key_hash: &[u8]) -> Result<Option<Claim>, Error> {
+    Ok(claims::table
+        .find((scope, key_hash))
+        .select((
+            claims::scope,
+            claims::key,
+            claims::fingerprint,
+            claims::event_id,
+            claims::accepted_at,
+            claims::expires_at,
+            claims::repeats,
+            claims::mismatches,
+        ))
+        .first(conn)
+        .optional()?)
+}
+
+/// Removes up to `limit` claims that count no more.
+pub(crate) fn forget_claims(conn: &mut Conn, now: Instant, limit: i64) -> Result<usize, Error> {
+    let expired: Vec<(String, Vec<u8>)> = claims::table
+        .filter(claims::expires_at.lt(Stamp(now)))
+        .order(claims::expires_at)
+        .limit(limit)
+        .select((claims::scope, claims::key_hash))
+        .load(conn)?;
+    for (scope, key_hash) in &expired {
+        let still_expired = claims::table
+            .find((scope, key_hash))
+            .filter(claims::expires_at.lt(Stamp(now)));
+        diesel::delete(still_expired).execute(conn)?;
+    }
+    Ok(expired.len())
+}
+
+pub(crate) fn insert_rejection(conn: &mut Conn, rejection: &NewRejection) -> Result<(), Error> {
+    diesel::insert_into(rejections::table)
+        .values((
+            rejections::id.eq(Uid::from(rejection.id)),
+            rejections::workspace_id.eq(rejection.workspace_id.as_str()),
+            rejections::source_id.eq(rejection.source_id.as_ref().map(SourceId::as_str)),
+            rejections::cause.eq(&rejection.cause),
+            rejections::detail.eq(&rejection.detail),
+            rejections::received_at.eq(Stamp(rejection.received_at)),
+            rejections::method.eq(&rejection.method),
+            rejections::query.eq(&rejection.query),
+            rejections::remote_address.eq(&rejection.remote_address),
+            rejections::headers.eq(rejection.headers.as_ref()),
+            rejections::body_preview.eq(rejection.body_preview.as_ref()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+pub(crate) fn rejections(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    before: Option<RejectionId>,
+    limit: i64,
+) -> Result<Vec<Rejection>, Error> {
+    let mut query = rejections::table
+        .filter(rejections::workspace_id.eq(workspace.as_str()))
+        .order(rejections::id.desc())
+        .limit(limit)
+        .select((
+            rejections::id,
+            rejections::source_id,
+            rejections::cause,
+            rejections::detail,
+            rejections::received_at,
+            rejections::method,
+            rejections::query,
+            rejections::remote_address,
+            rejections::headers,
+            rejections::body_preview,
+        ))
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(rejections::id.lt(Uid::from(before)));
+    }
+    Ok(query.load(conn)?)
+}

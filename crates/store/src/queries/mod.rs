@@ -1,0 +1,23 @@
+//! The typed queries, compiled once per database: as `postgres::queries` and as `sqlite::queries`.
+//!
+//! `super::…` is the database's own module, with its `Conn` and its `schema`. A query that would need to know which
+//! one it is belongs into `hot`. Every list is bounded, and has its index and a test of its plan.
+
+pub(crate) mod deliveries;
+pub(crate) mod edits;
+pub(crate) mod endpoints;
+pub(crate) mod events;
+pub(crate) mod routes;
+pub(crate) mod runs;
+pub(crate) mod sources;
+pub(crate) mod workspaces;
+
+use super::Conn;
+use crate::Error;
+use diesel::RunQueryDsl;
+
+/// Asks for a sign of life.
+pub(crate) fn ping(conn: &mut Conn) -> Result<(), Error> {
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(conn)?;
+    Ok(())
+}

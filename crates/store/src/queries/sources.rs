@@ -1,0 +1,39 @@
+//! Sources.
+
+use super::super::Conn;
+use super::super::schema::{sources, workspaces};
+use crate::Error;
+use crate::catalog::SourceRow;
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
+use wire::WorkspaceId;
+
+pub(crate) fn by_token(conn: &mut Conn, token: &str) -> Result<Option<(SourceRow, bool)>, Error> {
+    Ok(sources::table
+        .inner_join(workspaces::table.on(workspaces::id.eq(sources::workspace_id)))
+        .filter(sources::token.eq(token))
+        .select((sources::all_columns, workspaces::accepting))
+        .first(conn)
+        .optional()?)
+}
+
+pub(crate) fn by_slugs(
+    conn: &mut Conn,
+    workspace: &str,
+    slug: &str,
+) -> Result<Option<(SourceRow, bool)>, Error> {
+    Ok(sources::table
+        .inner_join(workspaces::table.on(workspaces::id.eq(sources::workspace_id)))
+        .filter(workspaces::slug.eq(workspace))
+        .filter(sources::slug.eq(slug))
+        .select((sources::all_columns, workspaces::accepting))
+        .first(conn)
+        .optional()?)
+}
+
+pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<SourceRow>, Error> {
+    Ok(sources::table
+        .filter(sources::workspace_id.eq(workspace.as_str()))
+        .order(sources::slug)
+        .limit(limit)
+        .load(conn)?)
+}

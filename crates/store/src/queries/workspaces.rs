@@ -1,0 +1,106 @@
+//! Workspaces, their environments and their management tokens.
+
+use super::super::Conn;
+use super::super::schema::{environments, management_tokens, workspaces};
+use crate::sql::{Stamp, StoredText};
+use crate::{Environment, Error, ManagementToken, NewManagementToken, Workspace};
+use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use wire::WorkspaceId;
+
+type WorkspaceRow = (StoredText, String, String, bool, Stamp, Stamp);
+
+fn workspace((id, slug, name, accepting, created_at, updated_at): WorkspaceRow) -> Workspace {
+    Workspace {
+        id: id.into(),
+        slug,
+        name,
+        accepting,
+        created_at: created_at.into(),
+        updated_at: updated_at.into(),
+    }
+}
+
+/// Finds a workspace by its id or its slug.
+pub(crate) fn find(conn: &mut Conn, id_or_slug: &str) -> Result<Option<Workspace>, Error> {
+    let named = workspaces::id.eq(id_or_slug).or(workspaces::slug.eq(id_or_slug));
+    Ok(workspaces::table
+        .filter(named)
+        .first::<WorkspaceRow>(conn)
+        .optional()?
+        .map(workspace))
+}
+
+pub(crate) fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Workspace>, Error> {
+    let rows = workspaces::table
+        .order(workspaces::slug)
+        .limit(limit)
+        .load::<WorkspaceRow>(conn)?;
+    Ok(rows.into_iter().map(workspace).collect())
+}
+
+type EnvironmentRow = (StoredText, StoredText, String, bool, Stamp, Stamp);
+
+pub(crate) fn environments(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> Result<Vec<Environment>, Error> {
+    let rows = environments::table
+        .filter(environments::workspace_id.eq(workspace.as_str()))
+        .order((environments::created_at, environments::id))
+        .limit(limit)
+        .load::<EnvironmentRow>(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(
+            |(id, workspace_id, slug, is_default, created_at, updated_at)| Environment {
+                id: id.into(),
+                workspace_id: workspace_id.into(),
+                slug,
+                is_default,
+                created_at: created_at.into(),
+                updated_at: updated_at.into(),
+            },
+        )
+        .collect())
+}
+
+pub(crate) fn management_token(conn: &mut Conn, token_hash: &[u8]) -> Result<Option<ManagementToken>, Error> {
+    let row: Option<(StoredText, String)> = management_tokens::table
+        .filter(management_tokens::token_hash.eq(token_hash))
+        .select((management_tokens::workspace_id, management_tokens::name))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(workspace_id, name)| ManagementToken {
+        workspace_id: workspace_id.into(),
+        name,
+    }))
+}
+
+type TokenRow = (StoredText, StoredText, String, Vec<u8>, Stamp);
+
+pub(crate) fn management_tokens(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> Result<Vec<NewManagementToken>, Error> {
+    let rows = management_tokens::table
+        .filter(management_tokens::workspace_id.eq(workspace.as_str()))
+        .order(management_tokens::name)
+        .limit(limit)
+        .load::<TokenRow>(conn)?;
+    rows.into_iter()
+        .map(|(id, workspace_id, name, token_hash, created_at)| {
+            Ok(NewManagementToken {
+                id: id.into(),
+                workspace_id: workspace_id.into(),
+                name,
+                token_hash: token_hash.try_into().map_err(|_length| Error::Corrupt {
+                    what: "token_hash of a management token",
+                    source: "not 32 bytes".into(),
+                })?,
+                created_at: created_at.into(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,117 @@
+//! Routing: what the router decided of a batch of events becomes deliveries and runs, in one statement.
+
+use crate::write::{BatchError, Writer};
+use crate::{Error, QueueError, QueueOptions, Store, postgres, sqlite};
+use batcher::Batcher;
+use bytes::Bytes;
+use std::sync::Arc;
+use uuid::Uuid;
+use wire::{
+    DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RouteId, RunId,
+    WorkspaceId,
+};
+
+/// One event with everything that was decided of it.
+#[derive(Debug, Clone)]
+pub struct RoutedEvent {
+    /// Must be in state `accepted`; otherwise another router was faster, and nothing is written.
+    pub id: EventId,
+    /// `routed` or `quarantined`.
+    pub state: EventState,
+    /// The decision trace as JSON.
+    pub trace: Bytes,
+    /// What it becomes at its endpoints.
+    pub deliveries: Vec<NewDelivery>,
+    /// What it starts.
+    pub runs: Vec<NewRun>,
+    /// When this was decided.
+    pub at: Instant,
+}
+
+/// A delivery about to be made.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// [`DeliveryId::of`] its event and endpoint, so that routing twice makes one.
+    pub id: DeliveryId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// Where to.
+    pub endpoint_id: EndpointId,
+    /// Which route made it.
+    pub route_id: Option<RouteId>,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// `delivering` with a lease, `pending` without, or `skipped` with a reason.
+    pub state: DeliveryState,
+    /// Why it is skipped.
+    pub reason: Option<String>,
+    /// When its first attempt is due.
+    pub due_at: Option<Instant>,
+    /// The lease for the worker that gets the reference, and until when it holds. Counts no attempt.
+    pub lease: Option<(Uuid, Instant)>,
+    /// What a transform made of the event; none: the event's own bytes.
+    pub body: Option<Bytes>,
+    /// The delivery that this one replays.
+    pub replay_of: Option<DeliveryId>,
+}
+
+/// A run about to be made.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// [`RunId::of`] its event and playbook.
+    pub id: RunId,
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// Which playbook.
+    pub playbook_id: PlaybookId,
+    /// Which route made it.
+    pub route_id: Option<RouteId>,
+    /// JSON.
+    pub input: Bytes,
+}
+
+/// A handle to the routing thread; clones share it.
+#[derive(Debug, Clone)]
+pub struct RoutingQueue(Batcher<RoutedEvent, Result<bool, Arc<Error>>>);
+
+impl Store {
+    /// Starts a thread that writes what routers decide.
+    pub fn routing_queue(&self, options: QueueOptions) -> Result<RoutingQueue, Error> {
+        let mut writer = Writer::of(self);
+        Batcher::spawn("routing", options.into(), move |rows| write(&mut writer, &rows))
+            .map(RoutingQueue)
+            .map_err(Error::Thread)
+    }
+}
+
+impl RoutingQueue {
+    /// Writes the decisions; each answer says whether this call was the one that routed the event.
+    ///
+    /// Returns after the commit. The rows are written in batches, not all or nothing.
+    pub async fn route(&self, events: Vec<RoutedEvent>) -> Result<Vec<Result<bool, Arc<Error>>>, QueueError> {
+        self.0.submit_many(events).await.map_err(QueueError::from)
+    }
+}
+
+fn write(writer: &mut Writer, rows: &[RoutedEvent]) -> Vec<Result<bool, Arc<Error>>> {
+    let mut sorted: Vec<&RoutedEvent> = rows.iter().collect();
+    // Two routers may hold the same events; one order of locks keeps them out of each other's way.
+    sorted.sort_by_key(|row| row.id);
+    match writer.run(
+        |conn| postgres::hot::route(conn, &sorted),
+        |conn| sqlite::hot::route(conn, &sorted),
+    ) {
+        Ok(routed) => rows
+            .iter()
+            .map(|row| Ok(routed.contains(&row.id.into())))
+            .collect(),
+        Err(BatchError::Batch(error)) => {
+            let error = Arc::new(error);
+            rows.iter().map(|_| Err(Arc::clone(&error))).collect()
+        }
+        Err(BatchError::Row(error)) => match rows {
+            [_] => vec![Err(Arc::new(error))],
+            _ => rows.chunks(1).flat_map(|row| write(writer, row)).collect(),
+        },
+    }
+}

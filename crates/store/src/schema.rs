@@ -1,0 +1,203 @@
+//! The tables, once. Each database's module expands this with its own two column types.
+
+macro_rules! ledger_schema {
+    ($uid:ident, $time:ident) => {
+        diesel::table! {
+            workspaces (id) {
+                id -> Text,
+                slug -> Text,
+                name -> Text,
+                accepting -> Bool,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            environments (id) {
+                id -> Text,
+                workspace_id -> Text,
+                slug -> Text,
+                is_default -> Bool,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            management_tokens (id) {
+                id -> Text,
+                workspace_id -> Text,
+                name -> Text,
+                token_hash -> Binary,
+                created_at -> $time,
+            }
+        }
+        diesel::table! {
+            sources (id) {
+                id -> Text,
+                workspace_id -> Text,
+                environment_id -> Text,
+                slug -> Text,
+                token -> Text,
+                channel_secret_hash -> Nullable<Binary>,
+                spec -> Text,
+                sealed -> Nullable<Binary>,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            endpoints (id) {
+                id -> Text,
+                workspace_id -> Text,
+                environment_id -> Text,
+                slug -> Nullable<Text>,
+                enabled -> Bool,
+                spec -> Text,
+                sealed -> Nullable<Binary>,
+                created_at -> $time,
+                updated_at -> $time,
+                deleted_at -> Nullable<$time>,
+            }
+        }
+        diesel::table! {
+            playbooks (id) {
+                id -> Text,
+                workspace_id -> Text,
+                slug -> Text,
+                number -> Integer,
+                spec -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            routes (id) {
+                id -> Text,
+                workspace_id -> Text,
+                name -> Text,
+                position -> Integer,
+                spec -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            events (id) {
+                id -> $uid,
+                workspace_id -> Text,
+                source_id -> Nullable<Text>,
+                event_type -> Nullable<Text>,
+                state -> Text,
+                verified -> Nullable<Bool>,
+                received_at -> $time,
+                method -> Text,
+                query -> Nullable<Text>,
+                remote_address -> Nullable<Text>,
+                headers -> Binary,
+                content_type -> Nullable<Text>,
+                body -> Binary,
+                idempotency_key -> Nullable<Text>,
+                traceparent -> Nullable<Text>,
+                failures -> Integer,
+                trace -> Nullable<Binary>,
+            }
+        }
+        diesel::table! {
+            claims (scope, key_hash) {
+                scope -> Text,
+                key_hash -> Binary,
+                key -> Text,
+                fingerprint -> Nullable<Binary>,
+                event_id -> $uid,
+                accepted_at -> $time,
+                expires_at -> $time,
+                repeats -> Integer,
+                mismatches -> Integer,
+            }
+        }
+        diesel::table! {
+            rejections (id) {
+                id -> $uid,
+                workspace_id -> Text,
+                source_id -> Nullable<Text>,
+                cause -> Text,
+                detail -> Text,
+                received_at -> $time,
+                method -> Text,
+                query -> Nullable<Text>,
+                remote_address -> Nullable<Text>,
+                headers -> Binary,
+                body_preview -> Binary,
+            }
+        }
+        diesel::table! {
+            deliveries (id) {
+                id -> $uid,
+                workspace_id -> Text,
+                event_id -> $uid,
+                endpoint_id -> Text,
+                route_id -> Nullable<Text>,
+                event_type -> Nullable<Text>,
+                state -> Text,
+                reason -> Nullable<Text>,
+                attempts -> Integer,
+                due_at -> Nullable<$time>,
+                lease_until -> Nullable<$time>,
+                lease_token -> Nullable<$uid>,
+                body -> Nullable<Binary>,
+                replay_of -> Nullable<$uid>,
+                first_attempt_at -> Nullable<$time>,
+                delivered_at -> Nullable<$time>,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            attempts (id) {
+                id -> $uid,
+                delivery_id -> $uid,
+                number -> Integer,
+                response_status -> Nullable<Integer>,
+                duration_ms -> Integer,
+                error_kind -> Nullable<Text>,
+                error_message -> Nullable<Text>,
+                request_headers -> Binary,
+                response_headers -> Binary,
+                response_body -> Binary,
+                created_at -> $time,
+            }
+        }
+        diesel::table! {
+            runs (id) {
+                id -> $uid,
+                workspace_id -> Text,
+                playbook_id -> Text,
+                event_id -> Nullable<$uid>,
+                route_id -> Nullable<Text>,
+                state -> Text,
+                input -> Binary,
+                error -> Nullable<Text>,
+                created_at -> $time,
+                started_at -> Nullable<$time>,
+                ended_at -> Nullable<$time>,
+                updated_at -> $time,
+            }
+        }
+        diesel::allow_tables_to_appear_in_same_query!(
+            workspaces,
+            environments,
+            management_tokens,
+            sources,
+            endpoints,
+            playbooks,
+            routes,
+            events,
+            claims,
+            rejections,
+            deliveries,
+            attempts,
+            runs,
+        );
+    };
+}
+pub(crate) use ledger_schema;

@@ -1,0 +1,12 @@
+//! The statements of the hot path on SQLite: the same steps as on Postgres, row by row in one transaction. A commit
+//! costs one flush of the file whatever it carries, which is why the batches matter here even more.
+
+mod accept;
+mod due;
+mod outcome;
+mod routing;
+
+pub(crate) use accept::accept;
+pub(crate) use due::{lease_due, reap};
+pub(crate) use outcome::record;
+pub(crate) use routing::route;

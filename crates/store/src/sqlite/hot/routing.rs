@@ -1,0 +1,92 @@
+//! ROUTE on SQLite.
+
+use crate::routing::{NewDelivery, NewRun, RoutedEvent};
+use crate::sql::{Stamp, Uid};
+use crate::sqlite::schema::{deliveries, events, runs};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
+use std::collections::HashSet;
+use wire::RouteId;
+
+/// Writes the decisions, and returns the events that this call routed.
+pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
+    conn.immediate_transaction(|conn| {
+        let mut mine = HashSet::with_capacity(routed.len());
+        for event in routed {
+            let id = Uid::from(event.id);
+            let moved = diesel::update(
+                events::table
+                    .filter(events::id.eq(id))
+                    .filter(events::state.eq("accepted")),
+            )
+            .set((
+                events::state.eq(event.state.as_str()),
+                events::trace.eq(event.trace.as_ref()),
+            ))
+            .execute(conn)?;
+            if moved == 0 {
+                continue;
+            }
+            mine.insert(id);
+            for delivery in &event.deliveries {
+                insert_delivery(conn, event, delivery)?;
+            }
+            for run in &event.runs {
+                insert_run(conn, event, run)?;
+            }
+        }
+        Ok(mine)
+    })
+}
+
+fn insert_delivery(
+    conn: &mut SqliteConnection,
+    event: &RoutedEvent,
+    delivery: &NewDelivery,
+) -> QueryResult<()> {
+    diesel::insert_into(deliveries::table)
+        .values((
+            (
+                deliveries::id.eq(Uid::from(delivery.id)),
+                deliveries::workspace_id.eq(delivery.workspace_id.as_str()),
+                deliveries::event_id.eq(Uid::from(event.id)),
+                deliveries::endpoint_id.eq(delivery.endpoint_id.as_str()),
+                deliveries::route_id.eq(delivery.route_id.as_ref().map(RouteId::as_str)),
+                deliveries::event_type.eq(&delivery.event_type),
+                deliveries::state.eq(delivery.state.as_str()),
+                deliveries::reason.eq(&delivery.reason),
+            ),
+            (
+                deliveries::due_at.eq(delivery.due_at.map(Stamp)),
+                deliveries::lease_until.eq(delivery.lease.map(|(_, until)| Stamp(until))),
+                deliveries::lease_token.eq(delivery.lease.map(|(token, _)| Uid(token))),
+                deliveries::body.eq(delivery.body.as_deref()),
+                deliveries::replay_of.eq(delivery.replay_of.map(Uid::from)),
+                deliveries::attempts.eq(0),
+                deliveries::created_at.eq(Stamp(event.at)),
+                deliveries::updated_at.eq(Stamp(event.at)),
+            ),
+        ))
+        .on_conflict(deliveries::id)
+        .do_nothing()
+        .execute(conn)?;
+    Ok(())
+}
+
+fn insert_run(conn: &mut SqliteConnection, event: &RoutedEvent, run: &NewRun) -> QueryResult<()> {
+    diesel::insert_into(runs::table)
+        .values((
+            runs::id.eq(Uid::from(run.id)),
+            runs::workspace_id.eq(run.workspace_id.as_str()),
+            runs::playbook_id.eq(run.playbook_id.as_str()),
+            runs::event_id.eq(Uid::from(event.id)),
+            runs::route_id.eq(run.route_id.as_ref().map(RouteId::as_str)),
+            runs::state.eq("pending"),
+            runs::input.eq(run.input.as_ref()),
+            runs::created_at.eq(Stamp(event.at)),
+            runs::updated_at.eq(Stamp(event.at)),
+        ))
+        .on_conflict(runs::id)
+        .do_nothing()
+        .execute(conn)?;
+    Ok(())
+}

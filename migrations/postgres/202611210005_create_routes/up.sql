@@ -1,0 +1,12 @@
+CREATE TABLE routes (
+    id TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    -- Routes are tried in this order; the trace shows them so.
+    position INTEGER NOT NULL,
+    -- wire::resource::RouteSpec as JSON.
+    spec TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT routes_name_key UNIQUE (workspace_id, name)
+);

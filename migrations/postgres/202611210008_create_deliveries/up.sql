@@ -1,0 +1,61 @@
+CREATE TABLE deliveries (
+    -- UUIDv8 of the event and the endpoint; its first 48 bits are the event's time.
+    id UUID PRIMARY KEY,
+    workspace_id TEXT NOT NULL,
+    event_id UUID NOT NULL,
+    endpoint_id TEXT NOT NULL,
+    route_id TEXT,
+    event_type TEXT,
+    state TEXT NOT NULL CONSTRAINT deliveries_state_check CHECK (
+        state IN ('pending', 'delivering', 'scheduled_retry', 'delivered', 'dead_letter', 'failed', 'skipped')
+    ),
+    -- Why it was skipped or failed.
+    reason TEXT,
+    -- How many attempts were begun under a lease of a worker's own, or recorded.
+    attempts INTEGER NOT NULL DEFAULT 0,
+    -- When the next attempt is due; null in a final state.
+    due_at TIMESTAMPTZ,
+    lease_until TIMESTAMPTZ,
+    -- Fences off a worker whose lease ran out.
+    lease_token UUID,
+    -- What a transform made of the event; null: the event's own bytes.
+    body BYTEA,
+    -- The delivery that this one replays.
+    replay_of UUID,
+    first_attempt_at TIMESTAMPTZ,
+    delivered_at TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+
+-- Leasing takes what is due, oldest first.
+CREATE INDEX deliveries_due_idx ON deliveries (due_at) WHERE state IN ('pending', 'scheduled_retry');
+
+-- The reaper takes leases that ran out.
+CREATE INDEX deliveries_lease_idx ON deliveries (lease_until) WHERE state = 'delivering';
+
+-- The management API lists deliveries of a workspace, of an endpoint and of an event, newest first.
+CREATE INDEX deliveries_workspace_idx ON deliveries (workspace_id, id DESC);
+CREATE INDEX deliveries_endpoint_idx ON deliveries (endpoint_id, id DESC);
+CREATE INDEX deliveries_event_idx ON deliveries (event_id);
+
+-- Partitioned by day through the time in the key, as events are.
+CREATE TABLE attempts (
+    id UUID PRIMARY KEY,
+    delivery_id UUID NOT NULL,
+    number INTEGER NOT NULL,
+    -- Null when no status line came.
+    response_status INTEGER,
+    duration_ms INTEGER NOT NULL,
+    -- One of contract.md's kinds; null on success.
+    error_kind TEXT,
+    error_message TEXT,
+    request_headers BYTEA NOT NULL,
+    response_headers BYTEA NOT NULL,
+    -- At most 64 KiB.
+    response_body BYTEA NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+) PARTITION BY RANGE (id);
+
+-- The attempts of one delivery, in order.
+CREATE INDEX attempts_delivery_idx ON attempts (delivery_id, number);

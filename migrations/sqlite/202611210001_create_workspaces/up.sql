@@ -1,0 +1,35 @@
+-- Times are microseconds since 1970 in UTC; ids are the 16 bytes of a UUID.
+
+CREATE TABLE workspaces (
+    id TEXT NOT NULL PRIMARY KEY,
+    slug TEXT NOT NULL CONSTRAINT workspaces_slug_key UNIQUE,
+    name TEXT NOT NULL,
+    accepting BOOLEAN NOT NULL DEFAULT TRUE,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+
+CREATE TABLE environments (
+    id TEXT NOT NULL PRIMARY KEY,
+    -- An environment is nothing without its workspace.
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    slug TEXT NOT NULL,
+    is_default BOOLEAN NOT NULL DEFAULT FALSE,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CONSTRAINT environments_slug_key UNIQUE (workspace_id, slug)
+);
+
+-- Exactly one environment of a workspace is the default.
+CREATE UNIQUE INDEX environments_default_key ON environments (workspace_id) WHERE is_default;
+
+CREATE TABLE management_tokens (
+    id TEXT NOT NULL PRIMARY KEY,
+    -- A token opens one workspace.
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    -- SHA-256 of the token, which is never kept.
+    token_hash BLOB NOT NULL CONSTRAINT management_tokens_token_hash_key UNIQUE,
+    created_at INTEGER NOT NULL,
+    CONSTRAINT management_tokens_name_key UNIQUE (workspace_id, name)
+);

@@ -1,0 +1,20 @@
+-- Times are microseconds since 1970 in UTC; ids are the 16 bytes of a UUID.
+
+CREATE TABLE sources (
+    id TEXT NOT NULL PRIMARY KEY,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    -- A source stays in its environment; one with sources is not deleted.
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    slug TEXT NOT NULL,
+    -- The secret in door 4's path. Kept readable because operators must be able to copy the URL again.
+    token TEXT NOT NULL CONSTRAINT sources_token_key UNIQUE,
+    -- SHA-256 of door 1's secret.
+    channel_secret_hash BLOB,
+    -- wire::resource::SourceSpec as JSON.
+    spec TEXT NOT NULL,
+    -- The signing secrets, encrypted.
+    sealed BLOB,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CONSTRAINT sources_slug_key UNIQUE (workspace_id, slug)
+);
