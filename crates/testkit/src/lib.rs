@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Real parts for tests: a database and a namespace at the broker for each test, a receiver that does as it is told,
+//! a connection that can be cut, and waiting for a condition instead of for a time.
+//!
+//! For `[dev-dependencies]` only. Nothing here imitates a database or a broker: the servers are real ones, which
+//! `cargo xtask test` starts and names in `HOOKYARD_TEST_POSTGRES` and `HOOKYARD_TEST_RABBITMQ`.
+
+pub mod broker;
+pub mod database;
+mod given;
+pub mod proxy;
+pub mod receiver;
+mod thread;
+mod wait;
+
+pub use wait::{DEADLINE, until};
