@@ -197,12 +197,12 @@ impl SendError {
     pub(crate) fn exchange(host: Arc<str>, error: hyper::Error) -> Self {
         let h2 = find::<h2::Error>(&error);
         let io = find::<io::Error>(&error).or_else(|| h2.and_then(h2::Error::get_io));
-        // A receiver that wants a client certificate says so only after the handshake (TLS 1.3).
-        if let Some(alert) = io.and_then(rustls_error) {
-            return Self::Tls {
-                host,
-                source: io::Error::other(alert.clone()),
-            };
+        // A receiver that wants a client certificate says so only after the handshake (TLS 1.3). On the way through
+        // HTTP/2 the alert's type is lost; but nothing except TLS calls bytes on a connection invalid.
+        if let Some(error) = io.filter(|error| error.kind() == io::ErrorKind::InvalidData) {
+            let alert = rustls_error(error).cloned();
+            let source = alert.map_or_else(|| error.kind().into(), io::Error::other);
+            return Self::Tls { host, source };
         }
         let ended = io.is_some()
             || h2.is_some_and(h2::Error::is_remote)
