@@ -161,8 +161,10 @@ impl<'a> Trip<'a> {
                 )),
             },
             Err(timeout) => {
-                // A shared connection whose other end has vanished would hold up everybody who comes after.
-                self.equipment.pool.forget(key);
+                // The other end may have vanished without a word; nobody else should be sent after it.
+                if let Link::H2(_) = link {
+                    self.equipment.pool.forget(key);
+                }
                 Err(timeout)
             }
         }
