@@ -1,0 +1,68 @@
+//! What callers ask for and get: one [`Job`] in, one [`Output`] out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// One program to run on one input.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The jq program. Clones of one `Arc` are cheap; equal texts are compiled once.
+    pub program: Arc<str>,
+    /// The JSON text. Clones of one `Bytes` in a batch are parsed once.
+    pub input: Bytes,
+    /// What the one value must be.
+    pub want: Want,
+}
+
+/// What the one value of an expression must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// `true` or `false`, as of a route's filter.
+    Boolean,
+    /// Any JSON, as of a transform.
+    Value,
+    /// A text or a number; null or no value is none, as of an event type or a dedupe id.
+    Text,
+}
+
+/// The value of an expression, in the shape that [`Want`] asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// For [`Want::Boolean`].
+    Boolean(bool),
+    /// For [`Want::Value`]: compact JSON.
+    Value(Bytes),
+    /// For [`Want::Text`].
+    Text(Option<String>),
+}
+
+/// What the worker does with a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Only compile it.
+    Check,
+    /// Run it on its input.
+    Evaluate(Want),
+}
+
+/// A [`Job`] on its way to a worker, or a program to check.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) program: Arc<str>,
+    pub(crate) input: Bytes,
+    pub(crate) ask: Ask,
+}
+
+impl From<Job> for Task {
+    fn from(Job { program, input, want }: Job) -> Self {
+        Self {
+            program,
+            input,
+            ask: Ask::Evaluate(want),
+        }
+    }
+}
+
+/// What became of a [`Task`]; a program that compiles has no output.
+pub(crate) type Outcome = Result<Option<Output>, crate::ExpressionError>;
