@@ -1,0 +1,4 @@
+//! The crate from outside: vectors of the providers, properties, outbound signatures.
+
+#[path = "signature/vectors.rs"]
+mod vectors;
