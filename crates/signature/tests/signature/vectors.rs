@@ -17,6 +17,12 @@ fn disagreements(json: &str) -> (usize, Vec<String>) {
 }
 
 #[test]
+fn every_vector_of_this_crate_agrees_in_verdict_and_reason() {
+    let (_, bad) = disagreements(include_str!("../vectors.json"));
+    assert!(bad.is_empty(), "these disagree:\n{}", bad.join("\n"));
+}
+
+#[test]
 fn every_shared_vector_agrees_in_verdict_and_reason() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/providers.json");
     let Ok(json) = std::fs::read_to_string(&path) else {
