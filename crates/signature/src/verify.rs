@@ -298,7 +298,8 @@ impl TimestampRule {
         })?;
         let age_ms = check.now_ms.saturating_sub(sent_ms);
         check.trail.note("timestamp", || {
-            let age = format!("{}.{:03} s", age_ms.abs() / 1000, age_ms.abs() % 1000);
+            let size_ms = age_ms.unsigned_abs();
+            let age = format!("{}.{:03} s", size_ms / 1000, size_ms % 1000);
             let side = if age_ms < 0 { "ahead of this clock" } else { "old" };
             let limit = self.tolerance.map_or_else(
                 || "any age is allowed".to_owned(),
@@ -307,7 +308,7 @@ impl TimestampRule {
             format!("{}: {}, {age} {side}, {limit}", self.from, shown(&text))
         });
         match self.tolerance {
-            Some(limit) if age_ms.saturating_abs() > i64::from(limit).saturating_mul(1000) => {
+            Some(limit) if age_ms.unsigned_abs() > u64::from(limit).saturating_mul(1000) => {
                 Err(Reason::TimestampOutOfTolerance)
             }
             _ => Ok(sent_ms),
