@@ -2,8 +2,8 @@
 
 use crate::connect::{read, write};
 use crate::{
-    Endpoint, Environment, Error, ManagementToken, NewManagementToken, Playbook, Route, RoutingTable, Source,
-    Store, Workspace,
+    Endpoint, Environment, Error, ManagementToken, Names, NewManagementToken, Playbook, Route, RoutingTable,
+    Source, Store, Workspace,
 };
 use wire::{
     EndpointId, EnvironmentId, Instant, ManagementTokenId, PlaybookId, RouteId, SourceId, WorkspaceId,
@@ -50,7 +50,7 @@ pub enum Edit {
 impl Store {
     /// Carries out the edits in their order, all or none.
     ///
-    /// Fails with [`Error::Taken`] when a slug, name, number or token is another thing's.
+    /// Fails with [`Error::Taken`] when a slug, name, number or token is another thing's, or an id another workspace's.
     pub async fn edit(&self, edits: Vec<Edit>, now: Instant) -> Result<(), Error> {
         let keyring = self.keyring.clone();
         write!(self, |conn, queries| queries::edits::all(
@@ -73,6 +73,16 @@ impl Store {
     pub async fn environments(&self, workspace: &WorkspaceId) -> Result<Vec<Environment>, Error> {
         let workspace = workspace.clone();
         read!(self, |conn, queries| queries::workspaces::environments(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// What the things of a workspace are called.
+    pub async fn names(&self, workspace: &WorkspaceId) -> Result<Names, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::names::of(
             conn,
             &workspace,
             CONFIGURED_LIMIT

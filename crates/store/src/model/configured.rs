@@ -172,3 +172,16 @@ pub struct RoutingTable {
     /// The workspace's playbooks, and whether each is enabled.
     pub playbooks: HashMap<PlaybookId, bool>,
 }
+
+/// What the things of a workspace are called, without anything else of them.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// With their slugs, and which one is the default.
+    pub environments: Vec<(EnvironmentId, String, bool)>,
+    /// With their slugs.
+    pub sources: Vec<(SourceId, String)>,
+    /// Those that are not deleted, with their slugs.
+    pub endpoints: Vec<(EndpointId, Option<String>)>,
+    /// With their slugs.
+    pub playbooks: Vec<(PlaybookId, String)>,
+}

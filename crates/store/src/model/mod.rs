@@ -4,7 +4,7 @@ mod configured;
 mod recorded;
 
 pub use configured::{
-    Endpoint, Environment, NewManagementToken, Playbook, Route, RoutingTable, SigningSecret, Source,
+    Endpoint, Environment, Names, NewManagementToken, Playbook, Route, RoutingTable, SigningSecret, Source,
     Workspace,
 };
 pub use recorded::{

@@ -7,6 +7,7 @@ pub(crate) mod deliveries;
 pub(crate) mod edits;
 pub(crate) mod endpoints;
 pub(crate) mod events;
+pub(crate) mod names;
 pub(crate) mod routes;
 pub(crate) mod runs;
 pub(crate) mod sources;
