@@ -46,6 +46,22 @@ impl Profile {
         catalogue::profile(name)
     }
 
+    /// Reads a custom scheme in YAML, or in JSON, which is YAML.
+    ///
+    /// # Errors
+    ///
+    /// As [`Profile::from_json`]. Where the text is not YAML at all, the message says in which line.
+    pub fn from_yaml(text: &str) -> Result<Self, SignatureError> {
+        let scheme: serde_json::Value = serde_saphyr::from_str(text).map_err(|error| {
+            let message = error.without_snippet().to_string();
+            SignatureError::Scheme {
+                path: "scheme".to_owned(),
+                message,
+            }
+        })?;
+        Self::from_json(&scheme)
+    }
+
     /// Reads a custom scheme. Unknown fields are refused.
     ///
     /// # Errors

@@ -35,7 +35,9 @@ pub struct Vector {
     pub id: String,
     kind: Kind,
     provider: String,
+    #[serde(default)]
     secrets: Vec<String>,
+    #[serde(default)]
     body_b64: String,
     #[serde(default)]
     method: String,
