@@ -1,0 +1,191 @@
+//! Sources as the doors need them, remembered for a while.
+//!
+//! Every entry, also that there is no such source, is kept for some seconds and forgotten at once when the console says
+//! that something changed. The generation in the key keeps a look-up that began before a change from being remembered
+//! after it.
+
+use boot::Tasks;
+use boot::settings::ByteSize;
+use broker::Conveyor;
+use moka::future::Cache;
+use secrecy::ExposeSecret;
+use signature::{Profile, Secret};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use store::{RoutingTable, Source, Store};
+use wire::resource::VerifyMode;
+use wire::{Instant, WorkspaceId};
+
+/// Look-ups that are remembered. A flood of made-up tokens must not fill the memory.
+const REMEMBERED: u64 = 10_000;
+
+/// A source whose doors are open.
+#[derive(Debug)]
+pub(crate) struct OpenSource {
+    pub(crate) source: Source,
+    /// How its requests are verified; none: no check.
+    pub(crate) check: Option<Check>,
+    /// For metrics: a built-in profile's name, `custom` or `none`.
+    pub(crate) provider: &'static str,
+}
+
+/// A signature check, ready to run.
+#[derive(Debug)]
+pub(crate) struct Check {
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) enforce: bool,
+}
+
+impl OpenSource {
+    /// The most bytes of a body: the source's own limit up to `most`, else the door's.
+    pub(crate) fn body_limit(&self, door: ByteSize, most: ByteSize) -> u64 {
+        self.source
+            .spec
+            .max_body_bytes
+            .map_or(door.bytes() as u64, |own| own.min(most.bytes() as u64))
+    }
+
+    /// The signing secrets that count at `now`.
+    pub(crate) fn live_secrets(&self, now: Instant) -> Vec<Secret> {
+        self.source
+            .secrets
+            .iter()
+            .filter(|secret| secret.is_live(now))
+            .map(|secret| Secret::new(secret.id.clone(), secret.value.expose_secret()))
+            .collect()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Door {
+    Token(Arc<str>),
+    Channel(Arc<str>, Arc<str>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    store: Store,
+    generation: Arc<AtomicU64>,
+    open: Cache<(u64, Door), Option<Arc<OpenSource>>>,
+    tables: Cache<(u64, WorkspaceId), Arc<RoutingTable>>,
+}
+
+impl Sources {
+    pub(crate) fn new(store: Store, ttl: Duration) -> Self {
+        Self {
+            store,
+            generation: Arc::default(),
+            open: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(ttl)
+                .build(),
+            tables: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(ttl)
+                .build(),
+        }
+    }
+
+    /// Forgets everything whenever something changes.
+    pub(crate) fn follow(&self, conveyor: &Conveyor, tasks: &Tasks) {
+        let sources = self.clone();
+        let mut changes = conveyor.changes();
+        let stopping = tasks.shutdown().stopping();
+        tasks.spawn("gateway.changes", async move {
+            loop {
+                tokio::select! {
+                    change = changes.next() => match change {
+                        Some(_change) => sources.forget(),
+                        None => return,
+                    },
+                    () = stopping.cancelled() => return,
+                }
+            }
+        });
+    }
+
+    fn forget(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.open.invalidate_all();
+        self.tables.invalidate_all();
+    }
+
+    /// The source behind door 4's token, if its door is open.
+    pub(crate) async fn by_token(&self, token: &str) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
+        let key = (self.generation.load(Ordering::SeqCst), Door::Token(token.into()));
+        self.open
+            .try_get_with(key, async { open(self.store.source_by_token(token).await?) })
+            .await
+    }
+
+    /// The source behind door 1's slugs, if its door is open.
+    pub(crate) async fn by_slugs(
+        &self,
+        workspace: &str,
+        slug: &str,
+    ) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
+        let key = (
+            self.generation.load(Ordering::SeqCst),
+            Door::Channel(workspace.into(), slug.into()),
+        );
+        self.open
+            .try_get_with(key, async {
+                open(self.store.source_by_slugs(workspace, slug).await?)
+            })
+            .await
+    }
+
+    /// A workspace's routes.
+    pub(crate) async fn routes(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<Arc<RoutingTable>, Arc<store::Error>> {
+        let key = (self.generation.load(Ordering::SeqCst), workspace.clone());
+        self.tables
+            .try_get_with(key, async {
+                self.store.routing_table(workspace).await.map(Arc::new)
+            })
+            .await
+    }
+}
+
+/// A disabled source and a closed workspace are the same as nothing.
+fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store::Error> {
+    let Some((source, accepting)) = found else {
+        return Ok(None);
+    };
+    if !accepting || !source.spec.enabled {
+        return Ok(None);
+    }
+    let (check, provider) = match &source.spec.verify {
+        Some(verify) if verify.mode != VerifyMode::Off => {
+            let (profile, provider) = profile(verify).ok_or(store::Error::Corrupt {
+                what: "the signature scheme of a source",
+                source: "no such profile, or a scheme that does not parse".into(),
+            })?;
+            (
+                Some(Check {
+                    profile,
+                    enforce: verify.mode == VerifyMode::Enforce,
+                }),
+                provider,
+            )
+        }
+        _ => (None, "none"),
+    };
+    Ok(Some(Arc::new(OpenSource {
+        source,
+        check,
+        provider,
+    })))
+}
+
+fn profile(verify: &wire::resource::VerifySpec) -> Option<(Arc<Profile>, &'static str)> {
+    if let Some(name) = &verify.provider {
+        let known = signature::builtin_names().find(|known| known == name)?;
+        return Some((Arc::new(Profile::builtin(name)?.clone()), known));
+    }
+    let profile = Profile::from_json(verify.scheme.as_ref()?).ok()?;
+    Some((Arc::new(profile), "custom"))
+}

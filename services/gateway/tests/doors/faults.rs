@@ -1,0 +1,89 @@
+//! When the ledger or the conveyor is away.
+
+use crate::wire_http::send;
+use crate::yard::{Yard, spec};
+use serde_json::json;
+use std::time::Duration;
+use testkit::proxy::Proxy;
+use wire::{Queue, Reference};
+
+#[tokio::test]
+async fn without_the_ledger_the_answer_is_503_and_afterwards_all_is_well() {
+    let database = testkit::database::postgres();
+    let url: String = database.url().to_owned();
+    let server = url
+        .rsplit('@')
+        .next()
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let proxy = Proxy::start(server.parse().unwrap());
+    let through = url.replace(&server, &proxy.address().to_string());
+    let yard = Yard::on(database, through, &[("gateway.accept_timeout", "2s")]).await;
+    yard.source(spec("shop"), &[]).await;
+    let post = async |key: &str| {
+        send(
+            yard.address,
+            "POST /ingest/src_shop",
+            &[("X-Webhook-Id", key)],
+            b"{}",
+        )
+        .await
+    };
+    assert_eq!(post("before").await.status, 202);
+    proxy.cut();
+    let away = post("during").await;
+    assert_eq!((away.status, &away.json()["error"]), (503, &json!("unavailable")));
+    assert!(away.header("retry-after").is_some());
+    proxy.restore();
+    testkit::until("the ledger is back", async || post("after").await.status == 202).await;
+    let during = post("during").await;
+    assert_eq!(during.status, 202, "sending again with the same key is safe");
+    let keys: Vec<Option<String>> = yard
+        .events()
+        .await
+        .rows
+        .into_iter()
+        .map(|row| row.idempotency_key)
+        .collect();
+    for key in ["before", "during", "after"] {
+        assert_eq!(
+            keys.iter().filter(|known| known.as_deref() == Some(key)).count(),
+            1,
+            "{keys:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_event_is_told_to_the_router() {
+    let yard = Yard::start().await;
+    yard.source(spec("shop"), &[]).await;
+    let mut consumer = yard.conveyor.consume(Queue::Route, 10.try_into().unwrap());
+    let reply = send(yard.address, "POST /ingest/src_shop", &[], b"{}").await;
+    let received = tokio::time::timeout(Duration::from_secs(10), consumer.next())
+        .await
+        .unwrap()
+        .unwrap();
+    let [Reference::Event { id }] = received.message.refs[..] else {
+        panic!("{:?}", received.message)
+    };
+    assert_eq!(reply.json()["data"]["id"], json!(id.to_string()));
+}
+
+#[tokio::test]
+async fn under_overload_every_answer_is_202_or_429_and_every_202_is_recorded() {
+    let yard = Yard::with(&[("gateway.accept_queue", "1")]).await;
+    yard.source(spec("shop"), &[]).await;
+    let replies = futures_util::future::join_all(
+        (0..300).map(|_| send(yard.address, "POST /ingest/src_shop", &[], b"{}")),
+    )
+    .await;
+    let accepted = replies.iter().filter(|reply| reply.status == 202).count();
+    for refused in replies.iter().filter(|reply| reply.status != 202) {
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
+    }
+    assert_eq!(yard.events().await.rows.len(), accepted);
+}
