@@ -4,6 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::reason::Reason;
+use crate::select::Selector;
+use crate::trail::shown;
+use crate::verdict::Check;
 
 /// How a sender writes its timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -21,6 +24,51 @@ pub(crate) enum Unit {
     /// Any of the three.
     #[serde(rename = "auto")]
     Auto,
+}
+
+/// The compiled `timestamp:` of a scheme.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimestampRule {
+    pub(crate) from: Selector,
+    #[serde(default)]
+    unit: Unit,
+    /// In seconds, both ways. Without it any time is in order, as long as it is one.
+    tolerance: Option<u32>,
+}
+
+impl TimestampRule {
+    /// Refuses a time that is absent, no time, or too far from now.
+    pub(crate) fn check(&self, check: &mut Check<'_>, keys: &[(&str, &str)]) -> Result<(), Reason> {
+        let Some(text) = self.from.find(check.request, keys)? else {
+            check
+                .trail
+                .note("timestamp", || format!("{} is absent", self.from));
+            return Err(Reason::TimestampMissing);
+        };
+        let sent_ms = self.unit.parse(&text).inspect_err(|_| {
+            check.trail.note("timestamp", || {
+                format!("{}: `{}` is not a time", self.from, shown(&text))
+            });
+        })?;
+        let age_ms = check.now_ms.saturating_sub(sent_ms);
+        check.trail.note("timestamp", || {
+            let size_ms = age_ms.unsigned_abs();
+            let age = format!("{}.{:03} s", size_ms / 1000, size_ms % 1000);
+            let side = if age_ms < 0 { "ahead of this clock" } else { "old" };
+            let limit = self.tolerance.map_or_else(
+                || "any age is allowed".to_owned(),
+                |limit| format!("at most {limit} s"),
+            );
+            format!("{}: {}, {age} {side}, {limit}", self.from, shown(&text))
+        });
+        match self.tolerance {
+            Some(limit) if age_ms.unsigned_abs() > u64::from(limit).saturating_mul(1000) => {
+                Err(Reason::TimestampOutOfTolerance)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// From here on a number counts milliseconds: as seconds it would be the year 5138.

@@ -6,7 +6,7 @@
 use crate::key::Secret;
 use crate::reason::Reason;
 use crate::request::Request;
-use crate::verify::Check;
+use crate::verdict::Check;
 
 use jwt::JwtRule;
 

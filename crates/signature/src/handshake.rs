@@ -17,7 +17,7 @@ use crate::decode::Encoding;
 use crate::request::Request;
 use crate::select::Selector;
 use crate::template::{Token, tokens};
-use crate::verify::Credentials;
+use crate::verdict::Credentials;
 
 /// The longest value that is echoed, in characters.
 const MAX_ECHO: usize = 256;

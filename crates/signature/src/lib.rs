@@ -14,6 +14,7 @@
 //! what a sender got wrong, or let a secret into an error, a step of an explanation or a log.
 
 mod algorithm;
+mod body_hash;
 mod catalogue;
 mod clock;
 mod code;
@@ -36,6 +37,7 @@ mod template;
 mod trail;
 mod url;
 pub mod vectors;
+mod verdict;
 mod verify;
 
 pub use catalogue::builtin_names;
@@ -48,7 +50,7 @@ pub use sign::{
     ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, generate_secret, generate_signing_key, sign,
 };
 pub use trail::{Explanation, Step};
-pub use verify::{Credentials, Verdict};
+pub use verdict::{Credentials, Verdict};
 
 /// What can be wrong with what an operator configured. Requests never cause errors, only verdicts.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use crate::reason::Reason;
 use crate::request::Request;
 use crate::scheme::Written;
 use crate::trail::{Explanation, Trail};
-use crate::verify::{Check, Credentials, Scheme, Verdict};
+use crate::verdict::{Check, Credentials, Verdict};
+use crate::verify::Scheme;
 
 /// How one kind of sender signs, shakes hands and names its events.
 ///
@@ -211,7 +212,7 @@ impl Profile {
     /// [`SignatureError::Secret`] with the secret's id, never its value.
     pub fn check_secret(&self, secret: &Secret) -> Result<(), SignatureError> {
         let usable = match &self.verifier {
-            Verifier::Scheme(scheme) => scheme.key.material(secret).map(|_| ()),
+            Verifier::Scheme(scheme) => scheme.check_secret(secret),
             Verifier::Code(code) => code.check_secret(secret),
         };
         usable.map_err(|cause| SignatureError::Secret {

@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use crate::SignatureError;
 use crate::algorithm::Algorithm;
+use crate::body_hash::BodyHash;
+use crate::clock::TimestampRule;
 use crate::code::Code;
 use crate::code::jwt::JwtRule;
 use crate::content::{Content, Part};
@@ -20,7 +22,7 @@ use crate::key::KeyRule;
 use crate::profile::{Profile, Verifier};
 use crate::select::{HeaderName, Place, Selector, Selectors};
 use crate::url::Variant;
-use crate::verify::{BodyHash, Scheme, TimestampRule};
+use crate::verify::Scheme;
 
 /// A scheme as it is written in YAML or JSON.
 #[derive(Debug, Deserialize)]

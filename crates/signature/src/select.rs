@@ -49,6 +49,12 @@ impl HeaderName {
     }
 }
 
+impl fmt::Display for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 impl Selector {
     /// Reads one selector; the error says what was wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::verify::Verdict;
+use crate::verdict::Verdict;
 
 /// A verdict and how it came about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

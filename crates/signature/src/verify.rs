@@ -3,78 +3,17 @@
 
 use std::borrow::Cow;
 
-use ring::digest::{SHA256, digest};
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
-
-use crate::algorithm::{Algorithm, is_equal};
-use crate::clock::Unit;
+use crate::algorithm::Algorithm;
+use crate::body_hash::BodyHash;
+use crate::clock::TimestampRule;
 use crate::content::{Content, Resolved};
-use crate::decode::Encoding;
 use crate::field::SignatureField;
 use crate::key::{KeyRule, Secret};
 use crate::reason::Reason;
-use crate::request::Request;
 use crate::select::{HeaderName, Selector, header_value};
-use crate::trail::{Trail, shown};
+use crate::trail::shown;
 use crate::url::Variant;
-
-/// What a source brings to a verification.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Credentials<'a> {
-    /// The secrets, any of which may match.
-    pub secrets: &'a [Secret],
-    /// The token that a handshake must show (Meta, Strava, eBay).
-    pub verify_token: Option<&'a SecretString>,
-    /// The document at [`Profile::key_url`](crate::Profile::key_url), fetched by the caller.
-    pub fetched_key: Option<&'a str>,
-}
-
-/// Whether a request is authentic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It is.
-    Valid {
-        /// The index of the secret that matched. `None` where a fetched key decided alone.
-        secret: Option<usize>,
-    },
-    /// It is not.
-    Invalid(Reason),
-}
-
-impl Verdict {
-    /// True for a valid request.
-    pub const fn is_valid(self) -> bool {
-        matches!(self, Self::Valid { .. })
-    }
-
-    /// The reason of an invalid one.
-    pub const fn reason(self) -> Option<Reason> {
-        match self {
-            Self::Valid { .. } => None,
-            Self::Invalid(reason) => Some(reason),
-        }
-    }
-}
-
-impl From<Result<Option<usize>, Reason>> for Verdict {
-    fn from(result: Result<Option<usize>, Reason>) -> Self {
-        match result {
-            Ok(secret) => Self::Valid { secret },
-            Err(reason) => Self::Invalid(reason),
-        }
-    }
-}
-
-/// One verification in progress.
-#[derive(Debug)]
-pub(crate) struct Check<'a> {
-    pub(crate) request: &'a Request<'a>,
-    pub(crate) credentials: &'a Credentials<'a>,
-    pub(crate) now_ms: i64,
-    pub(crate) trail: Trail,
-}
+use crate::verdict::Check;
 
 /// A compiled scheme.
 #[derive(Debug, Clone)]
@@ -91,40 +30,15 @@ pub(crate) struct Scheme {
     pub(crate) headers: Vec<HeaderName>,
 }
 
-/// A hash of the body that stands in a part of the request that is signed.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BodyHash {
-    pub(crate) from: Selector,
-    #[serde(default, rename = "hash")]
-    _hash: HashName,
-    #[serde(default)]
-    encoding: Encoding,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum HashName {
-    #[default]
-    Sha256,
-}
-
-/// The compiled `timestamp:` of a scheme.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TimestampRule {
-    pub(crate) from: Selector,
-    #[serde(default)]
-    unit: Unit,
-    /// In seconds, both ways. Without it any time is in order, as long as it is one.
-    tolerance: Option<u32>,
-}
-
 impl Scheme {
     /// The index of the secret that matched.
     pub(crate) fn verify(&self, check: &mut Check<'_>) -> Result<Option<usize>, Reason> {
         for name in &self.headers {
-            header_value(check.request, name)?;
+            header_value(check.request, name).inspect_err(|_| {
+                check
+                    .trail
+                    .note("headers", || format!("{name} came more than once"));
+            })?;
         }
         let written = self
             .signature
@@ -152,7 +66,8 @@ impl Scheme {
             .flatten();
         let content = self
             .content
-            .resolve(check.request, &parsed.keys, body_hash.is_none())?;
+            .resolve(check.request, &parsed.keys, body_hash.is_none())
+            .inspect_err(|_| self.note_absent(check, &parsed.keys))?;
         if body_hash == Some(false) {
             check.trail.note("body", || {
                 "its hash is not the one in the signed part of the request".to_owned()
@@ -160,6 +75,12 @@ impl Scheme {
             return Err(Reason::SignatureMismatch);
         }
         self.compare(check, &content, signatures).map(Some)
+    }
+
+    /// Refuses a secret that could never match.
+    pub(crate) fn check_secret(&self, secret: &Secret) -> Result<(), &'static str> {
+        let key = self.key.material(secret)?;
+        self.algorithm.check_key(&key)
     }
 
     fn note_field(&self, check: &mut Check<'_>, found: Result<&[&str], Reason>) {
@@ -179,6 +100,16 @@ impl Scheme {
             let texts = texts.unwrap_or_else(|reason| reason.to_string());
             format!("{}: {texts}", places.join(", "))
         });
+    }
+
+    fn note_absent(&self, check: &mut Check<'_>, keys: &[(&str, &str)]) {
+        for selector in self.content.selectors() {
+            if let Ok(None) = selector.find(check.request, keys) {
+                check
+                    .trail
+                    .note("content", || format!("{selector} was signed and is absent"));
+            }
+        }
     }
 
     fn check_required(&self, check: &mut Check<'_>) -> Result<(), Reason> {
@@ -267,51 +198,5 @@ impl Scheme {
             }
         }
         urls
-    }
-}
-
-impl BodyHash {
-    /// Whether the body has the hash that the request names, if it names one.
-    fn matches(&self, request: &Request<'_>) -> Result<Option<bool>, Reason> {
-        let Some(text) = self.from.find(request, &[])? else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(&text).ok();
-        let named = text
-            .and_then(|text| self.encoding.decode(text))
-            .ok_or(Reason::SignatureMalformed)?;
-        Ok(Some(is_equal(digest(&SHA256, request.body).as_ref(), &named)))
-    }
-}
-
-impl TimestampRule {
-    /// Milliseconds since 1970, in order.
-    pub(crate) fn check(&self, check: &mut Check<'_>, keys: &[(&str, &str)]) -> Result<i64, Reason> {
-        let text = self
-            .from
-            .find(check.request, keys)?
-            .ok_or(Reason::TimestampMissing)?;
-        let sent_ms = self.unit.parse(&text).inspect_err(|_| {
-            check.trail.note("timestamp", || {
-                format!("{}: `{}` is not a time", self.from, shown(&text))
-            });
-        })?;
-        let age_ms = check.now_ms.saturating_sub(sent_ms);
-        check.trail.note("timestamp", || {
-            let size_ms = age_ms.unsigned_abs();
-            let age = format!("{}.{:03} s", size_ms / 1000, size_ms % 1000);
-            let side = if age_ms < 0 { "ahead of this clock" } else { "old" };
-            let limit = self.tolerance.map_or_else(
-                || "any age is allowed".to_owned(),
-                |limit| format!("at most {limit} s"),
-            );
-            format!("{}: {}, {age} {side}, {limit}", self.from, shown(&text))
-        });
-        match self.tolerance {
-            Some(limit) if age_ms.unsigned_abs() > u64::from(limit).saturating_mul(1000) => {
-                Err(Reason::TimestampOutOfTolerance)
-            }
-            _ => Ok(sent_ms),
-        }
     }
 }

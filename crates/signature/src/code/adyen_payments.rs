@@ -11,7 +11,7 @@ use crate::decode::Encoding;
 use crate::key::Secret;
 use crate::reason::Reason;
 use crate::trail::shown;
-use crate::verify::Check;
+use crate::verdict::Check;
 
 /// The signed fields, in order.
 const SIGNED: [&str; 8] = [

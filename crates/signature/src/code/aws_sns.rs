@@ -7,8 +7,6 @@
 //! Any AWS account can make SNS send any text anywhere, correctly signed. A source that has topic
 //! ARNs among its secrets takes messages of those topics only.
 
-use std::borrow::Cow;
-
 use ring::signature::{
     RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters,
 };
@@ -21,34 +19,27 @@ use crate::reason::Reason;
 use crate::request::Request;
 use crate::trail::shown;
 use crate::url::Parts;
-use crate::verify::Check;
+use crate::verdict::Check;
 
 /// The fields of a message that are signed, or say how.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Envelope<'a> {
-    #[serde(borrow, rename = "Type")]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "MessageId")]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    topic_arn: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    subject: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    message: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    timestamp: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    token: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "SubscribeURL")]
-    subscribe_url: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "SigningCertURL")]
-    certificate_url: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    signature_version: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    signature: Option<Cow<'a, str>>,
+struct Envelope {
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    #[serde(rename = "MessageId")]
+    id: Option<String>,
+    topic_arn: Option<String>,
+    subject: Option<String>,
+    message: Option<String>,
+    timestamp: Option<String>,
+    token: Option<String>,
+    #[serde(rename = "SubscribeURL")]
+    subscribe_url: Option<String>,
+    #[serde(rename = "SigningCertURL")]
+    certificate_url: Option<String>,
+    signature_version: Option<String>,
+    signature: Option<String>,
 }
 
 pub(crate) fn verify(check: &mut Check<'_>) -> Result<Option<usize>, Reason> {
@@ -165,9 +156,9 @@ pub(crate) fn is_sns_url(url: &str) -> bool {
         && region.is_some_and(is_region)
 }
 
-impl<'a> Envelope<'a> {
+impl Envelope {
     /// What the body says; nothing if it is not JSON.
-    fn of(request: &Request<'a>) -> Self {
+    fn of(request: &Request<'_>) -> Self {
         serde_json::from_slice(request.body).unwrap_or_default()
     }
 

@@ -9,7 +9,7 @@ use crate::decode::Encoding;
 use crate::key::Secret;
 use crate::reason::Reason;
 use crate::trail::shown;
-use crate::verify::Check;
+use crate::verdict::Check;
 
 /// As for every scheme.
 const MAX_CANDIDATES: usize = 8;

@@ -16,7 +16,7 @@ use crate::reason::Reason;
 use crate::request::Request;
 use crate::select::Selector;
 use crate::trail::shown;
-use crate::verify::Check;
+use crate::verdict::Check;
 
 /// The `jwt:` of a profile.
 #[derive(Debug, Clone, Deserialize)]

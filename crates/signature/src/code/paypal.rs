@@ -14,7 +14,7 @@ use crate::reason::Reason;
 use crate::request::Request;
 use crate::trail::shown;
 use crate::url::Parts;
-use crate::verify::Check;
+use crate::verdict::Check;
 
 const CERT_URL: &str = "Paypal-Cert-Url";
 

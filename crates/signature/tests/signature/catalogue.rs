@@ -76,6 +76,8 @@ fn a_secret_that_could_never_match_is_refused_before_it_is_stored() {
         ("standard-webhooks", "whsec_***"),
         ("standard-webhooks", "whsec_"),
         ("discord", "not hex"),
+        ("discord", "00ff"),
+        ("telnyx", "Zm9v"),
         ("sendgrid", "Zm9v"),
         ("adyen-payments", "xyz"),
         ("adyen-payments", ""),

@@ -87,6 +87,23 @@ fn a_missing_signature_says_where_it_was_looked_for() {
 }
 
 #[test]
+fn what_is_absent_or_repeated_is_named() {
+    let signature = format!("v1,{}=", "A".repeat(43));
+    let headers: [(&str, &[u8]); 2] = [
+        ("webhook-timestamp", b"1790000000"),
+        ("webhook-signature", signature.as_bytes()),
+    ];
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let no_id = lines(builtin("standard-webhooks"), &headers, b"{}", &[secret]);
+    assert_eq!(no_id[2], "content: header:webhook-id was signed and is absent");
+    let no_time = lines(builtin("standard-webhooks"), &headers[1..], b"{}", &[secret]);
+    assert_eq!(no_time[1], "timestamp: header:webhook-timestamp is absent");
+    let twice = [headers, headers].concat();
+    let twice = lines(builtin("standard-webhooks"), &twice, b"{}", &[secret]);
+    assert_eq!(twice[0], "headers: webhook-signature came more than once");
+}
+
+#[test]
 fn no_secret_is_ever_shown() {
     let hidden = "hunter2-and-more";
     let basic = format!(
