@@ -72,7 +72,6 @@ pub(crate) async fn send(
     let took = started.elapsed();
     latencies.sort_unstable();
     Ok(Outcome {
-        accepted: latencies.len(),
         refused,
         took,
         latencies,
