@@ -1,17 +1,17 @@
 CREATE TABLE workspaces (
-    id TEXT PRIMARY KEY,
-    slug TEXT NOT NULL CONSTRAINT workspaces_slug_key UNIQUE,
-    name TEXT NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY,
+    slug TEXT COLLATE "C" NOT NULL CONSTRAINT workspaces_slug_key UNIQUE,
+    name TEXT COLLATE "C" NOT NULL,
     accepting BOOLEAN NOT NULL DEFAULT TRUE,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL
 );
 
 CREATE TABLE environments (
-    id TEXT PRIMARY KEY,
+    id TEXT COLLATE "C" PRIMARY KEY,
     -- An environment is nothing without its workspace.
-    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-    slug TEXT NOT NULL,
+    workspace_id TEXT COLLATE "C" NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    slug TEXT COLLATE "C" NOT NULL,
     is_default BOOLEAN NOT NULL DEFAULT FALSE,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
@@ -22,10 +22,10 @@ CREATE TABLE environments (
 CREATE UNIQUE INDEX environments_default_key ON environments (workspace_id) WHERE is_default;
 
 CREATE TABLE management_tokens (
-    id TEXT PRIMARY KEY,
+    id TEXT COLLATE "C" PRIMARY KEY,
     -- A token opens one workspace.
-    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
+    workspace_id TEXT COLLATE "C" NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name TEXT COLLATE "C" NOT NULL,
     -- SHA-256 of the token, which is never kept.
     token_hash BYTEA NOT NULL CONSTRAINT management_tokens_token_hash_key UNIQUE,
     created_at TIMESTAMPTZ NOT NULL,

@@ -1,11 +1,11 @@
 CREATE TABLE sources (
-    id TEXT PRIMARY KEY,
-    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    id TEXT COLLATE "C" PRIMARY KEY,
+    workspace_id TEXT COLLATE "C" NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
     -- A source stays in its environment; one with sources is not deleted.
-    environment_id TEXT NOT NULL REFERENCES environments (id),
-    slug TEXT NOT NULL,
+    environment_id TEXT COLLATE "C" NOT NULL REFERENCES environments (id),
+    slug TEXT COLLATE "C" NOT NULL,
     -- The secret in door 4's path. Kept readable because operators must be able to copy the URL again.
-    token TEXT NOT NULL CONSTRAINT sources_token_key UNIQUE,
+    token TEXT COLLATE "C" NOT NULL CONSTRAINT sources_token_key UNIQUE,
     -- SHA-256 of door 1's secret.
     channel_secret_hash BYTEA,
     -- wire::resource::SourceSpec as JSON.

@@ -1,7 +1,7 @@
 CREATE TABLE playbooks (
-    id TEXT PRIMARY KEY,
-    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-    slug TEXT NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY,
+    workspace_id TEXT COLLATE "C" NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    slug TEXT COLLATE "C" NOT NULL,
     -- Small and unique in its workspace, for senders that know playbooks by number.
     number INTEGER NOT NULL,
     -- wire::resource::PlaybookSpec as JSON.

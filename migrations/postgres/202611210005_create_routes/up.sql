@@ -1,7 +1,7 @@
 CREATE TABLE routes (
-    id TEXT PRIMARY KEY,
-    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY,
+    workspace_id TEXT COLLATE "C" NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name TEXT COLLATE "C" NOT NULL,
     -- Routes are tried in this order; the trace shows them so.
     position INTEGER NOT NULL,
     -- wire::resource::RouteSpec as JSON.

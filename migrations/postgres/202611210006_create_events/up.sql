@@ -2,8 +2,8 @@
 -- There is no default partition: one that hides a missing day would have to be scanned to add it.
 CREATE TABLE events (
     id UUID PRIMARY KEY,
-    workspace_id TEXT NOT NULL,
-    source_id TEXT,
+    workspace_id TEXT COLLATE "C" NOT NULL,
+    source_id TEXT COLLATE "C",
     event_type TEXT,
     state TEXT NOT NULL CONSTRAINT events_state_check CHECK (state IN ('accepted', 'routed', 'quarantined')),
     -- What the signature check said; null when there was none.
@@ -34,7 +34,7 @@ CREATE INDEX events_workspace_idx ON events (workspace_id, id DESC);
 
 CREATE TABLE claims (
     -- What the key is unique in, such as a source's id.
-    scope TEXT NOT NULL,
+    scope TEXT COLLATE "C" NOT NULL,
     -- SHA-256 of the key.
     key_hash BYTEA NOT NULL,
     key TEXT NOT NULL,

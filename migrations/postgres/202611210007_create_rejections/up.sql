@@ -1,7 +1,7 @@
 CREATE TABLE rejections (
     id UUID PRIMARY KEY,
-    workspace_id TEXT NOT NULL,
-    source_id TEXT,
+    workspace_id TEXT COLLATE "C" NOT NULL,
+    source_id TEXT COLLATE "C",
     cause TEXT NOT NULL,
     -- A sentence for a person.
     detail TEXT NOT NULL,

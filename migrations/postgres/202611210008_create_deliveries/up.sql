@@ -1,10 +1,10 @@
 CREATE TABLE deliveries (
     -- UUIDv8 of the event and the endpoint; its first 48 bits are the event's time.
     id UUID PRIMARY KEY,
-    workspace_id TEXT NOT NULL,
+    workspace_id TEXT COLLATE "C" NOT NULL,
     event_id UUID NOT NULL,
-    endpoint_id TEXT NOT NULL,
-    route_id TEXT,
+    endpoint_id TEXT COLLATE "C" NOT NULL,
+    route_id TEXT COLLATE "C",
     event_type TEXT,
     state TEXT NOT NULL CONSTRAINT deliveries_state_check CHECK (
         state IN ('pending', 'delivering', 'scheduled_retry', 'delivered', 'dead_letter', 'failed', 'skipped')

@@ -1,10 +1,10 @@
 CREATE TABLE runs (
     id UUID PRIMARY KEY,
-    workspace_id TEXT NOT NULL,
-    playbook_id TEXT NOT NULL,
+    workspace_id TEXT COLLATE "C" NOT NULL,
+    playbook_id TEXT COLLATE "C" NOT NULL,
     -- The event that started it; null when an operator did.
     event_id UUID,
-    route_id TEXT,
+    route_id TEXT COLLATE "C",
     state TEXT NOT NULL CONSTRAINT runs_state_check CHECK (
         state IN ('pending', 'running', 'waiting', 'paused', 'completed', 'faulted', 'cancelled')
     ),
