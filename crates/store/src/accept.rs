@@ -11,7 +11,7 @@
 //! the row's own id means that an earlier try of this very batch was committed after all, any other is a replay.
 
 use crate::sql::Uid;
-use crate::write::{BatchError, Writer};
+use crate::write::{BatchError, PATIENCE, Unwritten, Writer, answered, statements, together};
 use crate::{Error, NewEvent, QueueError, QueueOptions, Store, postgres, sqlite};
 use batcher::Batcher;
 use sha2::{Digest, Sha256};
@@ -23,7 +23,10 @@ use wire::{EventId, Instant};
 /// How many rows of one batch may share a key; more are refused as an overload.
 const FOLLOWERS: usize = 64;
 
-/// How often a row is tried again when the claim it lost to expired in between.
+/// After this a row that no batch has taken yet is given up: its sender was answered 503.
+const GIVEN_UP: Duration = Duration::from_secs(5);
+
+/// How often a row is tried again when the claim it lost to was forgotten in between.
 const VANISHED: u32 = 3;
 
 /// What an idempotency key claims.
@@ -67,7 +70,7 @@ pub enum Accepted {
 /// Why a request was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// The queue is full, or too many share its key right now. Nothing was written.
+    /// The queue is full or too slow, or too many share its key right now. Nothing was written.
     #[error("too many requests wait to be recorded")]
     Overloaded,
     /// The ledger does not answer, or the outcome is unknown. Safe to send again with the same key.
@@ -97,7 +100,15 @@ impl From<QueueError> for AcceptError {
 
 /// A handle to the accepting thread; clones share it.
 #[derive(Debug, Clone)]
-pub struct AcceptQueue(Batcher<Acceptance, Result<Accepted, AcceptError>>);
+pub struct AcceptQueue(Batcher<Waiting, Answer>);
+
+type Answer = Result<Accepted, AcceptError>;
+
+/// A row, and since when it waits.
+struct Waiting {
+    row: Acceptance,
+    since: std::time::Instant,
+}
 
 impl Store {
     /// Starts a thread that accepts.
@@ -112,9 +123,11 @@ impl Store {
 impl AcceptQueue {
     /// Records the request, or finds that its key was taken.
     ///
-    /// Returns after the commit. Dropping the future cancels nothing: the row is written all the same.
+    /// Returns after the commit. Dropping the future cancels nothing: the row is written all the same, unless it waited
+    /// in vain for so long that its sender was told to send again.
     pub async fn accept(&self, row: Acceptance) -> Result<Accepted, AcceptError> {
-        self.0.submit(row).await.map_err(QueueError::from)?
+        let since = std::time::Instant::now();
+        answered(self.0.submit(Waiting { row, since })).await?
     }
 
     /// How many requests wait to be recorded.
@@ -128,9 +141,8 @@ pub(crate) struct Leader {
     pub(crate) row: Acceptance,
     /// SHA-256 of the key.
     pub(crate) key_hash: [u8; 32],
-    /// How many followers there are, and how many of them differ in fingerprint: what the claim counts.
-    pub(crate) repeats: i32,
-    pub(crate) mismatches: i32,
+    /// The fingerprints of those that follow it.
+    pub(crate) followers: Vec<Option<[u8; 32]>>,
 }
 
 /// What the database says of a leader.
@@ -148,20 +160,22 @@ pub(crate) enum Claimed {
     Vanished,
 }
 
-/// Why a leader was not written.
-enum Unwritten {
-    Unavailable(Arc<Error>),
-    Refused(Arc<Error>),
-}
-
-type Answer = Result<Accepted, AcceptError>;
-
-/// Writes one batch.
-fn accept(writer: &mut Writer, rows: Vec<Acceptance>) -> Vec<Answer> {
-    let count = rows.len();
-    let plan = Plan::of(rows);
-    let claimed = claim(writer, &plan.leaders);
-    let mut answers: Vec<Option<Answer>> = std::iter::repeat_with(|| None).take(count).collect();
+/// Writes one batch. What waited for longer than its sender would is not written: nobody is there to hear of it, and the
+/// time is better spent on those who wait.
+fn accept(writer: &mut Writer, batch: Vec<Waiting>) -> Vec<Answer> {
+    let mut answers: Vec<Option<Answer>> = batch.iter().map(|_| None).collect();
+    let oldest = batch.iter().map(|waiting| waiting.since).min();
+    let deadline = oldest.unwrap_or_else(std::time::Instant::now) + PATIENCE;
+    let missed = |waiting: &Waiting| waiting.since.elapsed() < GIVEN_UP;
+    let plan = Plan::of(
+        batch
+            .into_iter()
+            .enumerate()
+            .filter(|(_, waiting)| missed(waiting))
+            .map(|(index, waiting)| (index, waiting.row)),
+    );
+    let claimed = statements(&plan.leaders, Leader::bytes)
+        .flat_map(|leaders| together(leaders, &mut |leaders| claim(writer, deadline, leaders)));
     for ((leader, members), claimed) in plan.leaders.iter().zip(&plan.members).zip(claimed) {
         for (rank, member) in members.iter().enumerate() {
             if let Some(slot) = answers.get_mut(member.index) {
@@ -189,10 +203,10 @@ struct Plan {
 
 impl Plan {
     /// Groups the rows by key and sorts the groups. Rows over [`FOLLOWERS`] are left out.
-    fn of(rows: Vec<Acceptance>) -> Self {
-        let mut groups: Vec<(Leader, Vec<Member>)> = Vec::with_capacity(rows.len());
+    fn of(rows: impl IntoIterator<Item = (usize, Acceptance)>) -> Self {
+        let mut groups: Vec<(Leader, Vec<Member>)> = Vec::new();
         let mut by_key: HashMap<(String, [u8; 32]), usize> = HashMap::new();
-        for (index, row) in rows.into_iter().enumerate() {
+        for (index, row) in rows {
             let fingerprint = row.claim.as_ref().and_then(|claim| claim.fingerprint);
             let key_hash = row
                 .claim
@@ -209,11 +223,7 @@ impl Plan {
                 .and_then(|&group| groups.get_mut(group));
             if let Some((leader, members)) = led {
                 if members.len() <= FOLLOWERS {
-                    leader.repeats += 1;
-                    leader.mismatches += i32::from(differs(
-                        members.first().and_then(|first| first.fingerprint),
-                        fingerprint,
-                    ));
+                    leader.followers.push(fingerprint);
                     members.push(Member { index, fingerprint });
                 }
                 continue;
@@ -224,8 +234,7 @@ impl Plan {
             let leader = Leader {
                 row,
                 key_hash: key_hash.unwrap_or_default(),
-                repeats: 0,
-                mismatches: 0,
+                followers: Vec::new(),
             };
             groups.push((leader, vec![Member { index, fingerprint }]));
         }
@@ -236,6 +245,10 @@ impl Plan {
 }
 
 impl Leader {
+    fn bytes(&self) -> usize {
+        self.row.event.body.len() + self.row.event.headers.len()
+    }
+
     fn order(&self) -> (Option<&str>, [u8; 32]) {
         (
             self.row.claim.as_ref().map(|claim| claim.scope.as_str()),
@@ -248,51 +261,29 @@ fn differs(one: Option<[u8; 32]>, two: Option<[u8; 32]>) -> bool {
     matches!((one, two), (Some(one), Some(two)) if one != two)
 }
 
-/// Asks the database for all leaders at once, and one by one when one of them spoils the batch.
-fn claim(writer: &mut Writer, leaders: &[Leader]) -> Vec<Result<Claimed, Unwritten>> {
-    match try_claim(writer, leaders) {
-        Ok(claimed) => claimed.into_iter().map(Ok).collect(),
-        Err(BatchError::Batch(error)) => {
-            let error = Arc::new(error);
-            leaders
-                .iter()
-                .map(|_| Err(Unwritten::Unavailable(Arc::clone(&error))))
-                .collect()
-        }
-        Err(BatchError::Row(error)) => match leaders {
-            [leader] => {
-                tracing::error!(event.id = %leader.row.event.id, error = %error, "the ledger refused an event");
-                vec![Err(Unwritten::Refused(Arc::new(error)))]
-            }
-            _ => leaders
-                .chunks(1)
-                .flat_map(|leader| claim(writer, leader))
-                .collect(),
-        },
-    }
-}
-
-fn try_claim(writer: &mut Writer, leaders: &[Leader]) -> Result<Vec<Claimed>, BatchError> {
+/// Asks the database for all leaders at once, and again for those whose claim vanished.
+fn claim(
+    writer: &mut Writer,
+    deadline: std::time::Instant,
+    leaders: &[Leader],
+) -> Result<Vec<Claimed>, BatchError> {
     let mut claimed: Vec<Claimed> = leaders.iter().map(|_| Claimed::Vanished).collect();
     for _ in 0..VANISHED {
-        let open: Vec<usize> = claimed
-            .iter()
-            .enumerate()
-            .filter(|(_, claimed)| matches!(claimed, Claimed::Vanished))
-            .map(|(index, _)| index)
-            .collect();
-        if open.is_empty() {
+        let (open, rows): (Vec<&mut Claimed>, Vec<&Leader>) = claimed
+            .iter_mut()
+            .zip(leaders)
+            .filter(|(claimed, _)| matches!(claimed, Claimed::Vanished))
+            .unzip();
+        if rows.is_empty() {
             break;
         }
-        let rows: Vec<&Leader> = open.iter().filter_map(|&index| leaders.get(index)).collect();
         let found = writer.run(
+            deadline,
             |conn| postgres::hot::accept(conn, &rows),
             |conn| sqlite::hot::accept(conn, &rows),
         )?;
-        for (index, found) in open.into_iter().zip(found) {
-            if let Some(slot) = claimed.get_mut(index) {
-                *slot = found;
-            }
+        for (slot, found) in open.into_iter().zip(found) {
+            *slot = found;
         }
     }
     Ok(claimed)

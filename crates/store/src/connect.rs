@@ -4,6 +4,11 @@ use crate::{Error, KeyRing, postgres, sqlite};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a caller waits for a blocking call. The databases give up earlier; only a connection that neither answers nor
+/// breaks takes this long.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to reach the ledger.
 #[derive(Debug, Clone)]
@@ -70,14 +75,13 @@ impl Store {
     /// Migrates nothing, see [`Store::migrate`]. `keyring` seals and opens the secrets.
     pub async fn connect(settings: Settings, keyring: KeyRing) -> Result<Self, Error> {
         let url = settings.url.expose_secret();
-        let scheme = url.split(':').next().unwrap_or_default();
-        let ledger = match scheme {
-            "postgres" | "postgresql" => Ledger::Postgres(postgres::Ledger::open(&settings)),
-            "sqlite" => {
-                let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+        let ledger = match url.split_once(':').unwrap_or((url, "")) {
+            ("postgres" | "postgresql", _) => Ledger::Postgres(postgres::Ledger::open(&settings)?),
+            ("sqlite", path) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
                 Ledger::Sqlite(sqlite::Ledger::open(path, &settings)?)
             }
-            other => {
+            (other, _) => {
                 return Err(Error::Scheme {
                     scheme: other.chars().take(20).collect(),
                 });
@@ -102,5 +106,37 @@ impl Store {
             Ledger::Postgres(_) => "postgres",
             Ledger::Sqlite(_) => "sqlite",
         }
+    }
+}
+
+/// Waits for a permit, asynchronously.
+pub(crate) async fn permit(permits: &Arc<Semaphore>, wait: Duration) -> Result<OwnedSemaphorePermit, Error> {
+    match tokio::time::timeout(wait, Arc::clone(permits).acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_closed)) => Err(Error::Closing),
+        Err(_elapsed) => Err(Error::Busy {
+            waited_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        }),
+    }
+}
+
+/// Runs a blocking call on a thread for such, and gives the permit back when it is done, not when the caller is.
+pub(crate) async fn blocking<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    within: Duration,
+    call: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place for blocking calls, behind a semaphore"
+    )]
+    let done = tokio::task::spawn_blocking(move || {
+        let _held = permit;
+        call()
+    });
+    match tokio::time::timeout(within, done).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(stopped)) => Err(Error::Unavailable(Box::new(stopped))),
+        Err(elapsed) => Err(Error::Unavailable(Box::new(elapsed))),
     }
 }

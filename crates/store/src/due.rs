@@ -1,10 +1,13 @@
 //! The sweepers' side of the ledger: what is due, what was lost, what no message named.
 
-use crate::connect::{read, write};
-use crate::{Error, Event, Job, Run, Store};
+use crate::connect::{Ledger, read, write};
+use crate::{Error, Event, Job, Run, Store, postgres, sqlite};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::{DeliveryId, EndpointId, EventId, Instant, RunId};
+
+/// The most that one sweep takes at once; whoever asks for more gets this much.
+pub(crate) const LONGEST_SWEEP: i64 = 10_000;
 
 impl Store {
     /// Reads those of `ids` that wait to be routed.
@@ -16,6 +19,7 @@ impl Store {
     ///
     /// Several routers may get the same ones; whoever writes first routes them.
     pub async fn unrouted_events(&self, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
+        let limit = limit.clamp(0, LONGEST_SWEEP);
         read!(self, |conn, queries| queries::events::unrouted(
             conn, before, limit
         ))
@@ -33,7 +37,8 @@ impl Store {
 
     /// Leases up to `limit` deliveries that are due at `now`, oldest first, for `hold`; counts their attempts.
     ///
-    /// Leaves out the endpoints in `full` (whose slots this worker has used up) and disabled ones.
+    /// Leaves out the endpoints in `full` (whose slots this worker has used up) and disabled ones. The deliveries of a
+    /// deleted endpoint are leased whether it was disabled or not: the worker ends them.
     pub async fn lease_due(
         &self,
         now: Instant,
@@ -42,32 +47,16 @@ impl Store {
         full: Vec<EndpointId>,
     ) -> Result<Vec<Job>, Error> {
         let (token, hold) = lease;
+        let lease = (token, now + hold);
+        let limit = limit.clamp(0, LONGEST_SWEEP);
         let ids = match &*self.ledger {
-            crate::connect::Ledger::Postgres(ledger) => {
-                ledger
-                    .write(move |conn| {
-                        Ok(crate::postgres::hot::lease_due(
-                            conn,
-                            now,
-                            limit,
-                            (token, now + hold),
-                            &full,
-                        )?)
-                    })
-                    .await?
+            Ledger::Postgres(ledger) => {
+                let call = move |conn: &mut _| Ok(postgres::hot::lease_due(conn, now, limit, lease, &full)?);
+                ledger.read(call).await?
             }
-            crate::connect::Ledger::Sqlite(ledger) => {
-                ledger
-                    .write(move |conn| {
-                        Ok(crate::sqlite::hot::lease_due(
-                            conn,
-                            now,
-                            limit,
-                            (token, now + hold),
-                            &full,
-                        )?)
-                    })
-                    .await?
+            Ledger::Sqlite(ledger) => {
+                let call = move |conn: &mut _| Ok(sqlite::hot::lease_due(conn, now, limit, lease, &full)?);
+                ledger.write(call).await?
             }
         };
         if ids.is_empty() {
@@ -89,16 +78,15 @@ impl Store {
     /// A lease that the router gave and no worker used becomes due at once. One that a worker took becomes a lost
     /// attempt: it counts, and the next one is due after `pause`.
     pub async fn reap(&self, now: Instant, pause: Duration, limit: i64) -> Result<usize, Error> {
+        let limit = limit.clamp(0, LONGEST_SWEEP);
         match &*self.ledger {
-            crate::connect::Ledger::Postgres(ledger) => {
-                ledger
-                    .write(move |conn| Ok(crate::postgres::hot::reap(conn, now, now + pause, limit)?))
-                    .await
+            Ledger::Postgres(ledger) => {
+                let call = move |conn: &mut _| Ok(postgres::hot::reap(conn, now, now + pause, limit)?);
+                ledger.read(call).await
             }
-            crate::connect::Ledger::Sqlite(ledger) => {
-                ledger
-                    .write(move |conn| Ok(crate::sqlite::hot::reap(conn, now, now + pause, limit)?))
-                    .await
+            Ledger::Sqlite(ledger) => {
+                let call = move |conn: &mut _| Ok(sqlite::hot::reap(conn, now, now + pause, limit)?);
+                ledger.write(call).await
             }
         }
     }
@@ -110,6 +98,7 @@ impl Store {
 
     /// Reads the oldest runs that no runner has taken, at most `limit`.
     pub async fn waiting_runs(&self, limit: i64) -> Result<Vec<Run>, Error> {
+        let limit = limit.clamp(0, LONGEST_SWEEP);
         read!(self, |conn, queries| queries::runs::oldest_pending(conn, limit))
     }
 

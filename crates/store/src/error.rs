@@ -1,6 +1,6 @@
 //! What can go wrong between a service and its ledger.
 
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 
 /// A failure of the ledger, in terms that a caller can act on.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,13 @@ pub enum Error {
         /// What stood before the colon.
         scheme: String,
     },
-    /// The database does not answer. Trying again may help.
+    /// The address is not one that can be dialled. Tells the fault and never a part of the address, which has a password.
+    #[error("the ledger's address {fault}")]
+    Address {
+        /// What is wrong and how to write it instead.
+        fault: &'static str,
+    },
+    /// The database does not answer, or others were in the way for too long. Trying again may help.
     #[error("the ledger does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No connection became free in time. Trying again may help.
@@ -68,8 +74,8 @@ impl Error {
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match classify(&error) {
-            Failure::Connection => Self::Unavailable(Box::new(error)),
-            Failure::Row | Failure::Collision | Failure::Other => match &error {
+            Failure::Connection | Failure::Collision => Self::Unavailable(Box::new(error)),
+            Failure::Row | Failure::Other => match &error {
                 DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, about) => Self::Taken {
                     constraint: constraint(about.as_ref()),
                 },
@@ -82,27 +88,19 @@ impl From<DieselError> for Error {
     }
 }
 
-/// Postgres names the constraint; SQLite says `UNIQUE constraint failed: table.column, …`.
-fn constraint(about: &(dyn diesel::result::DatabaseErrorInformation + Send + Sync)) -> String {
-    about.constraint_name().map_or_else(
-        || {
-            about
-                .message()
-                .rsplit("failed: ")
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        },
-        ToOwned::to_owned,
-    )
+/// Postgres names the constraint. SQLite says `UNIQUE constraint failed: table.column, …`, and of a foreign key nothing.
+fn constraint(about: &(dyn DatabaseErrorInformation + Send + Sync)) -> String {
+    let named = about.constraint_name();
+    let listed = || about.message().split_once("failed: ").map(|(_, columns)| columns);
+    named.or_else(listed).unwrap_or("a reference").to_owned()
 }
 
 /// What a failed statement means for the batch it carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The connection is gone and the outcome unknown: reconnect, and run the same ids again.
+    /// The connection is of no use any more and the outcome unknown: reconnect, and run the same ids again.
     Connection,
-    /// Two transactions were in each other's way: run the same ids again.
+    /// Two transactions were in each other's way, and this one was rolled back: run the same ids again.
     Collision,
     /// A row is bad (SQLSTATE classes 22 and 23): write the rows one by one.
     Row,
@@ -110,59 +108,68 @@ pub(crate) enum Failure {
     Other,
 }
 
+/// The server is going away, or is gone.
+const GONE: [&str; 10] = [
+    "server closed the connection",
+    "connection not open",
+    "connection to server",
+    "no connection to the server",
+    "terminating connection",
+    "the database system is",
+    "could not receive data",
+    "could not send data",
+    "connection refused",
+    "ssl connection has been closed",
+];
+
+/// Somebody else held a lock, or the server stopped the statement.
+const COLLIDED: [&str; 5] = [
+    "deadlock detected",
+    "could not serialize access",
+    "canceling statement due to",
+    "database is locked",
+    "database table is locked",
+];
+
+/// A value that its column cannot hold.
+const MISFIT: [&str; 7] = [
+    "invalid byte sequence",
+    "invalid input syntax",
+    "out of range",
+    "value too long",
+    "index row size",
+    "string or blob too big",
+    "cannot affect row a second time",
+];
+
 /// Sorts a failure. Diesel does not expose the SQLSTATE, so what it has no kind for is told by Postgres's stable
-/// English texts; the connections of this crate set `lc_messages` to `C`.
+/// English texts; the connections of this crate set `lc_messages` to `C` where they may.
 pub(crate) fn classify(error: &DieselError) -> Failure {
-    const GONE: [&str; 9] = [
-        "server closed the connection",
-        "connection not open",
-        "no connection to the server",
-        "terminating connection",
-        "the database system is",
-        "could not receive data",
-        "could not send data",
-        "connection refused",
-        "ssl connection has been closed",
-    ];
-    const COLLIDED: [&str; 6] = [
-        "deadlock detected",
-        "could not serialize access",
-        "lock timeout",
-        "statement timeout",
-        "database is locked",
-        "database table is locked",
-    ];
-    match error {
-        DieselError::DatabaseError(kind, about) => {
-            let message = about.message().to_ascii_lowercase();
-            match kind {
-                DatabaseErrorKind::ClosedConnection => Failure::Connection,
-                DatabaseErrorKind::SerializationFailure => Failure::Collision,
-                _ if GONE.iter().any(|text| message.contains(text)) => Failure::Connection,
-                _ if COLLIDED.iter().any(|text| message.contains(text)) => Failure::Collision,
-                DatabaseErrorKind::UniqueViolation
-                | DatabaseErrorKind::ForeignKeyViolation
-                | DatabaseErrorKind::NotNullViolation
-                | DatabaseErrorKind::CheckViolation
-                | DatabaseErrorKind::RestrictViolation
-                | DatabaseErrorKind::ExclusionViolation => Failure::Row,
-                _ if [
-                    "invalid byte sequence",
-                    "out of range",
-                    "no partition of relation",
-                    "cannot affect row",
-                    "value too long",
-                ]
-                .iter()
-                .any(|text| message.contains(text)) =>
-                {
-                    Failure::Row
-                }
-                _ => Failure::Other,
-            }
-        }
-        DieselError::BrokenTransactionManager => Failure::Connection,
-        DieselError::SerializationError(_) => Failure::Row,
+    use DatabaseErrorKind as Kind;
+    let (kind, about) = match error {
+        DieselError::DatabaseError(kind, about) => (kind, about),
+        // A transaction that can be neither committed nor rolled back goes with its connection.
+        DieselError::BrokenTransactionManager
+        | DieselError::AlreadyInTransaction
+        | DieselError::RollbackErrorOnCommit { .. } => return Failure::Connection,
+        DieselError::SerializationError(_) => return Failure::Row,
+        _ => return Failure::Other,
+    };
+    let message = about.message().to_ascii_lowercase();
+    let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    match kind {
+        // A server that became a standby refuses writes: the primary is elsewhere.
+        Kind::ClosedConnection | Kind::ReadOnlyTransaction => Failure::Connection,
+        Kind::SerializationFailure => Failure::Collision,
+        Kind::UniqueViolation
+        | Kind::ForeignKeyViolation
+        | Kind::NotNullViolation
+        | Kind::CheckViolation
+        | Kind::RestrictViolation
+        | Kind::ExclusionViolation => Failure::Row,
+        _ if says(&GONE) => Failure::Connection,
+        _ if says(&COLLIDED) => Failure::Collision,
+        _ if says(&MISFIT) => Failure::Row,
         _ => Failure::Other,
     }
 }

@@ -1,19 +1,27 @@
 //! What the console shows and what operators do to what is recorded.
 
 use crate::connect::{read, write};
+use crate::due::LONGEST_SWEEP;
 use crate::{
     Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery,
     NewRejection, Page, Rejection, Run, Store,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::time::Duration;
 use wire::{DeliveryId, EventId, Instant, RejectionId, RunId, WorkspaceId};
 
 /// How many attempts of one delivery are shown; schedules have at most 50, retries by hand come on top.
 const ATTEMPTS_SHOWN: i64 = 200;
 
+/// The longest page; whoever asks for more gets this much.
+const LONGEST_PAGE: i64 = 1_000;
+
+/// A claim is forgotten this long after it expired: it expires on the database's clock, and the caller's may be ahead.
+const CLAIM_GRACE: Duration = Duration::from_hours(1);
+
 impl<Row> Page<Row> {
-    /// From `limit + 1` rows read, of which the last only says that there are more.
+    /// From one row more than `limit`, which only says that there are more.
     fn of(mut rows: Vec<Row>, limit: i64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(0);
         let more = rows.len() > limit;
@@ -38,6 +46,7 @@ impl Store {
         limit: i64,
     ) -> Result<Page<EventSummary>, Error> {
         let workspace = workspace.clone();
+        let limit = limit.clamp(0, LONGEST_PAGE);
         let rows = read!(self, |conn, queries| queries::events::list(
             conn,
             &workspace,
@@ -64,6 +73,16 @@ impl Store {
         Ok(outcomes)
     }
 
+    /// The idempotency key of each of these events, as far as the events are still there.
+    pub async fn idempotency_keys(
+        &self,
+        events: Vec<EventId>,
+    ) -> Result<HashMap<EventId, Option<String>>, Error> {
+        read!(self, |conn, queries| queries::events::idempotency_keys(
+            conn, &events
+        ))
+    }
+
     /// The claim of `key` in `scope`.
     pub async fn claim(&self, scope: &str, key: &str) -> Result<Option<Claim>, Error> {
         let scope = scope.to_owned();
@@ -71,10 +90,13 @@ impl Store {
         read!(self, |conn, queries| queries::events::claim(conn, &scope, &hash))
     }
 
-    /// Removes up to `limit` claims that count no more; returns how many.
+    /// Removes up to `limit` claims that count no more, since an hour; returns how many.
     pub async fn forget_claims(&self, now: Instant, limit: i64) -> Result<usize, Error> {
+        let limit = limit.clamp(0, LONGEST_SWEEP);
         write!(self, |conn, queries| queries::events::forget_claims(
-            conn, now, limit
+            conn,
+            now - CLAIM_GRACE,
+            limit
         ))
     }
 
@@ -93,6 +115,7 @@ impl Store {
         limit: i64,
     ) -> Result<Page<Rejection>, Error> {
         let workspace = workspace.clone();
+        let limit = limit.clamp(0, LONGEST_PAGE);
         let rows = read!(self, |conn, queries| queries::events::rejections(
             conn,
             &workspace,
@@ -124,6 +147,7 @@ impl Store {
         limit: i64,
     ) -> Result<Page<Delivery>, Error> {
         let workspace = workspace.clone();
+        let limit = limit.clamp(0, LONGEST_PAGE);
         let rows = read!(self, |conn, queries| queries::deliveries::list(
             conn,
             &workspace,
@@ -176,9 +200,9 @@ impl Store {
         rows: Vec<NewDelivery>,
         now: Instant,
     ) -> Result<(), Error> {
-        write!(self, |conn, queries| queries::deliveries::insert(
-            conn, event, &rows, now
-        ))
+        write!(self, |conn, queries| rows.iter().try_for_each(|row| Ok(
+            queries::deliveries::insert(conn, event, row, now)?
+        )))
     }
 
     /// One run.
@@ -195,6 +219,7 @@ impl Store {
         limit: i64,
     ) -> Result<Page<Run>, Error> {
         let workspace = workspace.clone();
+        let limit = limit.clamp(0, LONGEST_PAGE);
         let rows = read!(self, |conn, queries| queries::runs::list(
             conn,
             &workspace,

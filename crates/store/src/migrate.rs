@@ -22,11 +22,14 @@ impl Store {
         let done = match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 ledger
-                    .read(|conn| {
-                        conn.batch_execute(&format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"))?;
-                        let done = run(conn, POSTGRES);
-                        conn.batch_execute(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"))?;
-                        done
+                    .alone(|conn| {
+                        // The lock ends with the connection, so also when a migration fails. A change of a table waits
+                        // shortly only: whoever waits for a table holds up everybody who comes after.
+                        conn.batch_execute(&format!(
+                            "SET lock_timeout = '10min'; SELECT pg_advisory_lock({ADVISORY_LOCK}); \
+                             SET lock_timeout = '10s'"
+                        ))?;
+                        run(conn, POSTGRES)
                     })
                     .await?
             }

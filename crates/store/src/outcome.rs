@@ -1,6 +1,6 @@
 //! Recording: the outcome of an attempt moves its delivery and keeps the attempt, in one statement per batch.
 
-use crate::write::{BatchError, Writer};
+use crate::write::{BatchError, PATIENCE, Writer, answered, statements, together};
 use crate::{Error, QueueError, QueueOptions, Store, postgres, sqlite};
 use batcher::Batcher;
 use bytes::Bytes;
@@ -69,42 +69,49 @@ impl Store {
 impl OutcomeQueue {
     /// Records the outcome; says whether it moved the delivery, which a worker that lost its lease cannot.
     ///
-    /// Returns after the commit. The attempt is kept either way, since it was made.
+    /// Returns after the commit. The attempt is kept either way, since it was made. When the connection broke just after
+    /// a commit, the second try finds the lease gone and the answer is false, though the delivery was moved.
     pub async fn record(&self, outcome: Outcome) -> Result<bool, QueueError> {
-        self.0
-            .submit(outcome)
-            .await
-            .map_err(QueueError::from)?
+        answered(self.0.submit(outcome))
+            .await?
             .map_err(QueueError::Ledger)
     }
 }
 
 fn write(writer: &mut Writer, rows: &[Outcome]) -> Vec<Result<bool, Arc<Error>>> {
-    let mut sorted: Vec<&Outcome> = rows.iter().collect();
-    sorted.sort_by_key(|row| row.delivery_id);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let mut ids: Vec<DeliveryId> = rows.iter().map(|row| row.delivery_id).collect();
+    ids.sort();
     // One delivery twice in a batch can only be two workers' outcomes after a lost lease; a statement would update the
     // row by one of them, and which is left to chance. They go one after the other instead.
-    let twice = sorted
-        .windows(2)
-        .any(|pair| matches!(pair, [one, two] if one.delivery_id == two.delivery_id));
-    if twice && rows.len() > 1 {
-        return rows.chunks(1).flat_map(|row| write(writer, row)).collect();
-    }
-    match writer.run(
+    let one_by_one = ids.array_windows().any(|[one, two]| one == two);
+    statements(rows, |row| if one_by_one { usize::MAX } else { row.bytes() })
+        .flat_map(|rows| together(rows, &mut |rows| record(writer, deadline, rows)))
+        .map(|moved| moved.map_err(Arc::from))
+        .collect()
+}
+
+fn record(
+    writer: &mut Writer,
+    deadline: std::time::Instant,
+    rows: &[Outcome],
+) -> Result<Vec<bool>, BatchError> {
+    let mut sorted: Vec<&Outcome> = rows.iter().collect();
+    sorted.sort_by_key(|row| row.delivery_id);
+    let moved = writer.run(
+        deadline,
         |conn| postgres::hot::record(conn, &sorted),
         |conn| sqlite::hot::record(conn, &sorted),
-    ) {
-        Ok(moved) => rows
-            .iter()
-            .map(|row| Ok(moved.contains(&row.delivery_id.into())))
-            .collect(),
-        Err(BatchError::Batch(error)) => {
-            let error = Arc::new(error);
-            rows.iter().map(|_| Err(Arc::clone(&error))).collect()
-        }
-        Err(BatchError::Row(error)) => match rows {
-            [_] => vec![Err(Arc::new(error))],
-            _ => rows.chunks(1).flat_map(|row| write(writer, row)).collect(),
-        },
+    )?;
+    Ok(rows
+        .iter()
+        .map(|row| moved.contains(&row.delivery_id.into()))
+        .collect())
+}
+
+impl Outcome {
+    fn bytes(&self) -> usize {
+        let attempt = &self.attempt;
+        attempt.request_headers.len() + attempt.response_headers.len() + attempt.response_body.len()
     }
 }

@@ -17,6 +17,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// Serialises whoever makes partitions or migrates: the bytes of "hookyard".
 pub(crate) const ADVISORY_LOCK: i64 = 0x686f_6f6b_7961_7264;
 
+/// In days. Every partition costs a little at every statement, so nobody makes a century of them by mistake.
+const FURTHEST: u32 = 366;
+
 const PARTITIONED: [&str; 2] = ["events", "attempts"];
 
 impl Store {
@@ -42,12 +45,12 @@ fn make(conn: &mut PgConnection, now: Instant, days: u32) -> Result<Vec<String>,
     let existing: Vec<Name> = diesel::sql_query(
         "SELECT child.relname::text AS name FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid \
          JOIN pg_class parent ON parent.oid = inhparent WHERE parent.relname IN ('events', 'attempts') \
-         AND parent.relnamespace = current_schema()::regnamespace ORDER BY 1 LIMIT 10000",
+         AND parent.relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1 LIMIT 10000",
     )
     .load(conn)?;
-    let wanted = PARTITIONED
-        .into_iter()
-        .flat_map(|table| (0..=days + 1).map(move |day| Partition::of(table, now - DAY + DAY * day)));
+    let wanted = PARTITIONED.into_iter().flat_map(|table| {
+        (0..=days.min(FURTHEST) + 1).map(move |day| Partition::of(table, now - DAY + DAY * day))
+    });
     let missing: Vec<Partition> = wanted
         .filter(|partition| !existing.iter().any(|row| row.name == partition.name))
         .collect();

@@ -1,6 +1,6 @@
 //! Routing: what the router decided of a batch of events becomes deliveries and runs, in one statement.
 
-use crate::write::{BatchError, Writer};
+use crate::write::{BatchError, PATIENCE, Writer, answered, statements, together};
 use crate::{Error, QueueError, QueueOptions, Store, postgres, sqlite};
 use batcher::Batcher;
 use bytes::Bytes;
@@ -87,31 +87,45 @@ impl Store {
 impl RoutingQueue {
     /// Writes the decisions; each answer says whether this call was the one that routed the event.
     ///
-    /// Returns after the commit. The rows are written in batches, not all or nothing.
+    /// Returns after the commit. The rows are written in batches, not all or nothing. When the connection broke just
+    /// after a commit, the second try finds the events routed and the answer is false: nobody publishes what came of them,
+    /// and the sweepers find it.
     pub async fn route(&self, events: Vec<RoutedEvent>) -> Result<Vec<Result<bool, Arc<Error>>>, QueueError> {
-        self.0.submit_many(events).await.map_err(QueueError::from)
+        answered(self.0.submit_many(events)).await
     }
 }
 
 fn write(writer: &mut Writer, rows: &[RoutedEvent]) -> Vec<Result<bool, Arc<Error>>> {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    statements(rows, RoutedEvent::bytes)
+        .flat_map(|rows| together(rows, &mut |rows| route(writer, deadline, rows)))
+        .map(|routed| routed.map_err(Arc::from))
+        .collect()
+}
+
+fn route(
+    writer: &mut Writer,
+    deadline: std::time::Instant,
+    rows: &[RoutedEvent],
+) -> Result<Vec<bool>, BatchError> {
     let mut sorted: Vec<&RoutedEvent> = rows.iter().collect();
     // Two routers may hold the same events; one order of locks keeps them out of each other's way.
     sorted.sort_by_key(|row| row.id);
-    match writer.run(
+    let routed = writer.run(
+        deadline,
         |conn| postgres::hot::route(conn, &sorted),
         |conn| sqlite::hot::route(conn, &sorted),
-    ) {
-        Ok(routed) => rows
+    )?;
+    Ok(rows.iter().map(|row| routed.contains(&row.id.into())).collect())
+}
+
+impl RoutedEvent {
+    fn bytes(&self) -> usize {
+        let bodies = self
+            .deliveries
             .iter()
-            .map(|row| Ok(routed.contains(&row.id.into())))
-            .collect(),
-        Err(BatchError::Batch(error)) => {
-            let error = Arc::new(error);
-            rows.iter().map(|_| Err(Arc::clone(&error))).collect()
-        }
-        Err(BatchError::Row(error)) => match rows {
-            [_] => vec![Err(Arc::new(error))],
-            _ => rows.chunks(1).flat_map(|row| write(writer, row)).collect(),
-        },
+            .filter_map(|delivery| delivery.body.as_ref());
+        let inputs = self.runs.iter().map(|run| &run.input);
+        self.trace.len() + bodies.chain(inputs).map(Bytes::len).sum::<usize>()
     }
 }

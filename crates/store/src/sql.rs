@@ -57,7 +57,7 @@ impl FromSql<Binary, Sqlite> for Uid {
 
 impl ToSql<Timestamptz, Pg> for Stamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        let stamp = PgTimestamp(self.0.unix_micros() - POSTGRES_EPOCH_MICROS);
+        let stamp = PgTimestamp(self.0.unix_micros().saturating_sub(POSTGRES_EPOCH_MICROS));
         <PgTimestamp as ToSql<Timestamptz, Pg>>::to_sql(&stamp, &mut out.reborrow())
     }
 }

@@ -1,4 +1,4 @@
-//! How anything is written: one blocking call, or a batch by a thread of its own.
+//! The hot writers: a thread each, with a connection of its own, that writes whatever has gathered.
 
 use crate::connect::Ledger;
 use crate::error::{Failure, classify};
@@ -6,13 +6,20 @@ use crate::{Error, Store, postgres, sqlite};
 use diesel::QueryResult;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a batch is tried while the database is away; the doors answer 503 at 5 s.
-const BATCH_DEADLINE: Duration = Duration::from_secs(4);
+/// How long a row is tried while the database is away; the doors answer 503 at 5 s.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long a caller waits for its row's answer. Longer than [`PATIENCE`] by one try; only a connection that neither
+/// answers nor breaks takes this long.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a batch is tried again after a deadlock.
 const COLLISIONS: u32 = 3;
+
+/// How many bytes one statement carries at most, unless a single row has more: Postgres refuses a message of 1 GiB, and
+/// 128 rows of the largest bodies are more.
+const STATEMENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// The bounds of a writing queue.
 #[derive(Debug, Clone, Copy)]
@@ -68,32 +75,73 @@ impl From<batcher::Error> for QueueError {
     }
 }
 
-/// Waits for a permit, asynchronously.
-pub(crate) async fn permit(permits: &Arc<Semaphore>, wait: Duration) -> Result<OwnedSemaphorePermit, Error> {
-    match tokio::time::timeout(wait, Arc::clone(permits).acquire_owned()).await {
-        Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_closed)) => Err(Error::Closing),
-        Err(_elapsed) => Err(Error::Busy {
-            waited_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        }),
+/// Awaits the batcher's answer, but not for ever.
+pub(crate) async fn answered<T>(
+    answer: impl Future<Output = Result<T, batcher::Error>>,
+) -> Result<T, QueueError> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(answer) => answer.map_err(QueueError::from),
+        Err(_elapsed) => Err(QueueError::Unknown),
     }
 }
 
-/// Runs a blocking call on a thread for such, and gives the permit back when it is done, not when the caller is.
-pub(crate) async fn blocking<T: Send + 'static>(
-    permit: OwnedSemaphorePermit,
-    call: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place for blocking calls, behind a semaphore"
-    )]
-    let done = tokio::task::spawn_blocking(move || {
-        let _held = permit;
-        call()
-    });
-    done.await
-        .unwrap_or_else(|stopped| Err(Error::Unavailable(Box::new(stopped))))
+/// Cuts a batch into runs of rows that fit into one statement.
+pub(crate) fn statements<Row>(rows: &[Row], bytes: impl Fn(&Row) -> usize) -> impl Iterator<Item = &[Row]> {
+    let mut carried = 0_usize;
+    rows.chunk_by(move |row, next| {
+        carried = carried.saturating_add(bytes(row));
+        let fits = carried.saturating_add(bytes(next)) <= STATEMENT_BYTES;
+        if !fits {
+            carried = 0;
+        }
+        fits
+    })
+}
+
+/// Why a row was not written.
+#[derive(Debug)]
+pub(crate) enum Unwritten {
+    /// Nothing could be, or it is not known whether it was.
+    Unavailable(Arc<Error>),
+    /// The database would not have this very row.
+    Refused(Arc<Error>),
+}
+
+impl From<Unwritten> for Arc<Error> {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Unavailable(error) | Unwritten::Refused(error) => error,
+        }
+    }
+}
+
+/// Writes all rows with one call of `write`; when a row spoils it, each half with a call of its own, and so on, so that
+/// a bad row fails alone.
+pub(crate) fn together<Row, Answer>(
+    rows: &[Row],
+    write: &mut impl FnMut(&[Row]) -> Result<Vec<Answer>, BatchError>,
+) -> Vec<Result<Answer, Unwritten>> {
+    match write(rows) {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(BatchError::Batch(error)) => {
+            let error = Arc::new(error);
+            let failed = |_| Err(Unwritten::Unavailable(Arc::clone(&error)));
+            rows.iter().map(failed).collect()
+        }
+        Err(BatchError::Row(error)) if rows.len() <= 1 => {
+            tracing::error!(
+                error.chain = &error as &dyn std::error::Error,
+                "the ledger refused a row"
+            );
+            vec![Err(Unwritten::Refused(Arc::new(error)))]
+        }
+        Err(BatchError::Row(_)) => {
+            let (first, second) = rows.split_at(rows.len() / 2);
+            let mut answers = together(first, write);
+            answers.extend(together(second, write));
+            answers
+        }
+    }
 }
 
 /// The connection of one writing thread.
@@ -119,45 +167,82 @@ impl Writer {
     }
 
     /// Runs one batch, each time with the same rows: again after a collision, and again over a new connection when
-    /// the outcome is unknown, until its deadline. Running a batch twice must be harmless, which its ids see to.
+    /// the outcome is unknown, until `deadline`, but at least once. Running a batch twice must be harmless, which its ids
+    /// see to.
     pub(crate) fn run<T>(
         &mut self,
+        deadline: Instant,
         on_postgres: impl Fn(&mut postgres::Conn) -> QueryResult<T>,
         on_sqlite: impl Fn(&mut sqlite::Conn) -> QueryResult<T>,
     ) -> Result<T, BatchError> {
-        let deadline = Instant::now() + BATCH_DEADLINE;
         let mut collisions = 0;
         let mut pause = Duration::from_millis(20);
         loop {
-            let tried = match self {
-                Self::Postgres(writer) => match writer.connection() {
-                    Ok(conn) => on_postgres(conn).map_err(|error| (classify(&error), Error::from(error))),
-                    Err(error) => Err((Failure::Connection, error)),
-                },
-                Self::Sqlite(writer) => on_sqlite(&mut writer.connection())
-                    .map_err(|error| (classify(&error), Error::from(error))),
-            };
-            let (failure, error) = match tried {
+            let (failure, error) = match self.once(&on_postgres, &on_sqlite) {
                 Ok(value) => return Ok(value),
                 Err(failed) => failed,
             };
             match failure {
                 Failure::Row => return Err(BatchError::Row(error)),
-                Failure::Collision if collisions < COLLISIONS => collisions += 1,
+                Failure::Collision if collisions < COLLISIONS && Instant::now() < deadline => {
+                    collisions += 1;
+                }
                 Failure::Connection if Instant::now() + pause < deadline => {
-                    if let Self::Postgres(writer) = self {
-                        writer.disconnect();
-                    }
-                    tracing::warn!(error = %error, "the ledger's connection broke; running the same batch again");
+                    tracing::warn!(
+                        error.chain = &error as &dyn std::error::Error,
+                        "the ledger's connection broke; the same batch is run again"
+                    );
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(500));
                 }
                 Failure::Connection | Failure::Collision | Failure::Other => {
-                    if let Self::Postgres(writer) = self {
-                        writer.disconnect();
-                    }
                     return Err(BatchError::Batch(error));
                 }
+            }
+        }
+    }
+
+    fn once<T>(
+        &mut self,
+        on_postgres: impl Fn(&mut postgres::Conn) -> QueryResult<T>,
+        on_sqlite: impl Fn(&mut sqlite::Conn) -> QueryResult<T>,
+    ) -> Result<T, (Failure, Error)> {
+        let tried = match self {
+            Self::Postgres(writer) => on_postgres(writer.connection().map_err(gone)?),
+            Self::Sqlite(writer) => on_sqlite(&mut *writer.connection().map_err(gone)?),
+        };
+        tried.map_err(|error| {
+            let failure = classify(&error);
+            if let (Self::Postgres(writer), Failure::Connection | Failure::Other) = (self, failure) {
+                writer.disconnect();
+            }
+            (failure, error.into())
+        })
+    }
+}
+
+/// Without a connection nothing was tried, so the next one may do.
+fn gone(error: Error) -> (Failure, Error) {
+    (Failure::Connection, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn statements_keep_every_row_in_order_and_stay_within_their_bytes(
+            sizes in proptest::collection::vec(0_usize..=2 * STATEMENT_BYTES, 0..40),
+        ) {
+            let cut: Vec<&[usize]> = statements(&sizes, |size| *size).collect();
+            prop_assert_eq!(&cut.concat(), &sizes);
+            for rows in &cut {
+                prop_assert!(rows.len() == 1 || rows.iter().sum::<usize>() <= STATEMENT_BYTES);
+            }
+            for pair in cut.windows(2) {
+                prop_assert!(pair[0].iter().sum::<usize>() + pair[1][0] > STATEMENT_BYTES, "cut too early");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The ledger on Postgres.
 
+mod address;
 pub(crate) mod hot;
 #[path = "../queries/mod.rs"]
 #[expect(
@@ -13,8 +14,10 @@ pub(crate) mod schema {
     crate::schema::ledger_schema!(Uuid, Timestamptz);
 }
 
+use crate::connect::{CALL_TIMEOUT, blocking, permit};
 use crate::{Error, Settings};
-use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use diesel::{Connection, PgConnection};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -23,6 +26,17 @@ use tokio::sync::Semaphore;
 
 /// What `queries/` calls a connection.
 pub(crate) type Conn = PgConnection;
+
+/// Bounds every wait on the server's side, so that no caller and no connection is held for ever.
+const CALL_SESSION: &str = "SET statement_timeout = '20s'; SET lock_timeout = '5s'; \
+                            SET idle_in_transaction_session_timeout = '30s'";
+
+/// The bounds of architecture.md, section 3: a writer that hangs would hold up every sender behind it.
+const WRITER_SESSION: &str = "SET statement_timeout = '4s'; SET lock_timeout = '1s'; \
+                              SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on";
+
+/// How long migrations may take, and how long one process waits for another that migrates.
+const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A pool for reads and rare writes.
 pub(crate) struct Ledger {
@@ -43,34 +57,45 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn open(settings: &Settings) -> Self {
-        let url: SecretString = with_defaults(settings.url.expose_secret()).into();
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Error> {
+        let url: SecretString = address::complete(settings.url.expose_secret())?.into();
         let pool = Pool::builder()
             .max_size(settings.max_connections.max(1))
             .min_idle(Some(0))
             .connection_timeout(settings.acquire_timeout)
+            .connection_customizer(Box::new(Session))
             .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
             .build_unchecked(ConnectionManager::new(url.expose_secret()));
-        Self {
+        Ok(Self {
             pool,
             permits: Arc::new(Semaphore::new(settings.max_connections.max(1) as usize)),
             acquire_timeout: settings.acquire_timeout,
             url,
-        }
+        })
     }
 
-    /// Runs `call` on a pooled connection, on a thread that may block.
+    /// Runs `call` on a pooled connection, on a thread that may block. A single statement is a transaction of its own.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = crate::write::permit(&self.permits, self.acquire_timeout).await?;
+        let permit = permit(&self.permits, self.acquire_timeout).await?;
         let pool = self.pool.clone();
-        crate::write::blocking(permit, move || {
+        blocking(permit, CALL_TIMEOUT, move || {
             let mut conn = pool.get().map_err(|error| Error::Unavailable(Box::new(error)))?;
             call(&mut conn)
         })
         .await
+    }
+
+    /// Runs `call` on a connection of its own, which no statement's time limit interrupts: for migrations.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let permit = permit(&self.permits, self.acquire_timeout).await?;
+        let url = self.url.clone();
+        blocking(permit, MIGRATION_TIMEOUT, move || call(&mut establish(&url)?)).await
     }
 
     /// Runs `call` in one transaction.
@@ -90,6 +115,18 @@ impl Ledger {
     }
 }
 
+/// Prepares each connection of the pool.
+#[derive(Debug)]
+struct Session;
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        speak_english(conn)
+            .and_then(|()| conn.batch_execute(CALL_SESSION))
+            .map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
 /// A writer's own connection, which comes back by itself when it breaks.
 pub(crate) struct Writer {
     url: SecretString,
@@ -100,15 +137,9 @@ impl Writer {
     /// The connection, opened when there is none.
     pub(crate) fn connection(&mut self) -> Result<&mut PgConnection, Error> {
         if self.conn.is_none() {
-            let mut conn = PgConnection::establish(self.url.expose_secret())
-                .map_err(|error| Error::Unavailable(Box::new(error)))?;
-            // The bounds of architecture.md, section 3: a writer that hangs would hold up every sender behind it.
-            diesel::connection::SimpleConnection::batch_execute(
-                &mut conn,
-                "SET lock_timeout = '1s'; SET statement_timeout = '4s'; \
-                 SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on; SET lc_messages = 'C'",
-            )
-            .or_else(|error| tolerate_lc_messages(&mut conn, error))?;
+            let mut conn = establish(&self.url)?;
+            speak_english(&mut conn)?;
+            conn.batch_execute(WRITER_SESSION)?;
             self.conn = Some(conn);
         }
         self.conn.as_mut().ok_or(Error::Closing)
@@ -120,47 +151,14 @@ impl Writer {
     }
 }
 
-/// Only a superuser may set `lc_messages`; whoever may not keeps the server's, which is English nearly everywhere.
-fn tolerate_lc_messages(conn: &mut PgConnection, error: diesel::result::Error) -> Result<(), Error> {
-    if !error.to_string().contains("lc_messages") {
-        return Err(error.into());
-    }
-    diesel::connection::SimpleConnection::batch_execute(
-        conn,
-        "SET lock_timeout = '1s'; SET statement_timeout = '4s'; \
-         SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on",
+fn establish(url: &SecretString) -> Result<PgConnection, Error> {
+    PgConnection::establish(url.expose_secret()).map_err(|error| Error::Unavailable(Box::new(error)))
+}
+
+/// Failures are sorted by the server's texts (see `error::classify`). Only a superuser may set their language; for whoever
+/// may not, the server's own is kept, which is English nearly everywhere.
+fn speak_english(conn: &mut PgConnection) -> Result<(), diesel::result::Error> {
+    conn.batch_execute(
+        "SELECT set_config('lc_messages', 'C', false) FROM pg_roles WHERE rolname = current_user AND rolsuper",
     )
-    .map_err(Error::from)
-}
-
-/// Adds what libpq needs to notice a dead network in seconds, unless the operator set it.
-fn with_defaults(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in [
-        ("connect_timeout", "3"),
-        ("tcp_user_timeout", "5000"),
-        ("application_name", "hookyard"),
-    ] {
-        if !url.contains(&format!("{name}=")) {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(name);
-            url.push('=');
-            url.push_str(value);
-        }
-    }
-    url
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_defaults;
-
-    #[test]
-    fn an_operators_own_timeouts_are_kept() {
-        assert_eq!(
-            with_defaults("postgres://h/d?connect_timeout=9"),
-            "postgres://h/d?connect_timeout=9&tcp_user_timeout=5000&application_name=hookyard"
-        );
-        assert!(with_defaults("postgres://h/d").starts_with("postgres://h/d?connect_timeout=3&"));
-    }
 }

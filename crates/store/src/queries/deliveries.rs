@@ -4,7 +4,7 @@ use super::super::Conn;
 use super::super::schema::{attempts, deliveries, events};
 use crate::sql::{Stamp, Uid};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
-use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
 use std::collections::HashMap;
 use uuid::Uuid;
 use wire::{AttemptId, DeliveryId, EventId, Instant, RouteId, WorkspaceId};
@@ -172,9 +172,9 @@ pub(crate) fn counts(conn: &mut Conn, events: &[EventId]) -> Result<HashMap<Even
 }
 
 /// The delivery's attempts in order. No attempt is older than its event, whose time the delivery's id carries: the bound
-/// keeps Postgres out of the partitions before that day.
+/// keeps Postgres out of the partitions before that day. The day is for clocks that disagree.
 pub(crate) fn attempts(conn: &mut Conn, delivery: DeliveryId, limit: i64) -> Result<Vec<Attempt>, Error> {
-    let earliest = AttemptId::new(delivery.instant() - std::time::Duration::from_mins(1), 0);
+    let earliest = AttemptId::new(delivery.instant() - std::time::Duration::from_hours(24), 0);
     Ok(attempts::table
         .filter(attempts::delivery_id.eq(Uid::from(delivery)))
         .filter(attempts::id.ge(Uid::from(earliest)))
@@ -239,31 +239,38 @@ pub(crate) fn cancel(
     Ok(moved > 0)
 }
 
-/// Inserts deliveries of an event that was routed before, such as replays.
+/// Inserts a delivery of `event`, unless it is there already.
 pub(crate) fn insert(
     conn: &mut Conn,
     event: EventId,
-    rows: &[NewDelivery],
+    delivery: &NewDelivery,
     now: Instant,
-) -> Result<(), Error> {
-    for row in rows {
-        diesel::insert_into(deliveries::table)
-            .values((
-                deliveries::id.eq(Uid::from(row.id)),
-                deliveries::workspace_id.eq(row.workspace_id.as_str()),
+) -> QueryResult<()> {
+    diesel::insert_into(deliveries::table)
+        .values((
+            (
+                deliveries::id.eq(Uid::from(delivery.id)),
+                deliveries::workspace_id.eq(delivery.workspace_id.as_str()),
                 deliveries::event_id.eq(Uid::from(event)),
-                deliveries::endpoint_id.eq(row.endpoint_id.as_str()),
-                deliveries::route_id.eq(row.route_id.as_ref().map(RouteId::as_str)),
-                deliveries::event_type.eq(&row.event_type),
-                deliveries::state.eq(row.state.as_str()),
-                deliveries::due_at.eq(row.due_at.map(Stamp)),
-                deliveries::body.eq(row.body.as_deref()),
-                deliveries::replay_of.eq(row.replay_of.map(Uid::from)),
+                deliveries::endpoint_id.eq(delivery.endpoint_id.as_str()),
+                deliveries::route_id.eq(delivery.route_id.as_ref().map(RouteId::as_str)),
+                deliveries::event_type.eq(&delivery.event_type),
+                deliveries::state.eq(delivery.state.as_str()),
+                deliveries::reason.eq(&delivery.reason),
+            ),
+            (
+                deliveries::due_at.eq(delivery.due_at.map(Stamp)),
+                deliveries::lease_until.eq(delivery.lease.map(|(_, until)| Stamp(until))),
+                deliveries::lease_token.eq(delivery.lease.map(|(token, _)| Uid(token))),
+                deliveries::body.eq(delivery.body.as_deref()),
+                deliveries::replay_of.eq(delivery.replay_of.map(Uid::from)),
                 deliveries::attempts.eq(0),
                 deliveries::created_at.eq(Stamp(now)),
                 deliveries::updated_at.eq(Stamp(now)),
-            ))
-            .execute(conn)?;
-    }
+            ),
+        ))
+        .on_conflict(deliveries::id)
+        .do_nothing()
+        .execute(conn)?;
     Ok(())
 }

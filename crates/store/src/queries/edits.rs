@@ -1,4 +1,7 @@
 //! Writing what operators configure: every edit inserts or replaces one row by its id, or removes one.
+//!
+//! Operators may pin ids, so an id may be another workspace's. Every replacement is bound to the row's own workspace, and
+//! one that finds no such row says that the id is taken.
 
 use super::super::Conn;
 use super::super::schema::{
@@ -7,6 +10,7 @@ use super::super::schema::{
 use crate::catalog::{EndpointRow, PlaybookRow, RouteRow, SourceRow};
 use crate::sql::Stamp;
 use crate::{Edit, Environment, Error, KeyRing, NewManagementToken, Workspace};
+use diesel::query_dsl::methods::FilterDsl;
 use diesel::upsert::excluded;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use wire::Instant;
@@ -38,7 +42,7 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
             Ok(())
         }
         Edit::RemoveEndpoint(id) => {
-            // Its deliveries' history stays, so the row does too, without its slug and its secrets.
+            // Its deliveries' history stays, so the row does too, without its secrets. Its slug is free again.
             diesel::update(endpoints::table.find(id.as_str()))
                 .set((
                     endpoints::deleted_at.eq(Some(Stamp(now))),
@@ -57,6 +61,16 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
             Ok(())
         }
     }
+}
+
+/// Whether the row was written, which it is not when its id is another workspace's.
+fn saved(rows: usize, id: &impl std::fmt::Display) -> Result<(), Error> {
+    if rows == 0 {
+        return Err(Error::Taken {
+            constraint: format!("the id `{id}`"),
+        });
+    }
+    Ok(())
 }
 
 fn save_workspace(conn: &mut Conn, row: &Workspace) -> Result<(), Error> {
@@ -82,7 +96,7 @@ fn save_workspace(conn: &mut Conn, row: &Workspace) -> Result<(), Error> {
 }
 
 fn save_environment(conn: &mut Conn, row: &Environment) -> Result<(), Error> {
-    diesel::insert_into(environments::table)
+    let replaced = diesel::insert_into(environments::table)
         .values((
             environments::id.eq(row.id.as_str()),
             environments::workspace_id.eq(row.workspace_id.as_str()),
@@ -98,12 +112,13 @@ fn save_environment(conn: &mut Conn, row: &Environment) -> Result<(), Error> {
             environments::is_default.eq(excluded(environments::is_default)),
             environments::updated_at.eq(excluded(environments::updated_at)),
         ))
+        .filter(environments::workspace_id.eq(excluded(environments::workspace_id)))
         .execute(conn)?;
-    Ok(())
+    saved(replaced, &row.id)
 }
 
 fn save_management_token(conn: &mut Conn, row: &NewManagementToken) -> Result<(), Error> {
-    diesel::insert_into(management_tokens::table)
+    let replaced = diesel::insert_into(management_tokens::table)
         .values((
             management_tokens::id.eq(row.id.as_str()),
             management_tokens::workspace_id.eq(row.workspace_id.as_str()),
@@ -117,12 +132,13 @@ fn save_management_token(conn: &mut Conn, row: &NewManagementToken) -> Result<()
             management_tokens::name.eq(excluded(management_tokens::name)),
             management_tokens::token_hash.eq(excluded(management_tokens::token_hash)),
         ))
+        .filter(management_tokens::workspace_id.eq(excluded(management_tokens::workspace_id)))
         .execute(conn)?;
-    Ok(())
+    saved(replaced, &row.id)
 }
 
 fn save_source(conn: &mut Conn, row: &SourceRow) -> Result<(), Error> {
-    diesel::insert_into(sources::table)
+    let replaced = diesel::insert_into(sources::table)
         .values((
             sources::id.eq(&row.id),
             sources::workspace_id.eq(&row.workspace_id),
@@ -146,12 +162,13 @@ fn save_source(conn: &mut Conn, row: &SourceRow) -> Result<(), Error> {
             sources::sealed.eq(excluded(sources::sealed)),
             sources::updated_at.eq(excluded(sources::updated_at)),
         ))
+        .filter(sources::workspace_id.eq(excluded(sources::workspace_id)))
         .execute(conn)?;
-    Ok(())
+    saved(replaced, &row.id)
 }
 
 fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
-    diesel::insert_into(endpoints::table)
+    let replaced = diesel::insert_into(endpoints::table)
         .values((
             endpoints::id.eq(&row.id),
             endpoints::workspace_id.eq(&row.workspace_id),
@@ -175,12 +192,13 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
             endpoints::updated_at.eq(excluded(endpoints::updated_at)),
             endpoints::deleted_at.eq(excluded(endpoints::deleted_at)),
         ))
+        .filter(endpoints::workspace_id.eq(excluded(endpoints::workspace_id)))
         .execute(conn)?;
-    Ok(())
+    saved(replaced, &row.id)
 }
 
 fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {
-    diesel::insert_into(playbooks::table)
+    let replaced = diesel::insert_into(playbooks::table)
         .values((
             playbooks::id.eq(&row.id),
             playbooks::workspace_id.eq(&row.workspace_id),
@@ -198,12 +216,13 @@ fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {
             playbooks::spec.eq(excluded(playbooks::spec)),
             playbooks::updated_at.eq(excluded(playbooks::updated_at)),
         ))
+        .filter(playbooks::workspace_id.eq(excluded(playbooks::workspace_id)))
         .execute(conn)?;
-    Ok(())
+    saved(replaced, &row.id)
 }
 
 fn save_route(conn: &mut Conn, row: &RouteRow) -> Result<(), Error> {
-    diesel::insert_into(routes::table)
+    let replaced = diesel::insert_into(routes::table)
         .values((
             routes::id.eq(&row.id),
             routes::workspace_id.eq(&row.workspace_id),
@@ -221,6 +240,7 @@ fn save_route(conn: &mut Conn, row: &RouteRow) -> Result<(), Error> {
             routes::spec.eq(excluded(routes::spec)),
             routes::updated_at.eq(excluded(routes::updated_at)),
         ))
+        .filter(routes::workspace_id.eq(excluded(routes::workspace_id)))
         .execute(conn)?;
-    Ok(())
+    saved(replaced, &row.id)
 }

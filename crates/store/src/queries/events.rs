@@ -5,8 +5,9 @@ use super::super::schema::{claims, events, rejections};
 use crate::sql::{Stamp, Uid};
 use crate::{Claim, Error, Event, EventFilter, EventSummary, NewRejection, Rejection};
 use diesel::dsl::sql;
-use diesel::sql_types::Integer;
+use diesel::sql_types::{Bool, Integer};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use std::collections::HashMap;
 use wire::{EventId, Instant, RejectionId, SourceId, WorkspaceId};
 
 pub(crate) fn accepted(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, Error> {
@@ -20,7 +21,8 @@ pub(crate) fn accepted(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, E
 /// The key carries the time, so "accepted before" is a range of the key; a request may be a little older than its id.
 pub(crate) fn unrouted(conn: &mut Conn, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
     Ok(events::table
-        .filter(events::state.eq("accepted"))
+        // Written out, since a bound parameter would keep both databases from the index of just this state.
+        .filter(sql::<Bool>("state = 'accepted'"))
         .filter(events::id.lt(Uid::from(EventId::new(before, 0))))
         .order(events::id)
         .limit(limit)
@@ -86,6 +88,19 @@ pub(crate) fn list(
     Ok(query.load(conn)?)
 }
 
+/// The keys of the events that are still there.
+pub(crate) fn idempotency_keys(
+    conn: &mut Conn,
+    events: &[EventId],
+) -> Result<HashMap<EventId, Option<String>>, Error> {
+    let ids: Vec<Uid> = events.iter().copied().map(Uid::from).collect();
+    let keys: Vec<(Uid, Option<String>)> = events::table
+        .filter(events::id.eq_any(ids))
+        .select((events::id, events::idempotency_key))
+        .load(conn)?;
+    Ok(keys.into_iter().map(|(id, key)| (id.into(), key)).collect())
+}
+
 pub(crate) fn claim(conn: &mut Conn, scope: &str, key_hash: &[u8]) -> Result<Option<Claim>, Error> {
     Ok(claims::table
         .find((scope, key_hash))
@@ -103,21 +118,23 @@ pub(crate) fn claim(conn: &mut Conn, scope: &str, key_hash: &[u8]) -> Result<Opt
         .optional()?)
 }
 
-/// Removes up to `limit` claims that count no more.
-pub(crate) fn forget_claims(conn: &mut Conn, now: Instant, limit: i64) -> Result<usize, Error> {
-    let expired: Vec<(String, Vec<u8>)> = claims::table
-        .filter(claims::expires_at.lt(Stamp(now)))
+/// Removes up to `limit` claims that expired before `before`, in the order in which accepting locks them.
+pub(crate) fn forget_claims(conn: &mut Conn, before: Instant, limit: i64) -> Result<usize, Error> {
+    let mut expired: Vec<(String, Vec<u8>)> = claims::table
+        .filter(claims::expires_at.lt(Stamp(before)))
         .order(claims::expires_at)
         .limit(limit)
         .select((claims::scope, claims::key_hash))
         .load(conn)?;
+    expired.sort();
+    let mut forgotten = 0;
     for (scope, key_hash) in &expired {
         let still_expired = claims::table
             .find((scope, key_hash))
-            .filter(claims::expires_at.lt(Stamp(now)));
-        diesel::delete(still_expired).execute(conn)?;
+            .filter(claims::expires_at.lt(Stamp(before)));
+        forgotten += diesel::delete(still_expired).execute(conn)?;
     }
-    Ok(expired.len())
+    Ok(forgotten)
 }
 
 pub(crate) fn insert_rejection(conn: &mut Conn, rejection: &NewRejection) -> Result<(), Error> {

@@ -49,7 +49,8 @@ pub(crate) fn pending(conn: &mut Conn, ids: &[RunId]) -> Result<Vec<Run>, Error>
 
 pub(crate) fn oldest_pending(conn: &mut Conn, limit: i64) -> Result<Vec<Run>, Error> {
     Ok(runs::table
-        .filter(runs::state.eq("pending"))
+        // Written out, see `events::unrouted`.
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state = 'pending'"))
         .order(runs::id)
         .limit(limit)
         .select(COLUMNS)

@@ -4,7 +4,7 @@ use super::super::Conn;
 use super::super::schema::{environments, management_tokens, workspaces};
 use crate::sql::{Stamp, StoredText};
 use crate::{Environment, Error, ManagementToken, NewManagementToken, Workspace};
-use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use wire::WorkspaceId;
 
 type WorkspaceRow = (StoredText, String, String, bool, Stamp, Stamp);
@@ -20,14 +20,19 @@ fn workspace((id, slug, name, accepting, created_at, updated_at): WorkspaceRow) 
     }
 }
 
-/// Finds a workspace by its id or its slug.
+/// Finds a workspace by its id, or else by its slug, which may read like another's id.
 pub(crate) fn find(conn: &mut Conn, id_or_slug: &str) -> Result<Option<Workspace>, Error> {
-    let named = workspaces::id.eq(id_or_slug).or(workspaces::slug.eq(id_or_slug));
-    Ok(workspaces::table
-        .filter(named)
+    let mut found = workspaces::table
+        .find(id_or_slug)
         .first::<WorkspaceRow>(conn)
-        .optional()?
-        .map(workspace))
+        .optional()?;
+    if found.is_none() {
+        found = workspaces::table
+            .filter(workspaces::slug.eq(id_or_slug))
+            .first(conn)
+            .optional()?;
+    }
+    Ok(found.map(workspace))
 }
 
 pub(crate) fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Workspace>, Error> {

@@ -11,9 +11,10 @@ pub(crate) mod schema {
     crate::schema::ledger_schema!(Binary, BigInt);
 }
 
+use crate::connect::{CALL_TIMEOUT, blocking, permit};
 use crate::{Error, Settings};
 use diesel::connection::SimpleConnection;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, R2D2Connection};
 use diesel::{Connection, SqliteConnection};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,10 +24,11 @@ use tokio::sync::Semaphore;
 /// What `queries/` calls a connection.
 pub(crate) type Conn = SqliteConnection;
 
-const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
-                       PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;";
+/// The wait for the file's lock, which only another process can hold, comes first: turning WAL on needs the lock.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                       PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;";
 
-/// Waits no longer than a sender would for the file's lock, which only another process can hold.
+/// Prepares each reading connection.
 #[derive(Debug)]
 struct Reader;
 
@@ -55,16 +57,10 @@ impl std::fmt::Debug for Ledger {
 
 impl Ledger {
     pub(crate) fn open(path: &str, settings: &Settings) -> Result<Self, Error> {
-        let unavailable = |error: diesel::ConnectionError| Error::Unavailable(Box::new(error));
-        if let Some(folder) = Path::new(path)
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(Box::new(error)))?;
+        if let Some(fault) = fault(path) {
+            return Err(Error::Address { fault });
         }
-        let mut conn = SqliteConnection::establish(path).map_err(unavailable)?;
-        conn.batch_execute("PRAGMA journal_mode = WAL;")?;
-        conn.batch_execute(PRAGMAS)?;
+        create(path).map_err(|error| Error::Unavailable(Box::new(error)))?;
         let readers = settings.max_connections.clamp(1, 8);
         let pool = Pool::builder()
             .max_size(readers)
@@ -75,7 +71,10 @@ impl Ledger {
             .error_handler(Box::new(diesel::r2d2::NopErrorHandler))
             .build_unchecked(ConnectionManager::new(path));
         Ok(Self {
-            writer: Writer(Arc::new(Mutex::new(conn))),
+            writer: Writer(Arc::new(Shared {
+                conn: Mutex::new(establish(path)?),
+                path: path.to_owned(),
+            })),
             pool,
             permits: Arc::new(Semaphore::new(readers as usize)),
             writing: Arc::new(Semaphore::new(1)),
@@ -88,9 +87,9 @@ impl Ledger {
         &self,
         call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = crate::write::permit(&self.permits, self.acquire_timeout).await?;
+        let permit = permit(&self.permits, self.acquire_timeout).await?;
         let pool = self.pool.clone();
-        crate::write::blocking(permit, move || {
+        blocking(permit, CALL_TIMEOUT, move || {
             let mut conn = pool.get().map_err(|error| Error::Unavailable(Box::new(error)))?;
             call(&mut conn)
         })
@@ -102,9 +101,7 @@ impl Ledger {
         &self,
         call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = crate::write::permit(&self.writing, self.acquire_timeout).await?;
-        let writer = self.writer();
-        crate::write::blocking(permit, move || writer.connection().immediate_transaction(call)).await
+        self.exclusive(|conn| conn.immediate_transaction(call)).await
     }
 
     /// Runs `call` on the writing connection without a transaction around it.
@@ -112,9 +109,9 @@ impl Ledger {
         &self,
         call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = crate::write::permit(&self.writing, self.acquire_timeout).await?;
+        let permit = permit(&self.writing, self.acquire_timeout).await?;
         let writer = self.writer();
-        crate::write::blocking(permit, move || call(&mut writer.connection())).await
+        blocking(permit, CALL_TIMEOUT, move || call(&mut *writer.connection()?)).await
     }
 
     /// The writing connection, for a hot writer to share.
@@ -124,11 +121,129 @@ impl Ledger {
 }
 
 /// The one writing connection. Its holders take turns, a batch each.
-pub(crate) struct Writer(Arc<Mutex<SqliteConnection>>);
+pub(crate) struct Writer(Arc<Shared>);
+
+struct Shared {
+    path: String,
+    conn: Mutex<SqliteConnection>,
+}
 
 impl Writer {
-    /// Waits for its turn. A panic of an earlier holder rolled its transaction back, so the connection is still good.
-    pub(crate) fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits for its turn.
+    ///
+    /// A holder that panicked, or whose commit could not be undone on a full disk, leaves a transaction open for ever: its
+    /// connection is replaced, and closing it rolls that transaction back.
+    pub(crate) fn connection(&self) -> Result<MutexGuard<'_, SqliteConnection>, Error> {
+        let mut conn = self.0.conn.lock().unwrap_or_else(PoisonError::into_inner);
+        if conn.is_broken() {
+            *conn = establish(&self.0.path)?;
+        }
+        Ok(conn)
+    }
+}
+
+fn establish(path: &str) -> Result<SqliteConnection, Error> {
+    let mut conn = SqliteConnection::establish(path).map_err(|error| Error::Unavailable(Box::new(error)))?;
+    conn.batch_execute(PRAGMAS)?;
+    Ok(conn)
+}
+
+/// Every connection must open the same file.
+fn fault(path: &str) -> Option<&'static str> {
+    if path.is_empty() {
+        return Some("names no file; write sqlite:path/to/file.db");
+    }
+    if path.starts_with(":memory:") || path.starts_with("file:") {
+        return Some("is not the path of a file; a ledger in memory would be one for each connection");
+    }
+    None
+}
+
+/// Makes the file, and its folder, when absent: readable by its owner alone, since events are in it. SQLite gives the
+/// files beside it the same mode.
+fn create(path: &str) -> std::io::Result<()> {
+    if let Some(folder) = Path::new(path).parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(folder: &tempfile::TempDir) -> Ledger {
+        let settings = Settings {
+            url: "".into(),
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(5),
+        };
+        let path = folder.path().join("deeper/ledger.db");
+        Ledger::open(path.to_str().unwrap(), &settings).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_transaction_is_rolled_back_and_the_next_one_works() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        ledger
+            .write(|conn| Ok(conn.batch_execute("CREATE TABLE seen (id INTEGER PRIMARY KEY)")?))
+            .await
+            .unwrap();
+        let panicked: Result<(), Error> = ledger
+            .write(|conn| {
+                conn.batch_execute("INSERT INTO seen VALUES (1)")?;
+                panic!("on purpose")
+            })
+            .await;
+        assert!(panicked.unwrap_err().is_transient());
+        ledger
+            .write(|conn| Ok(conn.batch_execute("INSERT INTO seen VALUES (1)")?))
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_write_and_not_those_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        ledger
+            .exclusive(|conn| {
+                conn.batch_execute("CREATE TABLE seen (body BLOB); PRAGMA max_page_count = 20")?;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let insert = "INSERT INTO seen VALUES (zeroblob(1000000))";
+        let full: Result<(), Error> = ledger.write(|conn| Ok(conn.batch_execute(insert)?)).await;
+        full.unwrap_err();
+        ledger
+            .exclusive(|conn| Ok(conn.batch_execute("PRAGMA max_page_count = 10000")?))
+            .await
+            .unwrap();
+        ledger
+            .write(|conn| Ok(conn.batch_execute(insert)?))
+            .await
+            .unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn nobody_else_may_read_the_files() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        ledger
+            .write(|conn| Ok(conn.batch_execute("CREATE TABLE seen (id INTEGER PRIMARY KEY)")?))
+            .await
+            .unwrap();
+        for name in ["ledger.db", "ledger.db-wal"] {
+            let file = std::fs::metadata(folder.path().join("deeper").join(name)).unwrap();
+            assert_eq!(file.permissions().mode() & 0o077, 0, "{name}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::postgres::statement::statement;
 use crate::sql::{Stamp, Uid};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use std::collections::{HashMap, HashSet};
 use wire::SourceId;
@@ -17,7 +17,7 @@ pub(crate) fn accept(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResul
     let unsettled: Vec<&Leader> = leaders
         .iter()
         .copied()
-        .filter(|leader| leader.row.claim.is_some() && (!is_stored(leader) || leader.repeats > 0))
+        .filter(|leader| leader.row.claim.is_some() && (!is_stored(leader) || !leader.followers.is_empty()))
         .collect();
     let found = if unsettled.is_empty() {
         HashMap::new()
@@ -63,6 +63,7 @@ struct Accept<'a> {
     keys: Vec<Option<&'a str>>,
     traceparents: Vec<Option<&'a str>>,
     scopes: Vec<Option<&'a str>>,
+    claimed_keys: Vec<Option<&'a str>>,
     key_hashes: Vec<&'a [u8]>,
     fingerprints: Vec<Option<&'a [u8]>>,
     windows_ms: Vec<i64>,
@@ -93,6 +94,9 @@ impl<'a> Accept<'a> {
             traceparents: events().map(|event| event.traceparent.as_deref()).collect(),
             scopes: claims()
                 .map(|claim| claim.map(|claim| claim.scope.as_str()))
+                .collect(),
+            claimed_keys: claims()
+                .map(|claim| claim.map(|claim| claim.key.as_str()))
                 .collect(),
             key_hashes: leaders.iter().map(|leader| leader.key_hash.as_slice()).collect(),
             fingerprints: claims()
@@ -141,6 +145,8 @@ impl<'a> Accept<'a> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.scopes)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.claimed_keys)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.key_hashes)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?;
@@ -157,10 +163,10 @@ impl QueryFragment<Pg> for Accept<'_> {
         self.unnest(&mut out)?;
         out.push_sql(
             " AS row (id, workspace_id, source_id, event_type, verified, received_at, method, query, remote_address, \
-             headers, content_type, body, idempotency_key, traceparent, scope, key_hash, fingerprint, window_ms)), \
+             headers, content_type, body, idempotency_key, traceparent, scope, claimed_key, key_hash, fingerprint, window_ms)), \
              won AS (\
              INSERT INTO claims AS held (scope, key_hash, key, fingerprint, event_id, accepted_at, expires_at) \
-             SELECT scope, key_hash, idempotency_key, fingerprint, id, received_at, \
+             SELECT scope, key_hash, claimed_key, fingerprint, id, received_at, \
              now() + window_ms * interval '1 millisecond' \
              FROM input WHERE scope IS NOT NULL ORDER BY scope, key_hash \
              ON CONFLICT (scope, key_hash) DO UPDATE SET key = excluded.key, fingerprint = excluded.fingerprint, \
@@ -179,14 +185,13 @@ impl QueryFragment<Pg> for Accept<'_> {
     }
 }
 
-/// Reads the claims that were lost, and counts the repeats: the losers' own and their followers'.
+/// Reads the claims that were lost, and counts the repeats: the losers themselves and everybody's followers, one row each.
 struct Losers<'a> {
     scopes: Vec<&'a str>,
     key_hashes: Vec<&'a [u8]>,
     fingerprints: Vec<Option<&'a [u8]>>,
-    ids: Vec<Uid>,
-    repeats: Vec<i32>,
-    mismatches: Vec<i32>,
+    /// A leader's event; a follower's was never to be written.
+    ids: Vec<Option<Uid>>,
 }
 
 statement!(Losers, (Text, Binary, Uuid, Timestamptz, Nullable<Binary>));
@@ -202,17 +207,35 @@ type Name<'a> = (&'a str, &'a [u8]);
 
 impl<'a> Losers<'a> {
     fn of(leaders: &[&'a Leader]) -> Self {
-        let claims = || leaders.iter().filter_map(|leader| leader.row.claim.as_ref());
-        Self {
-            scopes: claims().map(|claim| claim.scope.as_str()).collect(),
-            key_hashes: leaders.iter().map(|leader| leader.key_hash.as_slice()).collect(),
-            fingerprints: claims()
-                .map(|claim| claim.fingerprint.as_ref().map(<[u8; 32]>::as_slice))
-                .collect(),
-            ids: leaders.iter().map(|leader| leader.row.event.id.into()).collect(),
-            repeats: leaders.iter().map(|leader| leader.repeats).collect(),
-            mismatches: leaders.iter().map(|leader| leader.mismatches).collect(),
+        let mut losers = Self {
+            scopes: Vec::new(),
+            key_hashes: Vec::new(),
+            fingerprints: Vec::new(),
+            ids: Vec::new(),
+        };
+        for leader in leaders {
+            if let Some(claim) = &leader.row.claim {
+                let own = Some(Uid::from(leader.row.event.id));
+                losers.push(&claim.scope, &leader.key_hash, claim.fingerprint.as_ref(), own);
+                for fingerprint in &leader.followers {
+                    losers.push(&claim.scope, &leader.key_hash, fingerprint.as_ref(), None);
+                }
+            }
         }
+        losers
+    }
+
+    fn push(
+        &mut self,
+        scope: &'a str,
+        key_hash: &'a [u8; 32],
+        fingerprint: Option<&'a [u8; 32]>,
+        id: Option<Uid>,
+    ) {
+        self.scopes.push(scope);
+        self.key_hashes.push(key_hash);
+        self.fingerprints.push(fingerprint.map(<[u8; 32]>::as_slice));
+        self.ids.push(id);
     }
 
     fn read(self, conn: &mut PgConnection) -> QueryResult<HashMap<Name<'a>, First>> {
@@ -251,23 +274,22 @@ impl QueryFragment<Pg> for Losers<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Integer>, _>(&self.repeats)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Integer>, _>(&self.mismatches)?;
+        out.push_bind_param::<Array<Nullable<Uuid>>, _>(&self.ids)?;
         // The claims are locked in the order of their keys first: an UPDATE alone would lock them in the order of its
         // plan, and two gateways could wait for each other.
         out.push_sql(
-            ") AS row (scope, key_hash, fingerprint, id, repeats, mismatches)), \
-             locked AS MATERIALIZED (SELECT held.scope, held.key_hash FROM claims AS held JOIN input USING (scope, key_hash) \
-             ORDER BY held.scope, held.key_hash FOR UPDATE OF held) \
-             UPDATE claims AS held SET \
-             repeats = held.repeats + input.repeats + (held.event_id <> input.id)::int, \
-             mismatches = held.mismatches + input.mismatches + \
-             (held.event_id <> input.id AND held.fingerprint <> input.fingerprint)::int \
-             FROM input JOIN locked USING (scope, key_hash) \
-             WHERE held.scope = input.scope AND held.key_hash = input.key_hash \
+            ") AS row (scope, key_hash, fingerprint, id)), \
+             locked AS MATERIALIZED (SELECT held.scope, held.key_hash, held.event_id, held.fingerprint FROM claims AS held \
+             WHERE (held.scope, held.key_hash) IN (SELECT scope, key_hash FROM input) \
+             ORDER BY held.scope, held.key_hash FOR UPDATE), \
+             counted AS (SELECT locked.scope, locked.key_hash, count(*)::int AS repeats, \
+             (count(*) FILTER (WHERE input.fingerprint <> locked.fingerprint))::int AS mismatches \
+             FROM locked JOIN input USING (scope, key_hash) WHERE input.id IS DISTINCT FROM locked.event_id \
+             GROUP BY locked.scope, locked.key_hash) \
+             UPDATE claims AS held SET repeats = held.repeats + coalesce(counted.repeats, 0), \
+             mismatches = held.mismatches + coalesce(counted.mismatches, 0) \
+             FROM locked LEFT JOIN counted USING (scope, key_hash) \
+             WHERE held.scope = locked.scope AND held.key_hash = locked.key_hash \
              RETURNING held.scope, held.key_hash, held.event_id, held.accepted_at, held.fingerprint",
         );
         Ok(())

@@ -52,7 +52,7 @@ impl QueryFragment<Pg> for LeaseDue<'_> {
         out.push_sql(" AND endpoint_id <> ALL(");
         out.push_bind_param::<Array<Text>, _>(&self.full)?;
         out.push_sql(
-            ") AND endpoint_id NOT IN (SELECT id FROM endpoints WHERE NOT enabled) \
+            ") AND endpoint_id NOT IN (SELECT id FROM endpoints WHERE NOT enabled AND deleted_at IS NULL) \
              ORDER BY due_at LIMIT ",
         );
         out.push_bind_param::<BigInt, _>(&self.limit)?;

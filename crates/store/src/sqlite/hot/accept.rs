@@ -25,9 +25,13 @@ fn accept_one(conn: &mut SqliteConnection, leader: &Leader, now: Instant) -> Que
     let own = Uid::from(leader.row.event.id);
     if leader.row.claim.is_none() || take_claim(conn, leader, now)? {
         insert_event(conn, leader)?;
-        if leader.repeats > 0 {
-            count_repeats(conn, leader, 0, 0)?;
-        }
+        let mine = leader.row.claim.as_ref().and_then(|claim| claim.fingerprint);
+        count_repeats(
+            conn,
+            leader,
+            &leader.followers,
+            mine.as_ref().map(<[u8; 32]>::as_slice),
+        )?;
         return Ok(Claimed::Won);
     }
     let Some((event_id, accepted_at, fingerprint)) = read_claim(conn, leader)? else {
@@ -37,8 +41,10 @@ fn accept_one(conn: &mut SqliteConnection, leader: &Leader, now: Instant) -> Que
         return Ok(Claimed::Won);
     }
     let mine = leader.row.claim.as_ref().and_then(|claim| claim.fingerprint);
-    let differs = matches!((&fingerprint, mine), (Some(first), Some(mine)) if first.as_slice() != mine);
-    count_repeats(conn, leader, 1, i32::from(differs))?;
+    let repeats: Vec<_> = std::iter::once(mine)
+        .chain(leader.followers.iter().copied())
+        .collect();
+    count_repeats(conn, leader, &repeats, fingerprint.as_deref())?;
     Ok(Claimed::Lost {
         event_id,
         accepted_at: accepted_at.0,
@@ -123,19 +129,23 @@ fn read_claim(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<Optio
         .optional()
 }
 
+/// Counts `repeats`, given by their fingerprints, at the claim that was first made with the fingerprint `first`.
 fn count_repeats(
     conn: &mut SqliteConnection,
     leader: &Leader,
-    repeats: i32,
-    mismatches: i32,
+    repeats: &[Option<[u8; 32]>],
+    first: Option<&[u8]>,
 ) -> QueryResult<()> {
-    let Some(claim) = &leader.row.claim else {
+    let Some(claim) = leader.row.claim.as_ref().filter(|_| !repeats.is_empty()) else {
         return Ok(());
     };
+    let differs =
+        |repeat: &&Option<[u8; 32]>| repeat.is_some_and(|mine| first.is_some_and(|first| first != mine));
+    let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     diesel::update(claims::table.find((&claim.scope, leader.key_hash.as_slice())))
         .set((
-            claims::repeats.eq(claims::repeats + leader.repeats + repeats),
-            claims::mismatches.eq(claims::mismatches + leader.mismatches + mismatches),
+            claims::repeats.eq(claims::repeats + count(repeats.len())),
+            claims::mismatches.eq(claims::mismatches + count(repeats.iter().filter(differs).count())),
         ))
         .execute(conn)?;
     Ok(())

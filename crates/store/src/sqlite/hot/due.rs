@@ -2,6 +2,8 @@
 
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::schema::{deliveries, endpoints};
+use diesel::dsl::sql;
+use diesel::sql_types::Bool;
 use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
 use wire::{EndpointId, Instant};
 
@@ -14,10 +16,11 @@ pub(crate) fn lease_due(
     full: &[EndpointId],
 ) -> QueryResult<Vec<Uid>> {
     let disabled = endpoints::table
-        .filter(endpoints::enabled.eq(false))
+        // Written out, as below: a bound parameter would keep SQLite from the partial indexes.
+        .filter(sql::<Bool>("NOT enabled AND deleted_at IS NULL"))
         .select(endpoints::id);
     let due: Vec<Uid> = deliveries::table
-        .filter(deliveries::state.eq_any(["pending", "scheduled_retry"]))
+        .filter(sql::<Bool>("state IN ('pending', 'scheduled_retry')"))
         .filter(deliveries::due_at.le(Some(Stamp(now))))
         .filter(deliveries::endpoint_id.ne_all(full.iter().map(EndpointId::as_str)))
         .filter(deliveries::endpoint_id.ne_all(disabled))
@@ -47,7 +50,7 @@ pub(crate) fn reap(
     limit: i64,
 ) -> QueryResult<usize> {
     let lost: Vec<(Uid, i32)> = deliveries::table
-        .filter(deliveries::state.eq("delivering"))
+        .filter(sql::<Bool>("state = 'delivering'"))
         .filter(deliveries::lease_until.lt(Some(Stamp(now))))
         .order(deliveries::lease_until)
         .limit(limit)

@@ -1,8 +1,9 @@
 //! ROUTE on SQLite.
 
-use crate::routing::{NewDelivery, NewRun, RoutedEvent};
+use crate::routing::{NewRun, RoutedEvent};
 use crate::sql::{Stamp, Uid};
-use crate::sqlite::schema::{deliveries, events, runs};
+use crate::sqlite::queries;
+use crate::sqlite::schema::{events, runs};
 use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
 use std::collections::HashSet;
 use wire::RouteId;
@@ -28,7 +29,7 @@ pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> Que
             }
             mine.insert(id);
             for delivery in &event.deliveries {
-                insert_delivery(conn, event, delivery)?;
+                queries::deliveries::insert(conn, event.id, delivery, event.at)?;
             }
             for run in &event.runs {
                 insert_run(conn, event, run)?;
@@ -36,40 +37,6 @@ pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> Que
         }
         Ok(mine)
     })
-}
-
-fn insert_delivery(
-    conn: &mut SqliteConnection,
-    event: &RoutedEvent,
-    delivery: &NewDelivery,
-) -> QueryResult<()> {
-    diesel::insert_into(deliveries::table)
-        .values((
-            (
-                deliveries::id.eq(Uid::from(delivery.id)),
-                deliveries::workspace_id.eq(delivery.workspace_id.as_str()),
-                deliveries::event_id.eq(Uid::from(event.id)),
-                deliveries::endpoint_id.eq(delivery.endpoint_id.as_str()),
-                deliveries::route_id.eq(delivery.route_id.as_ref().map(RouteId::as_str)),
-                deliveries::event_type.eq(&delivery.event_type),
-                deliveries::state.eq(delivery.state.as_str()),
-                deliveries::reason.eq(&delivery.reason),
-            ),
-            (
-                deliveries::due_at.eq(delivery.due_at.map(Stamp)),
-                deliveries::lease_until.eq(delivery.lease.map(|(_, until)| Stamp(until))),
-                deliveries::lease_token.eq(delivery.lease.map(|(token, _)| Uid(token))),
-                deliveries::body.eq(delivery.body.as_deref()),
-                deliveries::replay_of.eq(delivery.replay_of.map(Uid::from)),
-                deliveries::attempts.eq(0),
-                deliveries::created_at.eq(Stamp(event.at)),
-                deliveries::updated_at.eq(Stamp(event.at)),
-            ),
-        ))
-        .on_conflict(deliveries::id)
-        .do_nothing()
-        .execute(conn)?;
-    Ok(())
 }
 
 fn insert_run(conn: &mut SqliteConnection, event: &RoutedEvent, run: &NewRun) -> QueryResult<()> {
