@@ -71,6 +71,15 @@ pub enum Error {
         /// What is in the way.
         reason: String,
     },
+    /// The ledger cannot be used, and waiting will not help.
+    #[error("the ledger (database.url) cannot be used")]
+    Ledger(#[source] store::Error),
+    /// The keys for what is encrypted at rest are not keys.
+    #[error("secrets.master_keys cannot be used")]
+    MasterKeys(#[source] store::KeyRingError),
+    /// The conveyor cannot be used, and waiting will not help.
+    #[error("the conveyor (broker.url) cannot be used")]
+    Conveyor(#[source] broker::Error),
     /// The operating system refused threads, signals or the like.
     #[error("the runtime cannot start")]
     Runtime(#[source] io::Error),

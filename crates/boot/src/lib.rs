@@ -15,6 +15,7 @@ mod error;
 pub mod health;
 pub mod http;
 pub mod metrics;
+mod platform;
 mod process;
 pub mod settings;
 pub mod shutdown;
@@ -24,6 +25,7 @@ pub mod trace;
 
 pub use error::{Error, UnknownKey};
 pub use health::Health;
+pub use platform::{Platform, ledger, main_of};
 pub use process::{Process, main_with, run};
 pub use settings::{Settings, Sources};
 pub use shutdown::Shutdown;

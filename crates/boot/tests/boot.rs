@@ -15,5 +15,7 @@ mod collector;
 mod http;
 #[path = "boot/life.rs"]
 mod life;
+#[path = "boot/platform.rs"]
+mod platform;
 #[path = "boot/wire.rs"]
 mod wire;

@@ -83,6 +83,12 @@ pub struct Finding {
     pub error: Option<String>,
 }
 
+impl Finding {
+    fn keeps_traffic_away(&self) -> bool {
+        !self.ok && self.weight == Weight::Required
+    }
+}
+
 /// Whether traffic may come, and what the checks said.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
@@ -96,6 +102,11 @@ impl Readiness {
     /// Whether traffic may come.
     pub fn is_ready(&self) -> bool {
         self.status == "ready"
+    }
+
+    /// The checks that keep it away.
+    pub fn failing(&self) -> impl Iterator<Item = &Finding> {
+        self.checks.iter().filter(|finding| finding.keeps_traffic_away())
     }
 }
 
@@ -112,6 +123,11 @@ impl Health {
             began: Instant::now(),
             beat_ms: AtomicU64::new(0),
         }))
+    }
+
+    /// The program that this is.
+    pub fn program(&self) -> &'static str {
+        self.0.program
     }
 
     /// Adds a check. It is run on demand, at most once a second, and fails when it takes over two.
@@ -170,9 +186,7 @@ impl Health {
             return nothing("starting");
         }
         let checks = self.findings().await;
-        let is_failing = checks
-            .iter()
-            .any(|finding| !finding.ok && finding.weight == Weight::Required);
+        let is_failing = checks.iter().any(Finding::keeps_traffic_away);
         Readiness {
             status: if is_failing { "failing" } else { "ready" },
             checks,

@@ -72,13 +72,8 @@ async fn ready(request: HttpRequest, health: web::Data<Health>) -> HttpResponse 
             .insert_header((CACHE_CONTROL, "no-store"))
             .json(readiness);
     }
-    let failing = readiness
-        .checks
-        .iter()
-        .filter(|finding| !finding.ok)
-        .map(|finding| finding.name);
-    let failing: Vec<&str> = failing.collect();
-    let text = if readiness.is_ready() || failing.is_empty() {
+    let failing: Vec<&str> = readiness.failing().map(|finding| finding.name).collect();
+    let text = if failing.is_empty() {
         readiness.status.to_owned()
     } else {
         format!("{}: {}", readiness.status, failing.join(", "))

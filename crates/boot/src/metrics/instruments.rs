@@ -3,7 +3,9 @@
 //! Names follow the semantic conventions of OpenTelemetry where there are some (the messaging ones are still in
 //! development there, so they may only appear here), and start with `hookyard.` where there are none.
 
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
+use std::sync::Arc;
 
 /// For requests and writes: half a millisecond to ten seconds.
 const SHORT: [f64; 14] = [
@@ -28,6 +30,7 @@ pub(super) struct Instruments {
     pub(super) publish_failures: Counter<u64>,
     pub(super) ingest_events: Counter<u64>,
     pub(super) signature_verifications: Counter<u64>,
+    pub(super) rejections_dropped: Counter<u64>,
     pub(super) batch_rows: Histogram<u64>,
     pub(super) batch_duration: Histogram<f64>,
     pub(super) swept_rows: Counter<u64>,
@@ -99,6 +102,7 @@ impl Instruments {
                 "hookyard.signature.verifications",
                 "Signatures checked, by result",
             ),
+            rejections_dropped: counter("hookyard.rejections.dropped", "Rejections that were not kept"),
             batch_rows: rows("hookyard.batch.rows", "Rows written to the ledger together"),
             batch_duration: seconds("hookyard.batch.duration", "Writes of such batches", &SHORT),
             swept_rows: counter(
@@ -149,4 +153,32 @@ impl Instruments {
             ),
         }
     }
+}
+
+/// Declares the counters that a conveyor keeps itself.
+pub(super) fn observe_conveyor(meter: &Meter, counts: impl Fn() -> broker::Counts + Send + Sync + 'static) {
+    let counts = Arc::new(counts);
+    let messages = Arc::clone(&counts);
+    meter
+        .u64_observable_counter("hookyard.conveyor.messages")
+        .with_description("Messages of the conveyor, by what became of them")
+        .with_callback(move |observer| {
+            let counts = messages();
+            for (outcome, messages) in [
+                ("published", counts.published),
+                ("returned", counts.returned),
+                ("refused", counts.refused),
+                ("uncertain", counts.uncertain),
+                ("received", counts.received),
+                ("malformed", counts.malformed),
+            ] {
+                observer.observe(messages, &[KeyValue::new("outcome", outcome)]);
+            }
+        })
+        .build();
+    meter
+        .u64_observable_counter("hookyard.conveyor.lost_connections")
+        .with_description("Times that the connection to the broker was lost")
+        .with_callback(move |observer| observer.observe(counts().lost_connections, &[]))
+        .build();
 }

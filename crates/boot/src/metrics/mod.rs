@@ -24,7 +24,7 @@ use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use prometheus::{Encoder as _, Registry, TextEncoder};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 use wire::{DeliveryState, Queue, RunState};
 
@@ -143,6 +143,13 @@ pub fn signature_verified(provider: &'static str, reason: &'static str) {
     instruments().signature_verifications.add(1, &labels);
 }
 
+/// Counts a rejection that was not kept for the operator: `sampled`, `full`, `ledger` …
+pub fn rejection_dropped(reason: &'static str) {
+    instruments()
+        .rejections_dropped
+        .add(1, &[KeyValue::new("reason", reason)]);
+}
+
 /// Times one batch that was written to the ledger together, and counts its rows.
 pub fn batch_written(statement: &'static str, rows: usize, took: Duration) {
     let labels = [KeyValue::new("statement", statement)];
@@ -162,6 +169,12 @@ pub fn publish_failed(queue: Queue, references: usize, reason: &'static str) {
     let [system, destination] = messaging(queue);
     let labels = [system, destination, KeyValue::new("error.type", reason)];
     instruments().publish_failures.add(count(references), &labels);
+}
+
+/// Shows what a conveyor counts, whenever metrics are read. In a process with several, the first one stays.
+pub(crate) fn observe_conveyor(counts: impl Fn() -> broker::Counts + Send + Sync + 'static) {
+    static OBSERVED: Once = Once::new();
+    OBSERVED.call_once(|| instruments::observe_conveyor(&meters().provider.meter("hookyard"), counts));
 }
 
 /// Counts references that came from a queue, and times what became of their message.
@@ -302,11 +315,15 @@ fn count(number: usize) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_recorded_is_in_the_prometheus_text_under_its_documented_name() {
+    /// Gives every instrument a value, and reads them all.
+    fn everything() -> String {
         ingest("token", "github", Ingest::Accepted);
+        ingest("token", "github", Ingest::Duplicate);
+        ingest("channel", "none", Ingest::Conflict);
         ingest("token", "github", Ingest::Rejected("invalid_signature"));
         signature_verified("github", "valid");
+        rejection_dropped("sampled");
+        batch_written("accept", 12, Duration::from_millis(2));
         published(Queue::Route, 3);
         publish_failed(Queue::Route, 1, "returned");
         consumed(Queue::Deliver, 2, Duration::from_millis(3));
@@ -316,25 +333,36 @@ mod tests {
         delivery_ended(DeliveryState::DeadLetter);
         delivery_lag(Duration::from_millis(5));
         delivery_end_to_end(Duration::from_millis(8));
+        deliveries_in_flight(1);
+        dead_letters(1);
+        circuits_open(1);
+        run_ended(RunState::Completed, Duration::from_secs(1));
+        run_steps("call", 3);
+        runs_active(1);
+        database_pool(1, 10);
+        observe_conveyor(broker::Counts::default);
+        drop(request_began());
         request_answered(
             "POST",
             "/ingest/{token}".to_owned(),
             202,
             Duration::from_millis(1),
         );
-        batch_written("accept", 12, Duration::from_millis(2));
+        text()
+    }
 
-        let text = text();
+    #[test]
+    fn what_is_recorded_is_in_the_prometheus_text_under_its_documented_name() {
+        let text = everything();
         for expected in [
             "hookyard_ingest_events_total{",
             "reason=\"invalid_signature\"",
             "hookyard_signature_verifications_total{",
             "messaging_client_sent_messages_total{",
             "hookyard_publish_failures_total{",
+            "hookyard_conveyor_messages_total{",
             "messaging_client_consumed_messages_total{",
             "messaging_process_duration_seconds_bucket{",
-            "hookyard_sweep_rows_total{",
-            "hookyard_queue_depth{",
             "hookyard_queue_oldest_age_seconds{",
             "hookyard_delivery_attempts_total{",
             "http_client_request_duration_seconds_bucket{",
@@ -342,11 +370,39 @@ mod tests {
             "outcome=\"dead_letter\"",
             "hookyard_delivery_lag_seconds_bucket{",
             "hookyard_delivery_end_to_end_seconds_bucket{",
-            "http_server_request_duration_seconds_bucket{",
+            "http_server_active_requests",
             "http_route=\"/ingest/{token}\"",
-            "hookyard_batch_rows_bucket{",
         ] {
             assert!(text.contains(expected), "{expected} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn dashboards_and_alerts_name_only_metrics_that_exist() {
+        let existing = everything();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        for file in [
+            include_str!("../../../../deploy/grafana/dashboards/hookyard.json"),
+            include_str!("../../../../deploy/prometheus/alerts.yml"),
+        ] {
+            let ours = [
+                "hookyard_",
+                "http_server_",
+                "http_client_",
+                "messaging_client_",
+                "messaging_process_",
+            ];
+            let words = file.split(|c| !is_name(c));
+            let names: Vec<&str> = words
+                .filter(|word| ours.iter().any(|ours| word.starts_with(ours)))
+                .collect();
+            assert!(!names.is_empty());
+            for name in names {
+                let has_samples = existing
+                    .lines()
+                    .any(|line| line.split(|c| !is_name(c)).next() == Some(name));
+                assert!(has_samples, "no metric is called {name}:\n{existing}");
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod layers;
 mod sections;
 mod values;
 
+pub use ipnet::IpNet;
 pub use layers::Sources;
 pub use sections::{
     Broker, BrokerUrl, Console, Database, Delivery, Egress, Gateway, Health, HealthListen, Log, Playbook,

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 use wire::resource::duration;
 
@@ -156,6 +157,12 @@ pub struct Broker {
     /// Put before every queue's name.
     #[serde(deserialize_with = "broker_namespace")]
     pub namespace: String,
+    /// A PEM file of certificates to trust, if not the system's.
+    #[serde(deserialize_with = "values::optional")]
+    pub ca_file: Option<PathBuf>,
+    /// When unused queues are deleted, if ever.
+    #[serde(deserialize_with = "values::optional_duration")]
+    pub queue_expiry: Option<Duration>,
 }
 
 /// `broker.url`

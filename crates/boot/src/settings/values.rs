@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
+use wire::resource::duration;
 
 /// Reads a text and parses it; the parser's error becomes the reason that the operator sees.
 pub(super) fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -168,6 +170,17 @@ where
         return Ok(None);
     }
     text.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// For a duration where the empty text means "never".
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    duration::parse(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// For a secret where the empty text means "none".

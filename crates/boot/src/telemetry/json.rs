@@ -9,11 +9,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Formats events as JSON lines. The spans' fields must be formatted by `JsonFields`.
+/// Formats events as JSON lines. The spans' fields must be formatted by [`Members`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lines;
 
@@ -38,12 +39,9 @@ where
             .rev()
         {
             let extensions = span.extensions();
-            let formatted = extensions
-                .get::<FormattedFields<N>>()
-                .map(|fields| fields.as_str());
-            let parsed: Option<Map<String, Value>> =
-                formatted.and_then(|text| serde_json::from_str(text).ok());
-            fields.0.extend(parsed.unwrap_or_default());
+            if let Some(members) = extensions.get::<FormattedFields<N>>() {
+                fields.0.extend(parse(members.as_str()));
+            }
         }
         event.record(&mut fields);
         let mut fields = fields.0;
@@ -69,6 +67,72 @@ where
         }
         writeln!(writer, "}}")
     }
+}
+
+/// Formats a span's fields once, when it opens: most spans are in no log line, so this must cost little.
+///
+/// They are kept as the members of an object, each after a comma: `,"event.id":"msg_1","rows":3`. A field that is
+/// recorded later is appended, and wins when the line is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Members;
+
+impl<'writer> FormatFields<'writer> for Members {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut visitor = Appending {
+            writer,
+            result: Ok(()),
+        };
+        fields.record(&mut visitor);
+        visitor.result
+    }
+}
+
+/// Writes members as they are visited.
+struct Appending<'writer> {
+    writer: Writer<'writer>,
+    result: fmt::Result,
+}
+
+impl Appending<'_> {
+    /// Writes a value that is JSON already. A field's name is an identifier in our source, and needs no escapes.
+    fn put(&mut self, field: &Field, json: impl fmt::Display) {
+        // `otel.name` and its like steer the exporter.
+        if self.result.is_ok() && !field.name().starts_with("otel.") {
+            self.result = write!(self.writer, ",\"{}\":{json}", field.name());
+        }
+    }
+}
+
+impl Visit for Appending<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, Value::from(format!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, Value::from(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no infinities.
+        self.put(field, Value::from(value));
+    }
+}
+
+fn parse(members: &str) -> Map<String, Value> {
+    let members = members.trim_start_matches([',', ' ']);
+    serde_json::from_str(&format!("{{{members}}}")).unwrap_or_default()
 }
 
 fn trace_id<S, N>(context: &FmtContext<'_, S, N>) -> Option<opentelemetry::TraceId>
@@ -128,8 +192,8 @@ mod tests {
     use super::*;
     use std::io;
     use std::sync::{Arc, Mutex};
+    use tracing::field::Empty;
     use tracing_subscriber::fmt::MakeWriter;
-    use tracing_subscriber::fmt::format::JsonFields;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     #[derive(Clone, Default)]
@@ -158,7 +222,7 @@ mod tests {
         let kept = Kept::default();
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(kept.clone())
-            .fmt_fields(JsonFields::new())
+            .fmt_fields(Members)
             .event_format(Lines);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), test);
         let written = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
@@ -172,9 +236,16 @@ mod tests {
     fn a_line_is_flat_and_carries_the_fields_of_its_spans() {
         let lines = logged(|| {
             let _outer = tracing::info_span!("request", request.id = "one", event.id = "msg_1").entered();
-            let inner =
-                tracing::info_span!("accept", event.id = "msg_2", rows = tracing::field::Empty).entered();
+            let inner = tracing::info_span!(
+                "accept",
+                event.id = "msg_2",
+                rows = 1,
+                otel.name = "x",
+                more = Empty
+            );
+            let inner = inner.entered();
             inner.record("rows", 3);
+            inner.record("more", "a \"quoted\" text");
             tracing::warn!(
                 http.status = 503,
                 is_retried = true,
@@ -187,6 +258,8 @@ mod tests {
         assert_eq!(line["request.id"], "one");
         assert_eq!(line["event.id"], "msg_2");
         assert_eq!(line["rows"], 3);
+        assert_eq!(line["more"], "a \"quoted\" text");
+        assert!(!line.contains_key("otel.name"));
         assert_eq!(line["http.status"], 503);
         assert_eq!(line["is_retried"], true);
         assert!(line["target"].as_str().unwrap().starts_with("hookyard_boot"));

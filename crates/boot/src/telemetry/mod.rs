@@ -26,6 +26,9 @@ use tracing_subscriber::{Layer, Registry};
 /// How long the last spans and metrics may take to leave.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Libraries that say too much at `info`; the exporters report their own failures, once. `log.level` overrules it.
+const QUIETER: &str = "actix_server=warn,opentelemetry=off";
+
 /// The telemetry of this process. Keep it until the end, then [`Telemetry::finish`] it.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -102,11 +105,7 @@ fn tracer(settings: &settings::Telemetry, resource: &Resource) -> Result<SdkTrac
 pub(crate) use export::metrics as metrics_exporter;
 
 fn log_layer(settings: &settings::Log) -> Result<Box<dyn Layer<Registry> + Send + Sync>, Error> {
-    let mut directives = settings.level.as_str().to_owned();
-    if !directives.contains("opentelemetry") {
-        // The exporters report their own failures, once.
-        directives.push_str(",opentelemetry=off");
-    }
+    let directives = format!("{QUIETER},{}", settings.level.as_str());
     let filter = EnvFilter::try_new(directives).map_err(|error| Error::Telemetry {
         reason: error.to_string(),
     })?;
@@ -120,9 +119,7 @@ fn log_layer(settings: &settings::Log) -> Result<Box<dyn Layer<Registry> + Send 
     Ok(if pretty {
         layer.with_ansi(terminal).with_filter(filter).boxed()
     } else {
-        let json = layer
-            .fmt_fields(tracing_subscriber::fmt::format::JsonFields::new())
-            .event_format(json::Lines);
+        let json = layer.fmt_fields(json::Members).event_format(json::Lines);
         json.with_filter(filter).boxed()
     })
 }

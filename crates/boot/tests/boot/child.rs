@@ -3,7 +3,7 @@
 use crate::wire::DEADLINE;
 use actix_web::web;
 use hookyard_boot::http::{self, Listen};
-use hookyard_boot::{Process, Sources, health, run};
+use hookyard_boot::{Platform, Process, Sources, health, run};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -42,6 +42,7 @@ fn service() {
             Some("panics") => process.tasks.spawn("child.panics", async {
                 assert!(std::env::args().count() == 0, "on purpose");
             }),
+            Some("platform") => drop(Platform::connect(process).await?),
             Some("no-start") => return Err("nothing to start with".into()),
             other => panic!("no such role: {other:?}"),
         }
