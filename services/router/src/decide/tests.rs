@@ -1,0 +1,501 @@
+use super::*;
+use proptest::prelude::*;
+use std::time::Duration;
+use wire::resource::RouteSpec;
+use wire::{EventId, RouteId, SourceId, WorkspaceId};
+
+const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
+
+const MOMENT: Moment = Moment {
+    now: NOW,
+    lease: Uuid::from_u128(7),
+    lease_until: Instant::from_unix_micros(1_800_000_090_000_000),
+};
+
+fn event() -> Event {
+    Event {
+        id: EventId::new(NOW, 1),
+        workspace_id: WorkspaceId::from_stored("ws_one"),
+        source_id: Some(SourceId::from_stored("so_stripe")),
+        event_type: Some("payment.card.failed".to_owned()),
+        state: EventState::Accepted,
+        verified: Some(true),
+        received_at: NOW,
+        method: "POST".to_owned(),
+        query: None,
+        remote_address: None,
+        headers: Bytes::from_static(b"[]"),
+        content_type: Some("application/json".to_owned()),
+        body: Bytes::from_static(br#"{"id": 7}"#),
+        idempotency_key: None,
+        traceparent: None,
+        failures: 0,
+        trace: None,
+    }
+}
+
+fn to(endpoint: &str) -> Target {
+    Target::Endpoint(EndpointId::from_stored(format!("ep_{endpoint}")))
+}
+
+fn to_playbook(playbook: &str) -> Target {
+    Target::Playbook(PlaybookId::from_stored(format!("pb_{playbook}")))
+}
+
+fn spec(to: Target) -> RouteSpec {
+    RouteSpec {
+        name: "a route".to_owned(),
+        enabled: true,
+        from: Vec::new(),
+        event_types: Vec::new(),
+        filter: None,
+        transform: None,
+        delay: Duration::ZERO,
+        to,
+    }
+}
+
+/// The endpoints `on` and `other` and the playbook `on` are enabled, `off` is disabled, everything else does not exist.
+fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
+    let route = |(place, spec): (usize, RouteSpec)| Route {
+        id: RouteId::from_stored(format!("rt_{place}")),
+        workspace_id: WorkspaceId::from_stored("ws_one"),
+        position: i32::try_from(place).unwrap(),
+        spec,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let endpoint = |name: &str| EndpointId::from_stored(format!("ep_{name}"));
+    let playbook = |name: &str| PlaybookId::from_stored(format!("pb_{name}"));
+    RoutingTable {
+        routes: specs.into_iter().enumerate().map(route).collect(),
+        endpoints: [
+            (endpoint("on"), true),
+            (endpoint("other"), true),
+            (endpoint("off"), false),
+        ]
+        .into(),
+        playbooks: [(playbook("on"), true), (playbook("off"), false)].into(),
+    }
+}
+
+fn decided(
+    event: &Event,
+    table: &RoutingTable,
+    verdicts: impl IntoIterator<Item = (usize, Verdict)>,
+    transforms: impl IntoIterator<Item = (usize, Transformed)>,
+) -> (RoutedEvent, Value) {
+    let matches = matching(event, table, &verdicts.into_iter().collect());
+    let routed = decide(event, table, matches, &transforms.into_iter().collect(), MOMENT);
+    let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
+    assert_eq!(trace["eventId"], event.id.to_string());
+    (routed, trace["routes"].clone())
+}
+
+fn failed(message: &str) -> ExpressionError {
+    ExpressionError::Failed {
+        message: message.to_owned(),
+    }
+}
+
+fn patterns(texts: &[&str]) -> Vec<EventTypePattern> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_matching_route_makes_a_delivery_leased_for_the_worker() {
+    let table = table([RouteSpec {
+        from: vec![SourceId::from_stored("so_stripe")],
+        event_types: patterns(&["customer.*", "payment.*"]),
+        ..spec(to("on"))
+    }]);
+    let (routed, trace) = decided(&event(), &table, [], []);
+    assert_eq!(routed.state, EventState::Routed);
+    let [delivery] = routed.deliveries.as_slice() else {
+        panic!("one delivery, not {:?}", routed.deliveries);
+    };
+    assert_eq!(delivery.id, DeliveryId::of(event().id, &delivery.endpoint_id, 0));
+    assert_eq!(delivery.state, DeliveryState::Delivering);
+    assert_eq!(delivery.due_at, Some(NOW));
+    assert_eq!(delivery.lease, Some((MOMENT.lease, MOMENT.lease_until)));
+    assert_eq!(delivery.event_type.as_deref(), Some("payment.card.failed"));
+    assert_eq!(delivery.body, None);
+    assert_eq!(
+        trace,
+        json!([{
+            "routeId": "rt_0", "name": "a route", "matched": true, "reason": "every clause holds", "clause": "all",
+            "value": null, "target": {"endpoint": "ep_on"}, "deliveryId": delivery.id,
+        }])
+    );
+}
+
+#[test]
+fn a_disabled_route_takes_nothing() {
+    let table = table([RouteSpec {
+        enabled: false,
+        ..spec(to("on"))
+    }]);
+    let (routed, trace) = decided(&event(), &table, [], []);
+    assert!(routed.deliveries.is_empty());
+    assert_eq!(
+        trace,
+        json!([{
+            "routeId": "rt_0", "name": "a route", "matched": false, "reason": "the route is disabled",
+            "clause": "enabled", "value": false, "target": {"endpoint": "ep_on"},
+        }])
+    );
+}
+
+#[test]
+fn an_event_of_another_source_or_of_none_is_missed() {
+    let table = table([RouteSpec {
+        from: vec![SourceId::from_stored("so_github")],
+        ..spec(to("on"))
+    }]);
+    let (_, trace) = decided(&event(), &table, [], []);
+    assert_eq!(trace[0]["clause"], "from");
+    assert_eq!(trace[0]["value"], "so_stripe");
+    let emitted = Event {
+        source_id: None,
+        ..event()
+    };
+    let (routed, trace) = decided(&emitted, &table, [], []);
+    assert!(routed.deliveries.is_empty());
+    assert_eq!(
+        (&trace[0]["clause"], &trace[0]["value"]),
+        (&json!("from"), &Value::Null)
+    );
+}
+
+#[test]
+fn a_route_without_from_takes_events_without_a_source() {
+    let emitted = Event {
+        source_id: None,
+        ..event()
+    };
+    let (routed, _) = decided(&emitted, &table([spec(to("on"))]), [], []);
+    assert_eq!(routed.deliveries.len(), 1);
+}
+
+#[test]
+fn a_type_that_matches_no_pattern_is_shown_with_the_patterns() {
+    let table = table([RouteSpec {
+        event_types: patterns(&["a.b", "c.*", "d", "e", "f", "g", "h"]),
+        ..spec(to("on"))
+    }]);
+    let (_, trace) = decided(&event(), &table, [], []);
+    assert_eq!(trace[0]["clause"], "event_types");
+    assert_eq!(trace[0]["value"], "payment.card.failed");
+    assert_eq!(
+        trace[0]["reason"],
+        "the event's type matches none of a.b, c.*, d, e, f and 2 more"
+    );
+    let untyped = Event {
+        event_type: None,
+        ..event()
+    };
+    let (_, trace) = decided(&untyped, &table, [], []);
+    assert_eq!(trace[0]["value"], Value::Null);
+}
+
+#[test]
+fn only_routes_whose_cheap_clauses_hold_are_candidates() {
+    let filtered = RouteSpec {
+        filter: Some(".a".to_owned()),
+        ..spec(to("on"))
+    };
+    let table = table([
+        RouteSpec {
+            enabled: false,
+            ..filtered.clone()
+        },
+        filtered.clone(),
+        RouteSpec {
+            event_types: patterns(&["other"]),
+            ..filtered
+        },
+    ]);
+    let event = event();
+    let places: Vec<usize> = candidates(&event, &table).map(|(place, _)| place).collect();
+    assert_eq!(places, [1]);
+}
+
+#[test]
+fn a_filter_takes_the_event_only_when_it_yields_true() {
+    let table = table([RouteSpec {
+        filter: Some(".amount > 100".to_owned()),
+        ..spec(to("on"))
+    }]);
+    let (routed, _) = decided(&event(), &table, [(0, Ok(true))], []);
+    assert_eq!(routed.deliveries.len(), 1);
+
+    let (routed, trace) = decided(&event(), &table, [(0, Ok(false))], []);
+    assert!(routed.deliveries.is_empty());
+    assert_eq!(trace[0]["matched"], false);
+    assert_eq!(
+        (&trace[0]["clause"], &trace[0]["value"]),
+        (&json!("filter"), &json!(false))
+    );
+}
+
+#[test]
+fn a_filter_that_fails_misses_and_the_trace_says_why() {
+    let table = table([RouteSpec {
+        filter: Some(".amount > 100".to_owned()),
+        ..spec(to("on"))
+    }]);
+    let not_json = ExpressionError::InputNotJson {
+        reason: "at byte 0".to_owned(),
+    };
+    for (error, kind) in [(failed("cannot index"), "failed"), (not_json, "input_not_json")] {
+        let text = error.to_string();
+        let (routed, trace) = decided(&event(), &table, [(0, Err(error))], []);
+        assert!(routed.deliveries.is_empty());
+        assert_eq!(trace[0]["clause"], "filter");
+        assert_eq!(trace[0]["value"], kind);
+        assert!(trace[0]["reason"].as_str().unwrap().ends_with(&text), "{trace}");
+    }
+}
+
+#[test]
+fn a_transform_is_what_the_delivery_sends() {
+    let table = table([RouteSpec {
+        transform: Some("{id}".to_owned()),
+        ..spec(to("on"))
+    }]);
+    let transformed = Bytes::from_static(br#"{"id":7}"#);
+    let (routed, _) = decided(&event(), &table, [], [(0, Ok(transformed.clone()))]);
+    assert_eq!(routed.deliveries[0].body, Some(transformed));
+}
+
+#[test]
+fn a_transform_that_fails_skips_the_delivery_with_the_reason() {
+    let table = table([RouteSpec {
+        transform: Some("error".to_owned()),
+        ..spec(to("on"))
+    }]);
+    let (routed, trace) = decided(&event(), &table, [], [(0, Err(failed("on purpose")))]);
+    let delivery = &routed.deliveries[0];
+    assert_eq!(delivery.state, DeliveryState::Skipped);
+    assert_eq!((delivery.due_at, delivery.lease), (None, None));
+    assert!(delivery.reason.as_ref().unwrap().contains("on purpose"));
+    assert_eq!(trace[0]["matched"], true);
+    assert_eq!(trace[0]["clause"], "transform");
+    assert_eq!(trace[0]["deliveryId"], delivery.id.to_string());
+}
+
+#[test]
+fn a_delayed_delivery_waits_without_a_lease() {
+    let table = table([RouteSpec {
+        delay: Duration::from_mins(1),
+        ..spec(to("on"))
+    }]);
+    let (routed, _) = decided(&event(), &table, [], []);
+    let delivery = &routed.deliveries[0];
+    assert_eq!(delivery.state, DeliveryState::Pending);
+    assert_eq!(delivery.due_at, Some(NOW + Duration::from_mins(1)));
+    assert_eq!(delivery.lease, None);
+}
+
+#[test]
+fn a_disabled_endpoint_holds_its_delivery() {
+    let (routed, trace) = decided(&event(), &table([spec(to("off"))]), [], []);
+    let delivery = &routed.deliveries[0];
+    assert_eq!(delivery.state, DeliveryState::Pending);
+    assert_eq!((delivery.due_at, delivery.lease), (Some(NOW), None));
+    assert_eq!(trace[0]["matched"], true);
+    assert_eq!(
+        (&trace[0]["clause"], &trace[0]["value"]),
+        (&json!("target"), &json!("disabled"))
+    );
+}
+
+#[test]
+fn a_deleted_endpoint_skips_its_delivery() {
+    let (routed, trace) = decided(&event(), &table([spec(to("deleted"))]), [], []);
+    assert_eq!(routed.deliveries[0].state, DeliveryState::Skipped);
+    assert_eq!(
+        routed.deliveries[0].reason.as_deref(),
+        Some("the endpoint does not exist any more")
+    );
+    assert_eq!(trace[0]["value"], "missing");
+}
+
+#[test]
+fn a_second_route_to_the_same_endpoint_makes_no_second_delivery() {
+    let table = table([spec(to("on")), spec(to("on")), spec(to("other"))]);
+    let (routed, trace) = decided(&event(), &table, [], []);
+    assert_eq!(routed.deliveries.len(), 2);
+    assert_eq!(trace[1]["matched"], true);
+    assert_eq!(
+        (&trace[1]["clause"], &trace[1]["value"]),
+        (&json!("target"), &json!("rt_0"))
+    );
+    assert_eq!(trace[1].get("deliveryId"), None);
+    assert_eq!(trace[2]["clause"], "all");
+}
+
+#[test]
+fn a_route_that_missed_does_not_take_the_endpoint_from_the_next() {
+    let missed = RouteSpec {
+        enabled: false,
+        ..spec(to("on"))
+    };
+    let (routed, _) = decided(&event(), &table([missed, spec(to("on"))]), [], []);
+    assert_eq!(routed.deliveries[0].route_id, Some(RouteId::from_stored("rt_1")));
+}
+
+#[test]
+fn a_playbook_gets_the_events_json_or_the_transforms() {
+    let (routed, trace) = decided(&event(), &table([spec(to_playbook("on"))]), [], []);
+    let run = &routed.runs[0];
+    assert_eq!(run.id, RunId::of(event().id, &run.playbook_id, 0));
+    assert_eq!(run.input, event().body);
+    assert_eq!(trace[0]["runId"], run.id.to_string());
+
+    let transforming = RouteSpec {
+        transform: Some(".id".to_owned()),
+        ..spec(to_playbook("on"))
+    };
+    let transformed = Bytes::from_static(b"7");
+    let (routed, _) = decided(
+        &event(),
+        &table([transforming.clone()]),
+        [],
+        [(0, Ok(transformed.clone()))],
+    );
+    assert_eq!(routed.runs[0].input, transformed);
+
+    let (routed, trace) = decided(
+        &event(),
+        &table([transforming]),
+        [],
+        [(0, Err(failed("on purpose")))],
+    );
+    assert!(routed.runs.is_empty());
+    assert_eq!(trace[0]["clause"], "transform");
+}
+
+#[test]
+fn a_playbook_that_is_disabled_or_gone_or_cannot_read_the_body_starts_no_run() {
+    let binary = Event {
+        body: Bytes::from_static(b"\xff\x00"),
+        ..event()
+    };
+    for (event, playbook, value) in [
+        (event(), "off", "disabled"),
+        (event(), "gone", "missing"),
+        (binary, "on", "not_json"),
+    ] {
+        let (routed, trace) = decided(&event, &table([spec(to_playbook(playbook))]), [], []);
+        assert!(routed.runs.is_empty());
+        assert_eq!(trace[0]["matched"], true);
+        assert_eq!(
+            (&trace[0]["clause"], &trace[0]["value"]),
+            (&json!("target"), &json!(value))
+        );
+    }
+}
+
+#[test]
+fn an_event_that_nobody_wants_is_routed_to_nobody() {
+    let (routed, trace) = decided(&event(), &table([]), [], []);
+    assert_eq!(routed.state, EventState::Routed);
+    assert!(routed.deliveries.is_empty() && routed.runs.is_empty());
+    assert_eq!(trace, json!([]));
+}
+
+#[test]
+fn a_trace_shows_every_match_and_counts_the_misses_beyond_its_bound() {
+    let disabled = RouteSpec {
+        enabled: false,
+        ..spec(to("on"))
+    };
+    let misses = std::iter::repeat_n(disabled, crate::trace::MISSES_SHOWN + 3);
+    let table = table(misses.chain([spec(to("on"))]));
+    let matches = matching(&event(), &table, &BTreeMap::new());
+    let routed = decide(&event(), &table, matches, &BTreeMap::new(), MOMENT);
+    let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
+    assert_eq!(trace["missesOmitted"], 3);
+    let shown = trace["routes"].as_array().unwrap();
+    assert_eq!(shown.len(), crate::trace::MISSES_SHOWN + 1);
+    assert_eq!(shown.last().unwrap()["matched"], true);
+}
+
+#[test]
+fn a_quarantined_event_says_why() {
+    let routed = quarantine(&event(), "five times: on purpose".to_owned(), NOW);
+    assert_eq!(routed.state, EventState::Quarantined);
+    let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
+    assert_eq!(
+        trace,
+        json!({"eventId": event().id, "routes": [], "quarantined": "five times: on purpose"})
+    );
+}
+
+/// A route of a small world, with what its expressions would yield.
+fn any_route() -> impl Strategy<Value = (RouteSpec, Option<bool>, Option<bool>)> {
+    let targets = prop_oneof![
+        Just(to("on")),
+        Just(to("other")),
+        Just(to("off")),
+        Just(to("deleted")),
+        Just(to_playbook("on")),
+        Just(to_playbook("off")),
+        Just(to_playbook("gone")),
+    ];
+    let expression = || proptest::option::of(any::<bool>());
+    (any::<bool>(), targets, expression(), expression(), 0_u64..2).prop_map(
+        |(enabled, to, filter, transform, delay)| {
+            let spec = RouteSpec {
+                enabled,
+                filter: filter.map(|_| "f".to_owned()),
+                transform: transform.map(|_| "t".to_owned()),
+                delay: Duration::from_secs(delay),
+                ..spec(to)
+            };
+            (spec, filter, transform)
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_route_is_accounted_for_and_no_target_gets_the_event_twice(
+        routes in proptest::collection::vec(any_route(), 0..12),
+    ) {
+        let table = table(routes.iter().map(|(spec, ..)| spec.clone()));
+        let verdicts = routes.iter().enumerate().filter_map(|(place, (_, filter, _))| Some((place, Ok((*filter)?))));
+        let yielded = |good: bool| if good { Ok(Bytes::from_static(b"1")) } else { Err(failed("on purpose")) };
+        let transforms = routes.iter().enumerate().filter_map(|(place, (.., yields))| Some((place, yielded((*yields)?))));
+        let (routed, trace) = decided(&event(), &table, verdicts.collect::<Vec<_>>(), transforms.collect::<Vec<_>>());
+        let entries = trace.as_array().unwrap();
+        prop_assert_eq!(entries.len(), routes.len());
+
+        let mut made: Vec<String> = routed.deliveries.iter().map(|delivery| delivery.id.to_string()).collect();
+        made.extend(routed.runs.iter().map(|run| run.id.to_string()));
+        let named: Vec<String> = entries
+            .iter()
+            .filter_map(|entry| entry.get("deliveryId").or_else(|| entry.get("runId")))
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect();
+        made.sort();
+        let count = made.len();
+        made.dedup();
+        prop_assert_eq!(count, made.len(), "no id is made twice");
+        let mut sorted = named;
+        sorted.sort();
+        prop_assert_eq!(made, sorted, "the trace names what was made");
+
+        for delivery in &routed.deliveries {
+            let is_leased = delivery.lease.is_some();
+            prop_assert_eq!(is_leased, delivery.state == DeliveryState::Delivering);
+            prop_assert_eq!(delivery.due_at.is_none(), delivery.state == DeliveryState::Skipped);
+            prop_assert_eq!(delivery.reason.is_some(), delivery.state == DeliveryState::Skipped);
+        }
+        for entry in entries.iter().filter(|entry| entry["matched"] == false) {
+            prop_assert!(entry.get("deliveryId").is_none() && entry.get("runId").is_none());
+            prop_assert!(["enabled", "filter"].contains(&entry["clause"].as_str().unwrap()));
+        }
+    }
+}

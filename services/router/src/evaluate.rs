@@ -1,0 +1,158 @@
+//! What the expressions of a workspace's routes yield for a batch of its events: one request to the jail for all
+//! filters, one for all transforms of the routes that take the event.
+
+use crate::decide::{Match, Transformed, Verdict, candidates, matching};
+use bytes::Bytes;
+use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use store::{Event, RoutingTable};
+
+/// Expressions in one request. More make another, so that a workspace with slow ones takes turns with its neighbours.
+const REQUEST_JOBS: usize = 256;
+
+/// Bytes of inputs in one request: an eighth of what the jail takes.
+const REQUEST_BYTES: usize = 16 << 20;
+
+/// What [`decide`](crate::decide::decide) needs to know of one event.
+#[derive(Debug)]
+pub(crate) struct Evaluated {
+    pub(crate) matches: Vec<Match>,
+    pub(crate) transforms: BTreeMap<usize, Transformed>,
+}
+
+/// Evaluates what has to be evaluated of each event, in their order.
+///
+/// Fails only when the jail cannot work now; what an expression does wrong is a verdict.
+pub(crate) async fn evaluate(
+    jail: &Jail,
+    events: &[Event],
+    table: &RoutingTable,
+) -> Result<Vec<Evaluated>, JailError> {
+    let mut filters = Questions::default();
+    let programs = programs(table, |route| route.spec.filter.as_deref());
+    for (number, event) in events.iter().enumerate() {
+        for (place, _) in candidates(event, table) {
+            filters.ask(number, place, programs.get(&place), event, Want::Boolean);
+        }
+    }
+    let mut verdicts: Vec<BTreeMap<usize, Verdict>> = vec![BTreeMap::new(); events.len()];
+    for (number, place, answer) in filters.answers(jail).await? {
+        if let Some(verdicts) = verdicts.get_mut(number) {
+            verdicts.insert(place, answer.and_then(boolean));
+        }
+    }
+    let matches = events
+        .iter()
+        .zip(&verdicts)
+        .map(|(event, verdicts)| matching(event, table, verdicts));
+    let mut evaluated: Vec<Evaluated> = matches
+        .map(|matches| Evaluated {
+            matches,
+            transforms: BTreeMap::new(),
+        })
+        .collect();
+    transform(jail, events, table, &mut evaluated).await?;
+    Ok(evaluated)
+}
+
+async fn transform(
+    jail: &Jail,
+    events: &[Event],
+    table: &RoutingTable,
+    evaluated: &mut [Evaluated],
+) -> Result<(), JailError> {
+    let mut transforms = Questions::default();
+    let programs = programs(table, |route| route.spec.transform.as_deref());
+    for (number, (event, evaluated)) in events.iter().zip(evaluated.iter()).enumerate() {
+        let making = evaluated
+            .matches
+            .iter()
+            .enumerate()
+            .filter(|(_, found)| found.makes_something());
+        for (place, _) in making {
+            transforms.ask(number, place, programs.get(&place), event, Want::Value);
+        }
+    }
+    for (number, place, answer) in transforms.answers(jail).await? {
+        if let Some(evaluated) = evaluated.get_mut(number) {
+            evaluated.transforms.insert(place, answer.and_then(value));
+        }
+    }
+    Ok(())
+}
+
+/// The programs of a table's routes by their place, shared by all jobs that run them.
+fn programs<'t>(
+    table: &'t RoutingTable,
+    of: impl Fn(&'t store::Route) -> Option<&'t str>,
+) -> HashMap<usize, Arc<str>> {
+    let routes = table.routes.iter().enumerate();
+    routes
+        .filter_map(|(place, route)| Some((place, of(route)?.into())))
+        .collect()
+}
+
+fn boolean(output: Output) -> Verdict {
+    match output {
+        Output::Boolean(verdict) => Ok(verdict),
+        other => Err(ExpressionError::NotBoolean { found: shown(&other) }),
+    }
+}
+
+fn value(output: Output) -> Transformed {
+    match output {
+        Output::Value(json) => Ok(json),
+        Output::Boolean(verdict) => Ok(Bytes::from(verdict.to_string())),
+        Output::Text(_) => Err(ExpressionError::NoOutput),
+    }
+}
+
+fn shown(output: &Output) -> String {
+    format!("{output:?}").chars().take(80).collect()
+}
+
+/// Jobs for the jail, each with the event and the route that it is for.
+#[derive(Default)]
+struct Questions {
+    of: Vec<(usize, usize)>,
+    requests: Vec<Vec<Job>>,
+    /// Of the last request.
+    bytes: usize,
+}
+
+impl Questions {
+    fn ask(&mut self, number: usize, place: usize, program: Option<&Arc<str>>, event: &Event, want: Want) {
+        let Some(program) = program else {
+            return;
+        };
+        self.of.push((number, place));
+        let job = Job {
+            program: Arc::clone(program),
+            input: event.body.clone(),
+            want,
+        };
+        self.bytes = self.bytes.saturating_add(job.input.len());
+        match self.requests.last_mut() {
+            Some(request) if request.len() < REQUEST_JOBS && self.bytes <= REQUEST_BYTES => request.push(job),
+            _ => {
+                self.bytes = job.input.len();
+                self.requests.push(vec![job]);
+            }
+        }
+    }
+
+    async fn answers(
+        self,
+        jail: &Jail,
+    ) -> Result<impl Iterator<Item = (usize, usize, Result<Output, ExpressionError>)>, JailError> {
+        let mut answers = Vec::with_capacity(self.of.len());
+        for request in self.requests {
+            answers.extend(jail.evaluate(request).await?);
+        }
+        let of = self.of.into_iter();
+        Ok(of
+            .zip(answers)
+            .map(|((number, place), answer)| (number, place, answer)))
+    }
+}

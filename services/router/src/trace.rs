@@ -1,0 +1,130 @@
+//! The decision trace: for every event, what became of it at each route, and why.
+//!
+//! It is kept with the event as JSON:
+//!
+//! ```json
+//! {"eventId": "msg_…", "routes": [
+//!   {"routeId": "rt_…", "name": "paid", "matched": true, "reason": "every clause holds", "clause": "all", "value": null,
+//!    "target": {"endpoint": "ep_…"}, "deliveryId": "del_…"},
+//!   {"routeId": "rt_…", "name": "big", "matched": false, "reason": "the filter yields false", "clause": "filter",
+//!    "value": false, "target": {"endpoint": "ep_…"}}]}
+//! ```
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+use wire::resource::Target;
+use wire::{DeliveryId, EventId, RouteId, RunId};
+
+/// How many routes that did not match are shown. A workspace may have 10,000, and each event has a trace.
+pub const MISSES_SHOWN: usize = 200;
+
+/// What became of one event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trace {
+    /// The event.
+    pub event_id: EventId,
+    /// Each route, in the order of the table.
+    pub routes: Vec<Entry>,
+    /// How many more routes there were that did not match.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub misses_omitted: usize,
+    /// Why no route was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<String>,
+    /// How many of `routes` did not match.
+    #[serde(skip)]
+    misses: usize,
+}
+
+/// What became of one event at one route.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The route.
+    pub route_id: RouteId,
+    /// Its name at that time.
+    pub name: String,
+    /// Whether the route takes the event. A route can match and yet make nothing, see the clause.
+    pub matched: bool,
+    /// The same for a person.
+    pub reason: String,
+    /// What decided.
+    pub clause: Clause,
+    /// The value that decided: what the clause looked at and did not like, or what its expression came to.
+    pub value: Value,
+    /// Where the route leads.
+    pub target: Target,
+    /// The delivery that the route made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery_id: Option<DeliveryId>,
+    /// The run that the route started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+}
+
+/// The part of a route that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clause {
+    /// The route is disabled.
+    Enabled,
+    /// The event's source is none of the route's.
+    From,
+    /// The event's type matches none of the patterns.
+    EventTypes,
+    /// The filter did not yield `true`.
+    Filter,
+    /// The route matched, and its transform yielded nothing.
+    Transform,
+    /// The route matched, and its target cannot take the event, or not now.
+    Target,
+    /// Every clause held.
+    All,
+}
+
+impl Trace {
+    /// The trace of an event that no route was tried on yet.
+    pub(crate) fn of(event_id: EventId) -> Self {
+        Self {
+            event_id,
+            routes: Vec::new(),
+            misses_omitted: 0,
+            quarantined: None,
+            misses: 0,
+        }
+    }
+
+    /// The trace of an event that no route will be tried on.
+    pub(crate) fn of_quarantined(event_id: EventId, why: String) -> Self {
+        Self {
+            quarantined: Some(why),
+            ..Self::of(event_id)
+        }
+    }
+
+    /// Adds what became of the event at the next route; leaves it out when enough misses are shown.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        if entry.matched {
+            self.routes.push(entry);
+        } else if self.misses < MISSES_SHOWN {
+            self.misses += 1;
+            self.routes.push(entry);
+        } else {
+            self.misses_omitted += 1;
+        }
+    }
+
+    /// The trace as it is kept.
+    pub fn to_json(&self) -> Bytes {
+        serde_json::to_vec(self)
+            .expect("a trace has string keys and finite numbers, which serialise")
+            .into()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
