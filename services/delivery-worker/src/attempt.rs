@@ -1,0 +1,106 @@
+//! One attempt: from the slot to the record.
+
+use crate::lines::Ticket;
+use crate::message::{Message, compose};
+use crate::outcome::{Begun, Ended};
+use crate::recipients::Recipient;
+use crate::record::{disable, record};
+use crate::worker::{Leased, Worker};
+use boot::{metrics, trace};
+use egress::{Deadlines, Method, Request};
+use std::sync::Arc;
+use store::Job;
+use tracing::Instrument as _;
+use tracing::field::Empty;
+use wire::{Instant, RetryPolicy};
+
+/// Makes one attempt and records it.
+///
+/// No connection to the ledger is held during the request, and no slot while the outcome is written.
+pub(crate) async fn attempt(worker: Arc<Worker>, ticket: Ticket, leased: Leased) {
+    let job = &leased.job;
+    let span = tracing::info_span!(
+        "attempt",
+        delivery.id = %job.delivery_id,
+        event.id = %job.event_id,
+        endpoint.id = %job.endpoint_id,
+        attempt.number = job.number(),
+        http.status = Empty,
+        error.kind = Empty,
+    );
+    trace::follow(&span, job.traceparent.as_deref());
+    let run = run(worker, ticket, leased, trace::of(&span));
+    run.instrument(span).await;
+}
+
+async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: Option<String>) {
+    let Leased { job, until } = leased;
+    let received_at = job.received_at;
+    let begun = Begun::of(&job, ticket.lease, Instant::now());
+    let ended = match worker.recipients.find(&ticket.endpoint).await {
+        Ok(Some(recipient)) if recipient.is_enabled() => {
+            post(&worker, &recipient, job, &begun, traceparent).await
+        }
+        // It was disabled while the delivery waited in its line.
+        Ok(Some(_)) => return give_back(&worker, &ticket).await,
+        Ok(None) => begun.given_up(Instant::now()),
+        Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
+        Err(error) => begun.prevented(boot::report(&error), &RetryPolicy::default(), Instant::now()),
+    };
+    worker.answered(&ticket);
+    let Ended {
+        outcome,
+        disables_endpoint,
+    } = ended;
+    let span = tracing::Span::current();
+    span.record("http.status", outcome.attempt.response_status);
+    span.record("error.kind", outcome.attempt.error_kind.as_deref());
+    record(&worker, outcome, received_at, until).await;
+    if disables_endpoint {
+        disable(&worker, &ticket.endpoint).await;
+    }
+}
+
+async fn give_back(worker: &Worker, ticket: &Ticket) {
+    worker.release(vec![(ticket.delivery, ticket.lease)]).await;
+}
+
+async fn post(
+    worker: &Worker,
+    recipient: &Recipient,
+    job: Job,
+    begun: &Begun,
+    traceparent: Option<String>,
+) -> Ended {
+    let spec = &recipient.endpoint.spec;
+    let keys = match &recipient.keys {
+        Ok(keys) => keys,
+        Err(error) => return begun.prevented(boot::report(error), &spec.retry, Instant::now()),
+    };
+    if let Some(due_at) = job.due_at {
+        metrics::delivery_lag(begun.at.since(due_at));
+    }
+    let traceparent = traceparent.or_else(|| job.traceparent.clone());
+    let user_agent = &worker.settings.user_agent;
+    let Message {
+        headers,
+        custom_headers,
+        body,
+        recorded_headers,
+    } = compose(job, recipient, keys, begun.at, traceparent.as_deref(), user_agent);
+    let request = Request {
+        method: Method::POST,
+        url: spec.url.clone(),
+        headers,
+        custom_headers,
+        body,
+        deadlines: Deadlines {
+            connect: worker.connect_timeout.min(spec.timeout),
+            first_byte: spec.timeout,
+            total: spec.timeout,
+        },
+        max_answer_bytes: worker.settings.response_limit.bytes(),
+    };
+    let answered = worker.egress.send(request).await;
+    begun.sent(answered, recorded_headers, &spec.retry, Instant::now())
+}

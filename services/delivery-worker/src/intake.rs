@@ -1,0 +1,244 @@
+//! Taking deliveries: off the conveyor, and out of the ledger when they are due.
+
+use crate::backoff::Backoff;
+use crate::worker::{Leased, SWEEP, Worker};
+use boot::{Shutdown, metrics};
+use broker::{Consumer, Received};
+use futures_util::FutureExt as _;
+use std::error::Error as StdError;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Stopwatch};
+use store::{Error, Job};
+use uuid::Uuid;
+use wire::{DeliveryId, Instant, Queue, Reference};
+
+/// Messages that are held at once. The router puts up to 64 references into one.
+pub(crate) const PREFETCH: NonZeroU16 = NonZeroU16::new(16).expect("16 is not zero");
+
+/// References that are read from the ledger together.
+const GATHERED: usize = SWEEP;
+
+/// How long a full worker waits before it looks for itself whether it still is.
+const FULL: Duration = Duration::from_secs(1);
+
+/// How long after a worker was lost its delivery is tried again: as after a first failure.
+const LOST: Duration = Duration::from_secs(5);
+
+/// Leases that are taken back in one statement.
+const REAPED: i64 = 500;
+
+/// Takes what the conveyor brings while there are free slots, until the process stops.
+///
+/// A message is acknowledged as soon as its deliveries are in hand: from there on their leases say who has them.
+pub(crate) async fn consume(worker: Arc<Worker>, mut consumer: Consumer, shutdown: Shutdown) {
+    let stopping = shutdown.stopping();
+    loop {
+        let next = async {
+            while worker.lines().room(1) == 0 {
+                let _woken = tokio::time::timeout(FULL, worker.freed.notified()).await;
+            }
+            consumer.next().await
+        };
+        let first = tokio::select! {
+            () = stopping.cancelled() => return,
+            next = next => match next {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        let messages = gather(first, &mut consumer);
+        let began = Stopwatch::now();
+        let leases = leases(&messages);
+        let count = leases.len();
+        let Some(jobs) = read(&worker, leases, &shutdown).await else {
+            return;
+        };
+        worker.hold(jobs).await;
+        metrics::consumed(Queue::Deliver, count, began.elapsed());
+        for message in messages {
+            message.ack().await;
+        }
+    }
+}
+
+/// Adds what has arrived already to the first message. Waits for nothing.
+fn gather(first: Received, consumer: &mut Consumer) -> Vec<Received> {
+    let mut count = first.message.refs.len();
+    let mut messages = vec![first];
+    while count < GATHERED
+        && let Some(Some(next)) = consumer.next().now_or_never()
+    {
+        count += next.message.refs.len();
+        messages.push(next);
+    }
+    messages
+}
+
+fn leases(messages: &[Received]) -> Vec<(DeliveryId, Uuid)> {
+    let references = messages.iter().flat_map(|received| &received.message.refs);
+    references
+        .filter_map(|reference| match reference {
+            Reference::Delivery { id, lease } => Some((*id, *lease)),
+            // Of another queue; there is nothing here that could act on it, and a sweep finds its row.
+            Reference::Event { .. } | Reference::Run { .. } => None,
+        })
+        .collect()
+}
+
+/// Reads the deliveries that are still under these leases, however long it takes. None when the process stops.
+async fn read(worker: &Worker, leases: Vec<(DeliveryId, Uuid)>, shutdown: &Shutdown) -> Option<Vec<Leased>> {
+    let stopping = shutdown.stopping();
+    let mut backoff = Backoff::new();
+    loop {
+        match worker.store.leased_jobs(leases.clone()).await {
+            Ok(jobs) => {
+                let lease = worker.settings.lease;
+                return Some(jobs.into_iter().map(|job| of_router(job, lease)).collect());
+            }
+            Err(error) => {
+                let pause = backoff.next(rand::random());
+                tracing::warn!(
+                    deliveries = leases.len(),
+                    error.chain = &error as &dyn StdError,
+                    "deliveries cannot be read now; trying again in {} ms",
+                    pause.as_millis()
+                );
+                tokio::select! {
+                    () = stopping.cancelled() => return None,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        }
+    }
+}
+
+/// The router's lease began when it decided, which is when the delivery was due.
+fn of_router(job: Job, lease: Duration) -> Leased {
+    let now = Instant::now();
+    let began = job.due_at.map_or(now, |due_at| due_at.min(now));
+    Leased {
+        job,
+        until: began + lease,
+    }
+}
+
+/// Takes what is due while there are free slots, until the process stops.
+pub(crate) async fn sweep(worker: Arc<Worker>, shutdown: Shutdown) {
+    let stopping = shutdown.stopping();
+    let every = worker.settings.sweep_every;
+    let mut backoff = Backoff::new();
+    let mut pause = every.mul_f64(rand::random());
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = worker.relieved.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        // Again at once while full batches come.
+        let swept = loop {
+            match sweep_once(&worker).await {
+                Ok(true) if !stopping.is_cancelled() => {}
+                Ok(_) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        pause = match swept {
+            Ok(()) => {
+                backoff = Backoff::new();
+                every
+            }
+            Err(error) => {
+                let pause = backoff.next(rand::random()).max(every);
+                tracing::warn!(
+                    error.chain = &error as &dyn StdError,
+                    "due deliveries cannot be looked for now; trying again in {} ms",
+                    pause.as_millis()
+                );
+                pause
+            }
+        };
+    }
+}
+
+/// Takes one batch; says whether there may be more and room for it.
+async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
+    let (room, crowded) = {
+        let mut lines = worker.lines();
+        (lines.room(SWEEP), lines.crowded())
+    };
+    if room == 0 {
+        return Ok(false);
+    }
+    let limit = i64::try_from(room).unwrap_or(i64::MAX);
+    let now = Instant::now();
+    let lease = (Uuid::new_v4(), worker.settings.lease);
+    let jobs = worker.store.lease_due(now, limit, lease, crowded).await?;
+    let found = jobs.len();
+    if found == 0 {
+        return Ok(false);
+    }
+    metrics::swept(Queue::Deliver, found);
+    let until = now + worker.settings.lease;
+    let leased = jobs.into_iter().map(|job| Leased { job, until }).collect();
+    let held = worker.hold(leased).await;
+    Ok(found == room && held > 0)
+}
+
+/// Takes back the leases of workers that were lost, until the process stops.
+pub(crate) async fn reap(worker: Arc<Worker>, shutdown: Shutdown) {
+    let stopping = shutdown.stopping();
+    loop {
+        // Not to the beat of the other workers.
+        let pause = worker
+            .settings
+            .sweep_every
+            .mul_f64(0.75 + rand::random::<f64>() / 2.0);
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        loop {
+            match worker.store.reap(Instant::now(), LOST, REAPED).await {
+                Ok(0) => break,
+                Ok(reaped) => {
+                    tracing::warn!(
+                        reaped,
+                        "leases ran out: their workers were lost, or could not record"
+                    );
+                    if i64::try_from(reaped).is_ok_and(|reaped| reaped < REAPED) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error.chain = &error as &dyn StdError,
+                        "lost leases cannot be looked for now"
+                    );
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Gives back what would outwait its lease, and forgets what is idle, until the process stops.
+pub(crate) async fn tidy(worker: Arc<Worker>, shutdown: Shutdown) {
+    let stopping = shutdown.stopping();
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        let (overdue, running) = {
+            let mut lines = worker.lines();
+            let now = Stopwatch::now();
+            let overdue = lines.take_overdue(now);
+            lines.forget_idle(now);
+            (overdue, lines.running())
+        };
+        metrics::deliveries_in_flight(u64::try_from(running).unwrap_or(u64::MAX));
+        let leases = overdue.into_iter().map(|ticket| (ticket.delivery, ticket.lease));
+        worker.release(leases.collect()).await;
+    }
+}

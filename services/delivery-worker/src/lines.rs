@@ -1,0 +1,359 @@
+//! Which of the deliveries in hand may start: one line per endpoint, and slots that all lines share.
+//!
+//! # Motivation
+//!
+//! A slow endpoint must wait for itself alone. Were there one line for all, the endpoint that hangs would fill it. And
+//! were there no lines at all, an endpoint with a backlog would have its deliveries leased and given back over and
+//! over, at two writes each.
+//!
+//! # Theory of operation
+//!
+//! Each endpoint has a line that is bounded, and takes up at most `concurrency` slots. The slots go round the lines that
+//! can go on, one each. A line that is more than half full asks the sweep to leave its endpoint out; one that is full
+//! turns deliveries away, and they stay due in the ledger, for this worker or another.
+//!
+//! A delivery waits, takes up a slot while its request runs, and is held without one until its outcome is recorded: the
+//! ledger's latency is no receiver's.
+//!
+//! Nothing here does I/O or reads a clock.
+
+use crate::rate::{Bucket, Rate};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Instant;
+use uuid::Uuid;
+use wire::{DeliveryId, EndpointId};
+
+/// How much is held at the most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Deliveries being attempted.
+    pub(crate) slots: usize,
+    /// Deliveries waiting in one line.
+    pub(crate) line: usize,
+    /// Deliveries waiting in all lines.
+    pub(crate) waiting: usize,
+    /// Deliveries whose outcome is being recorded.
+    pub(crate) recording: usize,
+    /// Bytes of everything held. The last one admitted may exceed it.
+    pub(crate) bytes: usize,
+}
+
+/// What an endpoint allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Attempts at the same time.
+    pub(crate) concurrency: usize,
+    /// Attempts per time.
+    pub(crate) rate: Option<Rate>,
+}
+
+/// A delivery that this worker has a lease on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) lease: Uuid,
+    pub(crate) endpoint: EndpointId,
+    /// Of its body.
+    pub(crate) bytes: usize,
+    /// Later the lease would not outlast an attempt.
+    pub(crate) start_by: Instant,
+}
+
+/// What became of a delivery at the end of its line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is held.
+    Held,
+    /// It was held already: the conveyor brought its reference twice.
+    Twice,
+    /// There is no room for it here.
+    NoRoom,
+}
+
+/// The deliveries that a worker holds, by endpoint. `J` is what an attempt needs besides the ticket.
+#[derive(Debug)]
+pub(crate) struct Lines<J> {
+    bounds: Bounds,
+    by_endpoint: HashMap<EndpointId, Line<J>>,
+    held: HashMap<DeliveryId, (Uuid, Stage)>,
+    /// Lines that may be able to go on, each at most once.
+    ready: VecDeque<EndpointId>,
+    /// Lines that go on when their rate allows it.
+    throttled: BTreeSet<(Instant, EndpointId)>,
+    /// Lines that a sweep leaves out.
+    crowded: HashSet<EndpointId>,
+    waiting: usize,
+    running: usize,
+    recording: usize,
+    bytes: usize,
+    is_closed: bool,
+    /// Whether a sweep found no room and there may be some since.
+    relief: Relief,
+}
+
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Running,
+    Recording,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relief {
+    NotNeeded,
+    Wanted,
+    Come,
+}
+
+#[derive(Debug)]
+struct Line<J> {
+    limits: Limits,
+    waiting: VecDeque<(Ticket, J)>,
+    running: usize,
+    bucket: Bucket,
+    /// Whether it is in `ready` or `throttled`.
+    is_listed: bool,
+}
+
+impl<J> Lines<J> {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            by_endpoint: HashMap::new(),
+            held: HashMap::new(),
+            ready: VecDeque::new(),
+            throttled: BTreeSet::new(),
+            crowded: HashSet::new(),
+            waiting: 0,
+            running: 0,
+            recording: 0,
+            bytes: 0,
+            is_closed: false,
+            relief: Relief::NotNeeded,
+        }
+    }
+
+    /// Puts a delivery at the end of its endpoint's line.
+    pub(crate) fn admit(&mut self, ticket: Ticket, limits: Limits, job: J) -> Admission {
+        if self.held.contains_key(&ticket.delivery) {
+            return Admission::Twice;
+        }
+        if self.is_closed || self.waiting >= self.bounds.waiting {
+            return Admission::NoRoom;
+        }
+        let endpoint = ticket.endpoint.clone();
+        let line = self
+            .by_endpoint
+            .entry(endpoint.clone())
+            .or_insert_with(|| Line::new(limits));
+        line.limits = limits;
+        if line.waiting.len() >= self.bounds.line {
+            return Admission::NoRoom;
+        }
+        self.held.insert(ticket.delivery, (ticket.lease, Stage::Waiting));
+        self.bytes += ticket.bytes;
+        self.waiting += 1;
+        line.waiting.push_back((ticket, job));
+        if line.waiting.len() > self.bounds.line / 2 {
+            self.crowded.insert(endpoint.clone());
+        }
+        self.list(&endpoint);
+        Admission::Held
+    }
+
+    /// Takes the next delivery that may start.
+    pub(crate) fn start(&mut self, now: Instant) -> Option<(Ticket, J)> {
+        while self.throttled.first().is_some_and(|(at, _)| *at <= now) {
+            self.ready
+                .extend(self.throttled.pop_first().map(|(_, endpoint)| endpoint));
+        }
+        while self.running < self.bounds.slots && self.recording < self.bounds.recording {
+            let endpoint = self.ready.pop_front()?;
+            let Some(line) = self.by_endpoint.get_mut(&endpoint) else {
+                continue;
+            };
+            line.is_listed = false;
+            if line.running >= line.limits.concurrency || line.waiting.is_empty() {
+                continue;
+            }
+            if let Some(rate) = line.limits.rate
+                && let Err(at) = line.bucket.take(rate, now)
+            {
+                line.is_listed = true;
+                self.throttled.insert((at, endpoint));
+                continue;
+            }
+            let started = line.waiting.pop_front();
+            line.running += 1;
+            self.running += 1;
+            if let Some((_, stage)) = started
+                .as_ref()
+                .and_then(|(ticket, _)| self.held.get_mut(&ticket.delivery))
+            {
+                *stage = Stage::Running;
+            }
+            self.left(&endpoint);
+            self.list(&endpoint);
+            return started;
+        }
+        None
+    }
+
+    /// Gives the slot of a started delivery back, while its outcome is recorded.
+    pub(crate) fn answered(&mut self, ticket: &Ticket) {
+        let Some((_, stage @ Stage::Running)) = self.held.get_mut(&ticket.delivery) else {
+            return;
+        };
+        *stage = Stage::Recording;
+        self.recording += 1;
+        self.running -= 1;
+        if let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
+            line.running -= 1;
+        }
+        self.list(&ticket.endpoint);
+        self.relieve();
+    }
+
+    /// Lets go of a started delivery.
+    pub(crate) fn finish(&mut self, ticket: &Ticket) {
+        self.answered(ticket);
+        let is_recording = matches!(self.held.get(&ticket.delivery), Some((_, Stage::Recording)));
+        if is_recording {
+            self.held.remove(&ticket.delivery);
+            self.recording -= 1;
+            self.bytes -= ticket.bytes;
+            self.relieve();
+        }
+    }
+
+    /// Takes out what has waited for too long.
+    pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<Ticket> {
+        self.take_waiting(|ticket| ticket.start_by <= now)
+    }
+
+    /// Takes out everything that waits, and takes nothing more.
+    pub(crate) fn close(&mut self) -> Vec<Ticket> {
+        self.is_closed = true;
+        self.take_waiting(|_| true)
+    }
+
+    /// The leases on everything that is held.
+    pub(crate) fn leases(&self) -> Vec<(DeliveryId, Uuid)> {
+        self.held.iter().map(|(id, (lease, _))| (*id, *lease)).collect()
+    }
+
+    /// Forgets the lines that are empty and whose rate is unused.
+    pub(crate) fn forget_idle(&mut self, now: Instant) {
+        self.by_endpoint.retain(|_, line| !line.is_idle(now));
+    }
+
+    /// When a line that waits for its rate can go on.
+    pub(crate) fn next_start(&self) -> Option<Instant> {
+        self.throttled.first().map(|(at, _)| *at)
+    }
+
+    /// How many more deliveries a sweep may bring. Who got fewer than wished for is told by [`Lines::relieved`].
+    pub(crate) fn room(&mut self, wish: usize) -> usize {
+        let room = self.free().min(wish);
+        if room < wish {
+            self.relief = Relief::Wanted;
+        }
+        room
+    }
+
+    /// Whether there is room again after there was none. Says so once.
+    pub(crate) fn relieved(&mut self) -> bool {
+        let come = self.relief == Relief::Come;
+        if come {
+            self.relief = Relief::NotNeeded;
+        }
+        come
+    }
+
+    /// The endpoints that a sweep leaves out.
+    pub(crate) fn crowded(&self) -> Vec<EndpointId> {
+        self.crowded.iter().cloned().collect()
+    }
+
+    /// How many attempts run.
+    pub(crate) fn running(&self) -> usize {
+        self.running
+    }
+
+    fn free(&self) -> usize {
+        if self.bytes >= self.bounds.bytes {
+            return 0;
+        }
+        let slots = self.bounds.slots - self.running;
+        let waiting = self.bounds.waiting - self.waiting;
+        let recording = self.bounds.recording.saturating_sub(self.recording);
+        slots.min(waiting).min(recording)
+    }
+
+    /// An eighth of the slots is worth a sweep: one query for each slot that comes free would be too many.
+    fn relieve(&mut self) {
+        if self.relief == Relief::Wanted && self.free() >= (self.bounds.slots / 8).max(1) {
+            self.relief = Relief::Come;
+        }
+    }
+
+    /// Notes that a delivery left a line.
+    fn left(&mut self, endpoint: &EndpointId) {
+        self.waiting -= 1;
+        let length = self
+            .by_endpoint
+            .get(endpoint)
+            .map_or(0, |line| line.waiting.len());
+        if length <= self.bounds.line / 2 && self.crowded.remove(endpoint) {
+            self.relief = Relief::Come;
+        }
+    }
+
+    /// Lines a line up for a slot, if it has use for one.
+    fn list(&mut self, endpoint: &EndpointId) {
+        let Some(line) = self.by_endpoint.get_mut(endpoint) else {
+            return;
+        };
+        if !line.is_listed && !line.waiting.is_empty() && line.running < line.limits.concurrency {
+            line.is_listed = true;
+            self.ready.push_back(endpoint.clone());
+        }
+    }
+
+    fn take_waiting(&mut self, leaves: impl Fn(&Ticket) -> bool) -> Vec<Ticket> {
+        let mut taken = Vec::new();
+        for line in self.by_endpoint.values_mut() {
+            let (left, stays) = std::mem::take(&mut line.waiting)
+                .into_iter()
+                .partition(|(ticket, _)| leaves(ticket));
+            line.waiting = stays;
+            taken.extend(left.into_iter().map(|(ticket, _): (Ticket, J)| ticket));
+        }
+        for ticket in &taken {
+            self.held.remove(&ticket.delivery);
+            self.bytes -= ticket.bytes;
+            self.left(&ticket.endpoint);
+        }
+        taken
+    }
+}
+
+impl<J> Line<J> {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            waiting: VecDeque::new(),
+            running: 0,
+            bucket: Bucket::default(),
+            is_listed: false,
+        }
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        self.running == 0 && self.waiting.is_empty() && !self.is_listed && self.bucket.is_full(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::HashSet;
+use std::time::Duration;
+use wire::resource::RateLimit;
+
+const BOUNDS: Bounds = Bounds {
+    slots: 8,
+    line: 6,
+    waiting: 20,
+    recording: 5,
+    bytes: 1_000,
+};
+
+const THREE_AT_A_TIME: Limits = Limits {
+    concurrency: 3,
+    rate: None,
+};
+
+fn endpoint(name: &str) -> EndpointId {
+    EndpointId::from_stored(format!("ep_{name}"))
+}
+
+fn ticket(endpoint_name: &str, start_by: Instant) -> Ticket {
+    Ticket {
+        delivery: DeliveryId::generate(),
+        lease: Uuid::from_u128(7),
+        endpoint: endpoint(endpoint_name),
+        bytes: 10,
+        start_by,
+    }
+}
+
+/// Lines with these deliveries in them, the first of each endpoint first.
+fn lines_of(bounds: Bounds, now: Instant, endpoints: &[(&str, usize)]) -> Lines<()> {
+    let mut lines = Lines::new(bounds);
+    for (name, count) in endpoints {
+        for _ in 0..*count {
+            let admitted = lines.admit(ticket(name, now + Duration::from_mins(1)), THREE_AT_A_TIME, ());
+            assert_eq!(admitted, Admission::Held);
+        }
+    }
+    lines
+}
+
+fn start_all(lines: &mut Lines<()>, now: Instant) -> Vec<Ticket> {
+    std::iter::from_fn(|| lines.start(now))
+        .map(|(ticket, ())| ticket)
+        .collect()
+}
+
+fn names(tickets: &[Ticket]) -> Vec<&str> {
+    tickets.iter().map(|ticket| ticket.endpoint.as_str()).collect()
+}
+
+#[test]
+fn an_endpoint_takes_up_no_more_slots_than_its_concurrency() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[("slow", 5), ("fast", 2)]);
+    let started = start_all(&mut lines, now);
+    assert_eq!(
+        names(&started),
+        ["ep_slow", "ep_fast", "ep_slow", "ep_fast", "ep_slow"]
+    );
+    lines.finish(&started[0]);
+    assert_eq!(names(&start_all(&mut lines, now)), ["ep_slow"]);
+}
+
+#[test]
+fn all_endpoints_share_the_slots_in_turn() {
+    let now = Instant::now();
+    let bounds = Bounds { slots: 4, ..BOUNDS };
+    let mut lines = lines_of(bounds, now, &[("a", 5), ("b", 5), ("c", 1)]);
+    let started = start_all(&mut lines, now);
+    assert_eq!(names(&started), ["ep_a", "ep_b", "ep_c", "ep_a"]);
+    assert_eq!(lines.room(8), 0);
+    for ticket in &started {
+        lines.finish(ticket);
+    }
+    assert_eq!(
+        names(&start_all(&mut lines, now)),
+        ["ep_b", "ep_a", "ep_b", "ep_a"]
+    );
+}
+
+#[test]
+fn a_full_line_turns_deliveries_away_and_other_lines_do_not() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[("hangs", 6)]);
+    let late = now + Duration::from_mins(1);
+    assert_eq!(
+        lines.admit(ticket("hangs", late), THREE_AT_A_TIME, ()),
+        Admission::NoRoom
+    );
+    assert_eq!(
+        lines.admit(ticket("works", late), THREE_AT_A_TIME, ()),
+        Admission::Held
+    );
+}
+
+#[test]
+fn a_line_that_is_more_than_half_full_is_left_out_of_sweeps_until_it_is_shorter() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[("busy", 6), ("idle", 3)]);
+    assert_eq!(lines.crowded(), [endpoint("busy")]);
+    assert!(!lines.relieved());
+    // Three start, three wait: half.
+    start_all(&mut lines, now);
+    assert!(lines.crowded().is_empty());
+    assert!(lines.relieved());
+    assert!(!lines.relieved(), "it is said once");
+}
+
+#[test]
+fn who_found_no_room_is_told_when_there_is_some() {
+    let now = Instant::now();
+    let bounds = Bounds { slots: 2, ..BOUNDS };
+    let mut lines = lines_of(bounds, now, &[("a", 2)]);
+    let started = start_all(&mut lines, now);
+    assert_eq!(lines.room(2), 0);
+    assert!(!lines.relieved());
+    lines.finish(&started[0]);
+    assert!(lines.relieved());
+    assert_eq!(lines.room(1), 1);
+}
+
+#[test]
+fn a_reference_that_comes_twice_is_held_once() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[]);
+    let first = ticket("a", now + Duration::from_mins(1));
+    assert_eq!(lines.admit(first.clone(), THREE_AT_A_TIME, ()), Admission::Held);
+    assert_eq!(lines.admit(first.clone(), THREE_AT_A_TIME, ()), Admission::Twice);
+    let started = start_all(&mut lines, now);
+    assert_eq!(lines.admit(first.clone(), THREE_AT_A_TIME, ()), Admission::Twice);
+    assert_eq!(started.len(), 1);
+    lines.finish(&first);
+    assert_eq!(
+        lines.admit(first, THREE_AT_A_TIME, ()),
+        Admission::Held,
+        "a retry may come back"
+    );
+}
+
+#[test]
+fn a_rate_limit_paces_its_own_line_alone() {
+    let now = Instant::now();
+    let one_a_second = Limits {
+        concurrency: 3,
+        rate: Some(Rate::of(RateLimit {
+            per_second: 1.0,
+            burst: None,
+        })),
+    };
+    let mut lines = Lines::new(BOUNDS);
+    for _ in 0..3 {
+        lines.admit(ticket("paced", now + Duration::from_mins(1)), one_a_second, ());
+        lines.admit(ticket("free", now + Duration::from_mins(1)), THREE_AT_A_TIME, ());
+    }
+    let started = start_all(&mut lines, now);
+    assert_eq!(names(&started), ["ep_paced", "ep_free", "ep_free", "ep_free"]);
+    let next = lines.next_start().unwrap();
+    assert_eq!(next, now + Duration::from_secs(1));
+    assert_eq!(start_all(&mut lines, now + Duration::from_millis(999)), []);
+    assert_eq!(names(&start_all(&mut lines, next)), ["ep_paced"]);
+}
+
+#[test]
+fn what_waited_for_too_long_is_taken_out_and_what_runs_is_not() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[("hangs", 5)]);
+    let started = start_all(&mut lines, now);
+    assert_eq!(lines.take_overdue(now + Duration::from_secs(59)), []);
+    assert_eq!(lines.take_overdue(now + Duration::from_mins(1)).len(), 2);
+    assert_eq!(lines.running(), 3);
+    for ticket in &started {
+        lines.finish(ticket);
+    }
+    assert_eq!(start_all(&mut lines, now), []);
+}
+
+#[test]
+fn a_delivery_gives_its_slot_back_before_its_outcome_is_recorded() {
+    let now = Instant::now();
+    let bounds = Bounds { slots: 1, ..BOUNDS };
+    let mut lines = lines_of(bounds, now, &[("a", 2)]);
+    let first = start_all(&mut lines, now).remove(0);
+    lines.answered(&first);
+    assert_eq!(start_all(&mut lines, now).len(), 1);
+    let again = lines.admit(first.clone(), THREE_AT_A_TIME, ());
+    assert_eq!(again, Admission::Twice, "it is held until it is recorded");
+    lines.finish(&first);
+    lines.finish(&first);
+    assert_eq!(lines.leases().len(), 1);
+}
+
+#[test]
+fn nothing_starts_while_too_many_outcomes_wait_for_the_ledger() {
+    let now = Instant::now();
+    let bounds = Bounds {
+        recording: 1,
+        ..BOUNDS
+    };
+    let mut lines = lines_of(bounds, now, &[("a", 3)]);
+    let (first, ()) = lines.start(now).unwrap();
+    lines.answered(&first);
+    assert_eq!(start_all(&mut lines, now), []);
+    assert_eq!(lines.room(1), 0);
+    lines.finish(&first);
+    assert_eq!(start_all(&mut lines, now).len(), 2);
+}
+
+#[test]
+fn closed_lines_give_everything_back_and_take_nothing_more() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[("a", 5)]);
+    start_all(&mut lines, now);
+    assert_eq!(lines.close().len(), 2);
+    let late = ticket("a", now + Duration::from_mins(1));
+    assert_eq!(lines.admit(late, THREE_AT_A_TIME, ()), Admission::NoRoom);
+    assert_eq!(lines.leases().len(), 3, "what runs is still held");
+}
+
+#[test]
+fn large_bodies_close_the_room_before_the_slots_do() {
+    let now = Instant::now();
+    let mut lines: Lines<()> = Lines::new(BOUNDS);
+    let large = Ticket {
+        bytes: BOUNDS.bytes,
+        ..ticket("a", now + Duration::from_mins(1))
+    };
+    lines.admit(large, THREE_AT_A_TIME, ());
+    assert_eq!(lines.room(1), 0);
+    let started = start_all(&mut lines, now);
+    lines.finish(&started[0]);
+    assert_eq!(lines.room(1), 1);
+}
+
+#[test]
+fn an_idle_line_is_forgotten_once_its_rate_is_unused() {
+    let now = Instant::now();
+    let paced = Limits {
+        concurrency: 1,
+        rate: Some(Rate::of(RateLimit {
+            per_second: 1.0,
+            burst: None,
+        })),
+    };
+    let mut lines = Lines::new(BOUNDS);
+    lines.admit(ticket("paced", now + Duration::from_mins(1)), paced, ());
+    let started = start_all(&mut lines, now);
+    lines.finish(&started[0]);
+    lines.forget_idle(now);
+    assert_eq!(
+        lines.by_endpoint.len(),
+        1,
+        "else the next burst would be a burst too many"
+    );
+    lines.forget_idle(now + Duration::from_secs(1));
+    assert_eq!(lines.by_endpoint.len(), 0);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Admit(u8),
+    Start,
+    Answer(prop::sample::Index),
+    Finish(prop::sample::Index),
+    Wait(u16),
+    TakeOverdue,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0_u8..4).prop_map(Step::Admit),
+        3 => Just(Step::Start),
+        3 => any::<prop::sample::Index>().prop_map(Step::Answer),
+        3 => any::<prop::sample::Index>().prop_map(Step::Finish),
+        1 => (0_u16..3_000).prop_map(Step::Wait),
+        1 => Just(Step::TakeOverdue),
+    ]
+}
+
+proptest! {
+    /// Whatever happens, in whatever order: every bound holds, and every delivery leaves exactly once.
+    #[test]
+    fn bounds_hold_and_nothing_is_lost(steps in proptest::collection::vec(step(), 1..200)) {
+        let mut now = Instant::now();
+        let mut lines = Lines::new(BOUNDS);
+        let (mut waiting, mut running, mut recording) = (HashSet::new(), Vec::<Ticket>::new(), Vec::<Ticket>::new());
+        let limits = |name: u8| Limits {
+            concurrency: usize::from(name) + 1,
+            rate: (name == 0).then(|| Rate::of(RateLimit { per_second: 2.0, burst: None })),
+        };
+        for step in steps {
+            match step {
+                Step::Admit(name) => {
+                    let ticket = ticket(&name.to_string(), now + Duration::from_secs(5));
+                    if lines.admit(ticket.clone(), limits(name), ()) == Admission::Held {
+                        waiting.insert(ticket.delivery);
+                    }
+                }
+                Step::Start => if let Some((ticket, ())) = lines.start(now) {
+                    prop_assert!(waiting.remove(&ticket.delivery));
+                    running.push(ticket);
+                },
+                Step::Answer(index) => if !running.is_empty() {
+                    let ticket = running.swap_remove(index.index(running.len()));
+                    lines.answered(&ticket);
+                    recording.push(ticket);
+                },
+                Step::Finish(index) => if !recording.is_empty() {
+                    lines.finish(&recording.swap_remove(index.index(recording.len())));
+                },
+                Step::Wait(millis) => now += Duration::from_millis(millis.into()),
+                Step::TakeOverdue => for ticket in lines.take_overdue(now) {
+                    prop_assert!(waiting.remove(&ticket.delivery));
+                },
+            }
+            prop_assert!(running.len() <= BOUNDS.slots);
+            prop_assert!(waiting.len() <= BOUNDS.waiting);
+            prop_assert_eq!(lines.running(), running.len());
+            prop_assert_eq!(lines.held.len(), running.len() + waiting.len() + recording.len());
+            for name in 0..4_u8 {
+                let id = endpoint(&name.to_string());
+                let of_it = running.iter().filter(|ticket| ticket.endpoint == id).count();
+                prop_assert!(of_it <= limits(name).concurrency);
+            }
+        }
+        // Every line goes on to its end once slots and rates allow it.
+        for _ in 0..1_000 {
+            for ticket in running.drain(..).chain(recording.drain(..)) {
+                lines.finish(&ticket);
+            }
+            while let Some((ticket, ())) = lines.start(now) {
+                waiting.remove(&ticket.delivery);
+                running.push(ticket);
+            }
+            now = lines.next_start().unwrap_or(now).max(now);
+        }
+        prop_assert!(waiting.is_empty(), "{} never started", waiting.len());
+    }
+}

@@ -1,0 +1,264 @@
+//! What came of an attempt, as it is written down: pure but for drawing lots and counting.
+
+use crate::judge::{self, ENDPOINT_DELETED, Fault, Reply, Verdict, judge};
+use crate::message::recorded_answer;
+use crate::retry_after;
+use boot::metrics;
+use bytes::Bytes;
+use egress::{Answer, Kind, SendError};
+use std::time::Duration;
+use store::{Job, NewAttempt, Outcome};
+use uuid::Uuid;
+use wire::{AttemptId, DeliveryId, DeliveryState, Instant, RetryPolicy};
+
+/// An attempt that has begun.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    delivery: DeliveryId,
+    lease: Uuid,
+    number: i32,
+    pub(crate) at: Instant,
+}
+
+/// An attempt that is over.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// For the ledger.
+    pub(crate) outcome: Outcome,
+    /// Whether the receiver wants nothing more of anything.
+    pub(crate) disables_endpoint: bool,
+}
+
+impl Begun {
+    pub(crate) fn of(job: &Job, lease: Uuid, at: Instant) -> Self {
+        Self {
+            delivery: job.delivery_id,
+            lease,
+            number: job.number(),
+            at,
+        }
+    }
+
+    /// Ends with what the receiver did, at `now`.
+    pub(crate) fn sent(
+        &self,
+        answered: Result<Answer, SendError>,
+        request_headers: Bytes,
+        policy: &RetryPolicy,
+        now: Instant,
+    ) -> Ended {
+        let took = match &answered {
+            Ok(answer) => answer.elapsed,
+            Err(_) => now.since(self.at),
+        };
+        let verdict = self.judged(reply(&answered, now), policy, took, now);
+        let mut ended = self.ended(verdict, took, now);
+        let attempt = &mut ended.outcome.attempt;
+        attempt.request_headers = request_headers;
+        if let Ok(answer) = answered {
+            attempt.response_status = Some(i32::from(answer.status.as_u16()));
+            attempt.response_headers = recorded_answer(&answer.headers);
+            attempt.response_body = answer.body;
+        }
+        ended
+    }
+
+    /// Ends without a request, because settings of ours stand in the way. Somebody may correct them, so it counts as a
+    /// failure and is tried again.
+    pub(crate) fn prevented(&self, by: String, policy: &RetryPolicy, now: Instant) -> Ended {
+        let reply = Reply::Unanswered {
+            kind: Kind::Blocked.as_str(),
+            sentence: by,
+        };
+        let verdict = self.judged(reply, policy, Duration::ZERO, now);
+        self.ended(verdict, Duration::ZERO, now)
+    }
+
+    /// Ends the delivery without a request, because its endpoint was deleted.
+    pub(crate) fn given_up(&self, now: Instant) -> Ended {
+        let verdict = Verdict {
+            state: DeliveryState::Failed,
+            reason: Some(ENDPOINT_DELETED),
+            due_at: None,
+            fault: Some(Fault {
+                kind: Kind::Blocked.as_str(),
+                message: "the endpoint was deleted, so nothing was sent".to_owned(),
+            }),
+            disables_endpoint: false,
+        };
+        self.ended(verdict, Duration::ZERO, now)
+    }
+
+    fn judged(&self, reply: Reply, policy: &RetryPolicy, took: Duration, now: Instant) -> Verdict {
+        let is_success = matches!(&reply, Reply::Answered { status, .. } if status.is_success());
+        metrics::delivery_attempted(class(&reply), is_success, took);
+        let attempt = judge::Attempt {
+            number: u32::try_from(self.number).unwrap_or(1),
+            ended_at: now,
+            policy,
+            random: rand::random(),
+        };
+        judge(reply, attempt)
+    }
+
+    fn ended(&self, verdict: Verdict, took: Duration, now: Instant) -> Ended {
+        let no_headers = Bytes::from_static(b"[]");
+        let (kind, message) = match verdict.fault {
+            Some(fault) => (Some(fault.kind.to_owned()), Some(fault.message)),
+            None => (None, None),
+        };
+        let attempt = NewAttempt {
+            id: AttemptId::new(self.at, rand::random()),
+            number: self.number,
+            response_status: None,
+            duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
+            error_kind: kind,
+            error_message: message,
+            request_headers: no_headers.clone(),
+            response_headers: no_headers,
+            response_body: Bytes::new(),
+            created_at: self.at,
+        };
+        Ended {
+            outcome: Outcome {
+                delivery_id: self.delivery,
+                lease: self.lease,
+                state: verdict.state,
+                reason: verdict.reason.map(str::to_owned),
+                due_at: verdict.due_at,
+                attempt,
+                at: now,
+            },
+            disables_endpoint: verdict.disables_endpoint,
+        }
+    }
+}
+
+fn reply(answered: &Result<Answer, SendError>, now: Instant) -> Reply {
+    match answered {
+        Ok(answer) => {
+            let asked = answer.headers.get("retry-after");
+            Reply::Answered {
+                status: answer.status,
+                retry_after: asked.and_then(|value| retry_after::parse(value.to_str().ok()?, now)),
+            }
+        }
+        Err(error) => Reply::Unanswered {
+            kind: error.kind().as_str(),
+            sentence: error.to_string(),
+        },
+    }
+}
+
+/// For metrics: the class of the status, or the kind of the error.
+fn class(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Answered { status, .. } => match status.as_u16() / 100 {
+            1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        },
+        Reply::Unanswered { kind, .. } => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egress::{HeaderMap, HeaderValue, StatusCode};
+    use std::io;
+
+    const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
+
+    fn begun() -> Begun {
+        Begun {
+            delivery: DeliveryId::new(NOW, 1),
+            lease: Uuid::from_u128(7),
+            number: 1,
+            at: NOW,
+        }
+    }
+
+    fn policy() -> RetryPolicy {
+        RetryPolicy {
+            jitter: 0.0,
+            ..RetryPolicy::default()
+        }
+    }
+
+    fn sent(answered: Result<Answer, SendError>) -> Outcome {
+        let later = NOW + Duration::from_millis(40);
+        let headers = Bytes::from_static(br#"[["a","b"]]"#);
+        begun().sent(answered, headers, &policy(), later).outcome
+    }
+
+    fn answer(status: u16, headers: &[(&'static str, &'static str)]) -> Answer {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)));
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.collect::<HeaderMap>(),
+            body: Bytes::from_static(b"so it is"),
+            body_truncated: false,
+            elapsed: Duration::from_millis(30),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_kept_with_all_that_an_operator_asks_about() {
+        let outcome = sent(Ok(answer(200, &[("x-a", "1")])));
+        assert_eq!(outcome.state, DeliveryState::Delivered);
+        assert_eq!(outcome.lease, Uuid::from_u128(7));
+        assert_eq!(outcome.at, NOW + Duration::from_millis(40));
+        let attempt = outcome.attempt;
+        assert_eq!(attempt.response_status, Some(200));
+        assert_eq!(attempt.duration_ms, 30);
+        assert_eq!((attempt.error_kind, attempt.error_message), (None, None));
+        assert_eq!(attempt.request_headers, &br#"[["a","b"]]"#[..]);
+        assert_eq!(attempt.response_headers, &br#"[["x-a","1"]]"#[..]);
+        assert_eq!(attempt.response_body, &b"so it is"[..]);
+        assert_eq!(attempt.created_at, NOW);
+    }
+
+    #[test]
+    fn retry_after_is_read_from_the_answer() {
+        for (value, wait) in [("90", 90), ("nonsense", 5)] {
+            let asked = Box::leak(value.to_owned().into_boxed_str());
+            let outcome = sent(Ok(answer(503, &[("retry-after", asked)])));
+            let ended = NOW + Duration::from_millis(40);
+            assert_eq!(outcome.due_at, Some(ended + Duration::from_secs(wait)), "{value}");
+            assert_eq!(outcome.attempt.error_kind.as_deref(), Some("http_status"));
+        }
+    }
+
+    #[test]
+    fn a_failure_has_the_kind_and_the_sentence_of_egress() {
+        let reset = SendError::Reset {
+            host: "hooks.example.com".into(),
+            source: Box::new(io::Error::from(io::ErrorKind::ConnectionReset)),
+        };
+        let sentence = reset.to_string();
+        let outcome = sent(Err(reset));
+        assert_eq!(outcome.state, DeliveryState::ScheduledRetry);
+        assert_eq!(outcome.attempt.error_kind.as_deref(), Some("reset"));
+        assert_eq!(outcome.attempt.error_message, Some(sentence));
+        assert_eq!(outcome.attempt.response_status, None);
+        assert_eq!(outcome.attempt.duration_ms, 40);
+    }
+
+    #[test]
+    fn settings_that_stand_in_the_way_are_tried_again_and_a_deleted_endpoint_is_not() {
+        let prevented = begun().prevented("no key".to_owned(), &policy(), NOW).outcome;
+        assert_eq!(prevented.state, DeliveryState::ScheduledRetry);
+        assert_eq!(prevented.attempt.error_kind.as_deref(), Some("blocked"));
+
+        let given_up = begun().given_up(NOW).outcome;
+        assert_eq!(given_up.state, DeliveryState::Failed);
+        assert_eq!(given_up.reason.as_deref(), Some("endpoint_deleted"));
+        assert_eq!(given_up.due_at, None);
+    }
+}

@@ -1,0 +1,220 @@
+//! What the worker's tasks share: the deliveries in hand, and the ways to take them and to give them back.
+
+use crate::lines::{Admission, Bounds, Limits, Lines, Ticket};
+use crate::recipients::Recipients;
+use boot::settings;
+use broker::Conveyor;
+use std::error::Error as StdError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant as Stopwatch};
+use store::{Job, OutcomeQueue, Store};
+use tokio::sync::Notify;
+use uuid::Uuid;
+use wire::resource::EndpointSpec;
+use wire::{DeliveryId, Instant};
+
+/// Deliveries that a sweep brings at the most.
+pub(crate) const SWEEP: usize = 128;
+
+/// Twice a sweep: a line that is at most half full takes a whole sweep of its endpoint's.
+const LINE: usize = 2 * SWEEP;
+
+/// Room for 32 lines that are half full.
+const WAITING: usize = 32 * SWEEP;
+
+/// Bodies in hand. A body has 25 MiB at the most, most have less than 64 KiB.
+const BYTES: usize = 64 << 20;
+
+/// Of a lease, what must be left after an attempt's timeout, for writing its outcome down and for clocks that differ:
+/// 10 s of the usual 90.
+const RECORDING: u32 = 9;
+
+/// One per process.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) store: Store,
+    pub(crate) conveyor: Conveyor,
+    pub(crate) egress: egress::Client,
+    pub(crate) outcomes: OutcomeQueue,
+    pub(crate) recipients: Recipients,
+    pub(crate) settings: settings::Delivery,
+    pub(crate) connect_timeout: Duration,
+    lines: Mutex<Lines<Leased>>,
+    /// A delivery may be able to start.
+    pub(crate) turn: Notify,
+    /// A slot came free.
+    pub(crate) freed: Notify,
+    /// There is room for a sweep again.
+    pub(crate) relieved: Notify,
+}
+
+/// A delivery with the end of its lease.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    pub(crate) job: Job,
+    pub(crate) until: Instant,
+}
+
+/// What an endpoint allows, as far as it matters before an attempt.
+struct Terms {
+    limits: Limits,
+    timeout: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        let concurrency = EndpointSpec::default_concurrency();
+        Self {
+            limits: Limits {
+                concurrency: usize::try_from(concurrency).unwrap_or(1),
+                rate: None,
+            },
+            timeout: EndpointSpec::default_timeout(),
+        }
+    }
+}
+
+/// What a worker is made of.
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) conveyor: Conveyor,
+    pub(crate) egress: egress::Client,
+    pub(crate) outcomes: OutcomeQueue,
+    pub(crate) settings: settings::Delivery,
+    pub(crate) connect_timeout: Duration,
+}
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let slots = parts.settings.slots.get();
+        let bounds = Bounds {
+            slots,
+            line: LINE,
+            waiting: WAITING,
+            recording: slots.saturating_mul(4),
+            bytes: BYTES,
+        };
+        Self {
+            recipients: Recipients::new(parts.store.clone()),
+            store: parts.store,
+            conveyor: parts.conveyor,
+            egress: parts.egress,
+            outcomes: parts.outcomes,
+            settings: parts.settings,
+            connect_timeout: parts.connect_timeout,
+            lines: Mutex::new(Lines::new(bounds)),
+            turn: Notify::new(),
+            freed: Notify::new(),
+            relieved: Notify::new(),
+        }
+    }
+
+    /// Each use is a few steps that leave the lines whole, so a panic elsewhere does not matter to them.
+    pub(crate) fn lines(&self) -> MutexGuard<'_, Lines<Leased>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts leased deliveries into their lines, and gives back those that there is no room for or that are not to be
+    /// attempted now. Returns how many it holds.
+    pub(crate) async fn hold(&self, deliveries: Vec<Leased>) -> usize {
+        let mut back = Vec::new();
+        let mut held = 0;
+        for leased in deliveries {
+            let Some(lease) = leased.job.lease else {
+                continue;
+            };
+            let id = leased.job.delivery_id;
+            let Some(terms) = self.terms(&leased.job).await else {
+                back.push((id, lease));
+                continue;
+            };
+            let ticket = ticket(&leased, lease, &terms, self.settings.lease);
+            let is_too_late = ticket.start_by <= Stopwatch::now();
+            let admission = if is_too_late {
+                Admission::NoRoom
+            } else {
+                self.lines().admit(ticket, terms.limits, leased)
+            };
+            match admission {
+                Admission::Held => held += 1,
+                Admission::Twice => {}
+                Admission::NoRoom => back.push((id, lease)),
+            }
+        }
+        self.turn.notify_one();
+        self.release(back).await;
+        held
+    }
+
+    /// The terms of a delivery's endpoint; none when it holds its deliveries or cannot be looked up now. What else is
+    /// wrong with an endpoint is for the attempt to find and to record.
+    async fn terms(&self, job: &Job) -> Option<Terms> {
+        match self.recipients.find(&job.endpoint_id).await {
+            Ok(Some(recipient)) if !recipient.is_enabled() => None,
+            Ok(Some(recipient)) => Some(Terms {
+                limits: recipient.limits(),
+                timeout: recipient.endpoint.spec.timeout,
+            }),
+            Err(error) if error.is_transient() => None,
+            Ok(None) | Err(_) => Some(Terms::default()),
+        }
+    }
+
+    /// Gives leases back unused: no attempt is counted, and the deliveries are due now.
+    pub(crate) async fn release(&self, leases: Vec<(DeliveryId, Uuid)>) {
+        if leases.is_empty() {
+            return;
+        }
+        let count = leases.len();
+        match self.store.release(leases, Instant::now()).await {
+            Ok(_) => tracing::debug!(count, "deliveries were given back"),
+            Err(error) => tracing::warn!(
+                count,
+                error.chain = &error as &dyn StdError,
+                "deliveries could not be given back; their leases run out by themselves"
+            ),
+        }
+    }
+
+    /// Gives the slot of an attempt to the next one.
+    pub(crate) fn answered(&self, ticket: &Ticket) {
+        let is_relieved = {
+            let mut lines = self.lines();
+            lines.answered(ticket);
+            lines.relieved()
+        };
+        self.wake(is_relieved);
+    }
+
+    /// Lets go of a delivery.
+    pub(crate) fn finish(&self, ticket: &Ticket) {
+        let is_relieved = {
+            let mut lines = self.lines();
+            lines.finish(ticket);
+            lines.relieved()
+        };
+        self.wake(is_relieved);
+    }
+
+    fn wake(&self, is_relieved: bool) {
+        self.turn.notify_one();
+        self.freed.notify_one();
+        if is_relieved {
+            self.relieved.notify_one();
+        }
+    }
+}
+
+fn ticket(leased: &Leased, lease: Uuid, terms: &Terms, hold: Duration) -> Ticket {
+    let job = &leased.job;
+    let left = leased.until.since(Instant::now());
+    // A fresh lease is always enough, however long an attempt may take: else nothing would ever start.
+    let needed = (terms.timeout + hold / RECORDING).min(hold * 3 / 4);
+    Ticket {
+        delivery: job.delivery_id,
+        lease,
+        endpoint: job.endpoint_id.clone(),
+        bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),
+        start_by: Stopwatch::now() + left.saturating_sub(needed),
+    }
+}
