@@ -26,8 +26,9 @@ use tracing_subscriber::{Layer, Registry};
 /// How long the last spans and metrics may take to leave.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Libraries that say too much at `info`; the exporters report their own failures, once. `log.level` overrules it.
-const QUIETER: &str = "actix_server=warn,opentelemetry=off";
+/// Libraries that say too much, or what our own crates say better (the exporters' failures, the broker's connections).
+/// `log.level` overrules it.
+const QUIETER: &str = "actix_server=warn,lapin=off,opentelemetry=off";
 
 /// The telemetry of this process. Keep it until the end, then [`Telemetry::finish`] it.
 #[derive(Debug)]
