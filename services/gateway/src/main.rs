@@ -33,8 +33,10 @@ fn main() -> ExitCode {
             tools,
             &platform.tasks,
         )?;
+        let pages = boot::health::pages(&platform.health);
         boot::http::serve(listen, &platform.tasks, move |config| {
             gateway.configure(config);
+            pages(config);
             config.default_service(actix_web::web::to(hookyard_gateway::not_found));
         })?;
         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

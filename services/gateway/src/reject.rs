@@ -67,7 +67,7 @@ impl Rejections {
         let (queue, receiver) = mpsc::channel(CAPACITY);
         let stopping = tasks.shutdown().stopping();
         tasks.spawn("gateway.rejections", async move {
-            write(store, receiver, stopping).await
+            write(store, receiver, stopping).await;
         });
         Self {
             queue,

@@ -40,10 +40,8 @@ pub(crate) struct Check {
 impl OpenSource {
     /// The most bytes of a body: the source's own limit up to `most`, else the door's.
     pub(crate) fn body_limit(&self, door: ByteSize, most: ByteSize) -> u64 {
-        self.source
-            .spec
-            .max_body_bytes
-            .map_or(door.bytes() as u64, |own| own.min(most.bytes() as u64))
+        let (door, most) = (door.bytes() as u64, most.bytes() as u64);
+        self.source.spec.max_body_bytes.map_or(door, |own| own.min(most))
     }
 
     /// The signing secrets that count at `now`.
