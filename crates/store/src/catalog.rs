@@ -131,6 +131,13 @@ impl Store {
             .transpose()
     }
 
+    /// The source with this id.
+    pub async fn source(&self, id: &SourceId) -> Result<Option<Source>, Error> {
+        let id = id.clone();
+        let row = read!(self, |conn, queries| queries::sources::find(conn, &id))?;
+        row.map(|row| row.open(&self.keyring)).transpose()
+    }
+
     /// A workspace's sources by slug.
     pub async fn sources(&self, workspace: &WorkspaceId) -> Result<Vec<Source>, Error> {
         let workspace = workspace.clone();

@@ -5,7 +5,7 @@ use super::super::schema::{sources, workspaces};
 use crate::Error;
 use crate::catalog::SourceRow;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
-use wire::WorkspaceId;
+use wire::{SourceId, WorkspaceId};
 
 pub(crate) fn by_token(conn: &mut Conn, token: &str) -> Result<Option<(SourceRow, bool)>, Error> {
     Ok(sources::table
@@ -28,6 +28,10 @@ pub(crate) fn by_slugs(
         .select((sources::all_columns, workspaces::accepting))
         .first(conn)
         .optional()?)
+}
+
+pub(crate) fn find(conn: &mut Conn, id: &SourceId) -> Result<Option<SourceRow>, Error> {
+    Ok(sources::table.find(id.as_str()).first(conn).optional()?)
 }
 
 pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<SourceRow>, Error> {
