@@ -1,0 +1,180 @@
+//! Endpoints: where webhooks go out.
+
+use super::{Around, Built, Fields, Made, value};
+use crate::secret;
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use store::{Endpoint, SigningSecret};
+use wire::resource::{EndpointSpec, RateLimit};
+use wire::{EndpointId, EnvironmentId, Instant, RetryPolicy, WorkspaceId};
+
+/// The shortest and the longest timeout: a delivery's lease must outlive it.
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(1);
+
+/// An endpoint as a document describes it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: Option<EndpointId>,
+    environment_id: EnvironmentId,
+    spec: EndpointSpec,
+    secret: Option<SecretString>,
+}
+
+/// Reads an endpoint; over `base`, what the document leaves out stays as it is.
+pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Endpoint>) -> Option<Draft> {
+    let id = super::workspace::read_id(fields, base.map(|base| &base.id));
+    let environment_id =
+        super::workspace::read_environment(fields, around, base.map(|base| &base.environment_id));
+    let secret = fields.optional("secret", value::signing_secret);
+    let url = |value: &serde_json::Value| {
+        let url = value::any_text(value)?;
+        Ok(around.policy.check_url(url)?.as_str().to_owned())
+    };
+    let mut spec = match base {
+        Some(base) => {
+            let mut spec = base.spec.clone();
+            fields.set("url", &mut spec.url, url);
+            spec
+        }
+        None => EndpointSpec::to(fields.required("url", url).unwrap_or_default()),
+    };
+    fields.set_optional("slug", &mut spec.slug, value::slug);
+    fields.set_optional("description", &mut spec.description, value::text);
+    fields.set("enabled", &mut spec.enabled, value::boolean);
+    // Nahook's word for it.
+    fields.set("is_active", &mut spec.enabled, value::boolean);
+    read_headers(fields, &mut spec.headers);
+    fields.set("timeout", &mut spec.timeout, value::duration(TIMEOUTS));
+    read_retry(fields, &mut spec.retry);
+    fields.set_object("rate_limit", &mut spec.rate_limit, |limit| {
+        let per_second = limit.required("per_second", value::number(0.001..=100_000.0))?;
+        let burst = limit.optional("burst", value::integer(1..=1_000_000));
+        Some(RateLimit {
+            per_second,
+            burst: burst.and_then(|burst| u32::try_from(burst).ok()),
+        })
+    });
+    if let Some(concurrency) = fields.optional("concurrency", value::integer(1..=1_000)) {
+        spec.concurrency = u32::try_from(concurrency).unwrap_or(EndpointSpec::default_concurrency());
+    }
+    read_later(fields);
+    Some(Draft {
+        id,
+        environment_id: environment_id?,
+        spec,
+        secret,
+    })
+}
+
+/// What the contract names and this release has no feature for; what would change nothing is let through.
+fn read_later(fields: &mut Fields<'_>) {
+    fields.later(&["auth", "application", "auth_username", "auth_password"]);
+    if fields.optional("ordered", value::boolean) == Some(true) {
+        fields.refuse("ordered", "is not supported by this release yet; leave it out");
+    }
+    if fields
+        .optional("type", value::text)
+        .is_some_and(|kind| kind != "webhook")
+    {
+        fields.refuse("type", "must be `webhook`, the only kind there is");
+    }
+    for name in ["config", "metadata"] {
+        let is_empty = |value: &serde_json::Value| match value {
+            serde_json::Value::Object(object) if object.is_empty() => Ok(()),
+            serde_json::Value::Null => Ok(()),
+            _ => Err(value::Refused::new(
+                "is not supported by this release yet; leave it out",
+            )),
+        };
+        fields.optional(name, is_empty);
+    }
+}
+
+fn read_headers(fields: &mut Fields<'_>, slot: &mut BTreeMap<String, String>) {
+    let mut headers = BTreeMap::new();
+    let is_given = fields.entries("headers", |name, value| {
+        let value = value::any_text(value)?;
+        egress::check_header(name, value)?;
+        let is_repeated = headers
+            .keys()
+            .any(|known: &String| known.eq_ignore_ascii_case(name));
+        if is_repeated {
+            return Err(value::Refused::new("is the same header as another one here"));
+        }
+        headers.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    });
+    if headers.len() > egress::MAX_CUSTOM_HEADERS {
+        let count = headers.len();
+        fields.refuse("headers", egress::Error::HeaderCount { count }.to_string());
+    }
+    if is_given {
+        *slot = headers;
+    }
+}
+
+fn read_retry(fields: &mut Fields<'_>, slot: &mut RetryPolicy) {
+    let mut retry = slot.clone();
+    let read = fields.object("retry", |fields| {
+        fields.set_list(
+            "schedule",
+            &mut retry.schedule,
+            value::duration(Duration::ZERO..=Duration::MAX),
+        );
+        fields.set("jitter", &mut retry.jitter, value::number(0.0..=0.5));
+    });
+    if read.is_none() {
+        return;
+    }
+    match retry.check() {
+        Ok(()) => *slot = retry,
+        Err(error) => fields.refuse("retry", error.to_string()),
+    }
+}
+
+impl Draft {
+    /// The row: `existing` with what the draft says, or a new one with a secret of its own.
+    pub(crate) fn build(
+        self,
+        id: EndpointId,
+        workspace_id: &WorkspaceId,
+        existing: Option<&Endpoint>,
+        now: Instant,
+    ) -> Built<Endpoint> {
+        let mut made = Vec::new();
+        let secrets = match (self.secret, existing) {
+            (Some(given), Some(existing)) if is_current(&existing.secrets, &given) => {
+                existing.secrets.clone()
+            }
+            (Some(given), _) => vec![secret::signing(given, now)],
+            (None, Some(existing)) => existing.secrets.clone(),
+            (None, None) => {
+                let value = secret::generate_signing();
+                made.push(Made {
+                    field: "secret",
+                    value: value.clone(),
+                });
+                vec![secret::signing(value, now)]
+            }
+        };
+        let row = Endpoint {
+            id,
+            workspace_id: workspace_id.clone(),
+            environment_id: self.environment_id,
+            spec: self.spec,
+            secrets,
+            created_at: existing.map_or(now, |existing| existing.created_at),
+            updated_at: now,
+            deleted_at: None,
+        };
+        Built { row, made }
+    }
+}
+
+/// Whether `given` is the one secret that is not being rotated out.
+fn is_current(secrets: &[SigningSecret], given: &SecretString) -> bool {
+    let mut current = secrets.iter().filter(|secret| secret.expires_at.is_none());
+    let is_same = |secret: &SigningSecret| secret.value.expose_secret() == given.expose_secret();
+    current.next().is_some_and(is_same) && current.next().is_none()
+}

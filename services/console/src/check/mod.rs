@@ -1,0 +1,77 @@
+//! What may be configured: one module per kind of thing, for the management API and for configuration as code alike.
+//!
+//! A reader takes a document and gives a *draft*: values that cannot be wrong, with references resolved to ids. Whatever
+//! is wrong is collected in a [`Report`], all of it, with its path. Only the jq programs are left to
+//! [`Checks::settle`], because compiling a stranger's program happens in the jail.
+
+pub(crate) mod directory;
+pub(crate) mod endpoint;
+mod fields;
+pub(crate) mod playbook;
+pub(crate) mod route;
+pub(crate) mod source;
+pub(crate) mod value;
+mod verify;
+pub(crate) mod workspace;
+
+pub(crate) use directory::Directory;
+pub(crate) use fields::{Fields, Report, Style, kind};
+
+use crate::{Error, Problem};
+use egress::Policy;
+use expression::Jail;
+use secrecy::SecretString;
+
+/// The parts of the process that documents are checked with.
+#[derive(Debug, Clone)]
+pub struct Checks {
+    /// Compiles jq programs.
+    pub jail: Jail,
+    /// Says which addresses endpoints may have.
+    pub policy: Policy,
+}
+
+impl Checks {
+    /// Ends a report: compiles its programs, and gives all problems there are.
+    pub(crate) async fn settle(&self, report: Report) -> Result<(), Error> {
+        let (mut problems, programs) = report.into_parts();
+        let (paths, texts): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
+        let verdicts = self.jail.check(texts).await.map_err(Error::Jail)?;
+        for (path, verdict) in paths.into_iter().zip(verdicts) {
+            if let Err(error) = verdict {
+                problems.push(Problem::new(path, error.to_string()));
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(problems))
+        }
+    }
+}
+
+/// What a reader looks at beside the document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    /// Which addresses endpoints may have.
+    pub(crate) policy: &'a Policy,
+    /// What other things are called.
+    pub(crate) directory: &'a Directory,
+}
+
+/// A secret that was made because the document left it out. It is shown once.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    /// Which field it would have been, in `snake_case`.
+    pub(crate) field: &'static str,
+    /// The secret.
+    pub(crate) value: SecretString,
+}
+
+/// A row ready to be saved.
+#[derive(Debug)]
+pub(crate) struct Built<Row> {
+    pub(crate) row: Row,
+    /// The secrets that were made for it.
+    pub(crate) made: Vec<Made>,
+}

@@ -1,0 +1,183 @@
+//! Sources: where webhooks come in.
+
+pub(crate) use super::verify::fits;
+use super::verify::{self, VerifyDraft};
+use super::{Around, Built, Fields, Made, value};
+use crate::secret;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use std::time::Duration;
+use store::Source;
+use wire::resource::{ChannelSpec, DedupeSpec, SourceSpec, ValueRule};
+use wire::{EnvironmentId, Instant, SourceId, WorkspaceId};
+
+/// The most that a source may raise its limit to.
+const LARGEST_BODY: u64 = 25 << 20;
+/// How long an idempotency key may count: less than a minute does not survive one retry of a sender's.
+const WINDOWS: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(30 * 24);
+
+/// A source as a document describes it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: Option<SourceId>,
+    environment_id: EnvironmentId,
+    token: Option<SecretString>,
+    channel_secret: Option<SecretString>,
+    spec: SourceSpec,
+    verify: VerifyDraft,
+}
+
+/// Reads a source; over `base`, what the document leaves out stays as it is.
+///
+/// `existing` is what the ledger has, also where a document replaces it as a whole: its secrets stay.
+pub(crate) fn read(
+    fields: &mut Fields<'_>,
+    around: Around<'_>,
+    base: Option<&Source>,
+    existing: Option<&Source>,
+) -> Option<Draft> {
+    let id = super::workspace::read_id(fields, base.map(|base| &base.id));
+    let environment_id =
+        super::workspace::read_environment(fields, around, base.map(|base| &base.environment_id));
+    let token = fields.optional("token", value::token("src_"));
+    let mut spec = match base {
+        Some(base) => {
+            let mut spec = base.spec.clone();
+            fields.set("slug", &mut spec.slug, value::slug);
+            spec
+        }
+        None => empty(fields.required("slug", value::slug).unwrap_or_default()),
+    };
+    fields.set("enabled", &mut spec.enabled, value::boolean);
+    let verify = verify::read(
+        fields,
+        &mut spec.verify,
+        existing.map_or(&[], |source| &source.secrets),
+    );
+    fields.set_object("event_type", &mut spec.event_type, read_rule);
+    read_dedupe(fields, &mut spec.dedupe);
+    let mut channel_secret = None;
+    let had_channel = spec.channel.clone();
+    fields.set_object("channel", &mut spec.channel, |channel| {
+        channel_secret = channel.optional("secret", value::header_secret);
+        let mut direct_ingest = had_channel.is_none_or(|channel| channel.direct_ingest);
+        channel.set("direct_ingest", &mut direct_ingest, value::boolean);
+        Some(ChannelSpec { direct_ingest })
+    });
+    fields.set_optional(
+        "max_body_bytes",
+        &mut spec.max_body_bytes,
+        value::integer(1..=LARGEST_BODY),
+    );
+    fields.later(&["app", "doorkeeper", "gzip", "description"]);
+    Some(Draft {
+        id,
+        environment_id: environment_id?,
+        token,
+        channel_secret,
+        spec,
+        verify,
+    })
+}
+
+fn empty(slug: String) -> SourceSpec {
+    SourceSpec {
+        slug,
+        enabled: true,
+        verify: None,
+        event_type: None,
+        dedupe: DedupeSpec::default(),
+        channel: None,
+        max_body_bytes: None,
+    }
+}
+
+/// `{body: .type}` or `{header: X-Kind}`.
+fn read_rule(fields: &mut Fields<'_>) -> Option<ValueRule> {
+    let mut body = None;
+    fields.set_program("body", &mut body);
+    let header = fields.optional("header", value::header);
+    match (header, body) {
+        (Some(header), None) => Some(ValueRule::Header(header)),
+        (None, Some(body)) => Some(ValueRule::Body(body)),
+        (Some(_), Some(_)) => {
+            fields.refuse(
+                "body",
+                "goes without `header`: the event type stands in one place",
+            );
+            None
+        }
+        (None, None) => {
+            if !fields.has("body") && !fields.has("header") {
+                fields.refuse(
+                    "header",
+                    "is missing; or write `body` with a jq path such as .type",
+                );
+            }
+            None
+        }
+    }
+}
+
+fn read_dedupe(fields: &mut Fields<'_>, slot: &mut DedupeSpec) {
+    if fields.get("dedupe").is_some_and(Value::is_null) {
+        *slot = DedupeSpec::default();
+    }
+    fields.object("dedupe", |dedupe| {
+        dedupe.set_list("headers", &mut slot.headers, value::header);
+        if slot.headers.len() > 16 {
+            dedupe.refuse("headers", "may name at most 16 headers");
+        }
+        dedupe.set_program("body", &mut slot.body);
+        dedupe.set("window", &mut slot.window, value::duration(WINDOWS));
+        dedupe.set("request_id", &mut slot.request_id, value::boolean);
+    });
+}
+
+impl Draft {
+    /// The row: `existing` with what the draft says, or a new one with secrets of its own.
+    pub(crate) fn build(
+        self,
+        id: SourceId,
+        workspace_id: &WorkspaceId,
+        existing: Option<&Source>,
+        now: Instant,
+    ) -> Built<Source> {
+        let mut made = Vec::new();
+        let mut made_token = |field, prefix: &str| {
+            let value = secret::generate_token(prefix);
+            made.push(Made {
+                field,
+                value: value.clone(),
+            });
+            value
+        };
+        let token = self
+            .token
+            .or_else(|| existing.map(|existing| existing.token.clone()))
+            .unwrap_or_else(|| made_token("token", "src_"));
+        let channel_secret_hash = self.spec.channel.is_some().then(|| {
+            let given = self
+                .channel_secret
+                .map(|given| secret::hash(given.expose_secret()));
+            given
+                .or_else(|| existing.and_then(|existing| existing.channel_secret_hash))
+                .unwrap_or_else(|| secret::hash(made_token("channel.secret", "chs_").expose_secret()))
+        });
+        let secrets = self
+            .verify
+            .build(existing.map_or(&[], |source| &source.secrets), now, &mut made);
+        let row = Source {
+            id,
+            workspace_id: workspace_id.clone(),
+            environment_id: self.environment_id,
+            token,
+            channel_secret_hash,
+            spec: self.spec,
+            secrets,
+            created_at: existing.map_or(now, |existing| existing.created_at),
+            updated_at: now,
+        };
+        Built { row, made }
+    }
+}

@@ -1,0 +1,228 @@
+//! How a source's requests are verified: a built-in profile or a scheme of the operator's, and the secrets.
+
+use super::{Fields, Made, value};
+use crate::secret::{self, MOST_SECRETS};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use signature::{Profile, SignatureError};
+use store::SigningSecret;
+use wire::Instant;
+use wire::resource::{VerifyMode, VerifySpec};
+
+/// Whose requests are signed with a key that is published, so that a source needs no secret.
+const PUBLISHED_KEYS: [&str; 1] = ["aws_sns"];
+
+/// The secrets of a source's check, as a document describes them.
+#[derive(Debug)]
+pub(crate) enum VerifyDraft {
+    /// There is no check, so there are no secrets.
+    Nothing,
+    /// These very ones.
+    Given(Vec<SecretString>),
+    /// Those that are there; the document says nothing of them.
+    Kept,
+    /// One is to be made.
+    Make,
+}
+
+/// Reads `verify` over what stands in `slot`; `existing` are the secrets that the source has.
+pub(crate) fn read(
+    fields: &mut Fields<'_>,
+    slot: &mut Option<VerifySpec>,
+    existing: &[SigningSecret],
+) -> VerifyDraft {
+    let mut secrets = None;
+    let mut spec = slot.clone().unwrap_or_else(|| VerifySpec {
+        provider: None,
+        scheme: None,
+        mode: VerifyMode::default(),
+    });
+    let is_given = fields.has("verify");
+    fields.set_object("verify", slot, |verify| {
+        let profile = read_profile(verify, &mut spec);
+        verify.set("mode", &mut spec.mode, mode);
+        secrets = Some(read_secrets(verify, profile.as_ref(), &spec, existing));
+        verify.later(&["verify_token"]);
+        profile.map(|_checked| spec)
+    });
+    match (slot, secrets) {
+        (None, _) => VerifyDraft::Nothing,
+        (Some(_), Some(secrets)) if is_given => secrets,
+        (Some(_), _) => VerifyDraft::Kept,
+    }
+}
+
+fn mode(value: &Value) -> Result<VerifyMode, value::Refused> {
+    match value::any_text(value)? {
+        "enforce" => Ok(VerifyMode::Enforce),
+        "record" => Ok(VerifyMode::Record),
+        "off" => Ok(VerifyMode::Off),
+        _ => Err(value::Refused::new("must be `enforce`, `record` or `off`")),
+    }
+}
+
+/// Exactly one of `provider` and `scheme`; naming one takes the place of the other.
+fn read_profile(verify: &mut Fields<'_>, spec: &mut VerifySpec) -> Option<Profile> {
+    let provider = verify.get("provider").filter(|value| !value.is_null());
+    let scheme = verify.get("scheme").filter(|value| !value.is_null());
+    match (provider, scheme) {
+        (Some(_), Some(_)) => {
+            verify.refuse("scheme", "goes without `provider`: a source has one or the other");
+            return None;
+        }
+        (Some(_), None) => (spec.provider, spec.scheme) = (verify.optional("provider", value::text), None),
+        (None, Some(scheme)) => (spec.provider, spec.scheme) = (None, Some(scheme.clone())),
+        (None, None) => {}
+    }
+    match (&spec.provider, &spec.scheme) {
+        (Some(name), _) => {
+            let profile = Profile::builtin(name);
+            if profile.is_none() {
+                let refused = value::one_of(
+                    signature::builtin_names(),
+                    name,
+                    "provider with a built-in profile",
+                );
+                verify.refuse("provider", refused.0);
+            }
+            profile.cloned()
+        }
+        (None, Some(scheme)) => match Profile::from_json(scheme) {
+            Ok(profile) => Some(profile),
+            Err(SignatureError::Scheme { path, message }) => {
+                verify.refuse_below("scheme", &path, message);
+                None
+            }
+            Err(other) => {
+                verify.refuse("scheme", other.to_string());
+                None
+            }
+        },
+        (None, None) => {
+            if !verify.has("provider") {
+                verify.refuse(
+                    "provider",
+                    "is missing; or write `scheme` with a scheme of your own",
+                );
+            }
+            None
+        }
+    }
+}
+
+fn read_secrets(
+    verify: &mut Fields<'_>,
+    profile: Option<&Profile>,
+    spec: &VerifySpec,
+    existing: &[SigningSecret],
+) -> VerifyDraft {
+    let fits = |secret: &SecretString| profile.map_or(Ok(()), |profile| fits_profile(profile, secret));
+    let given = verify.list("secrets", |value| {
+        let secret = value::secret(value)?;
+        fits(&secret)?;
+        Ok(secret)
+    });
+    let is_published = spec
+        .provider
+        .as_deref()
+        .is_some_and(|name| PUBLISHED_KEYS.contains(&name));
+    if let Some(given) = given {
+        if given.len() > MOST_SECRETS {
+            verify.refuse("secrets", format!("may be at most {MOST_SECRETS}"));
+        } else if given.is_empty()
+            && !is_published
+            && verify.get("secrets") == Some(&Value::Array(Vec::new()))
+        {
+            verify.refuse(
+                "secrets",
+                "is empty, so nothing could verify; leave it out to have one made",
+            );
+        }
+        return VerifyDraft::Given(given);
+    }
+    if existing.is_empty() {
+        if is_published || spec.mode == VerifyMode::Off {
+            return VerifyDraft::Given(Vec::new());
+        }
+        if fits(&secret::generate_signing()).is_err() {
+            verify.refuse(
+                "secrets",
+                "is missing, and this sender's secrets come from the sender",
+            );
+        }
+        return VerifyDraft::Make;
+    }
+    if let Some(Err(refused)) = existing
+        .iter()
+        .map(|secret| fits(&secret.value))
+        .find(Result::is_err)
+    {
+        verify.refuse(
+            "secrets",
+            format!("is missing, and a secret that is there {}", refused.0),
+        );
+    }
+    VerifyDraft::Kept
+}
+
+/// Refuses a secret with which nothing could verify.
+pub(crate) fn fits(verify: &VerifySpec, secret: &SecretString) -> Result<(), value::Refused> {
+    let custom = verify
+        .scheme
+        .as_ref()
+        .and_then(|scheme| Profile::from_json(scheme).ok());
+    let builtin = verify.provider.as_deref().and_then(Profile::builtin);
+    match builtin.or(custom.as_ref()) {
+        Some(profile) => fits_profile(profile, secret),
+        None => Err(value::Refused::new("has no check to be used in")),
+    }
+}
+
+fn fits_profile(profile: &Profile, secret: &SecretString) -> Result<(), value::Refused> {
+    let secret = signature::Secret::new("", secret.expose_secret());
+    profile.check_secret(&secret).map_err(|error| match error {
+        SignatureError::Secret { cause, .. } => value::Refused(format!("cannot be a key: {cause}")),
+        other => value::Refused::from(other),
+    })
+}
+
+impl VerifyDraft {
+    /// The secrets to keep: given ones that are there already stay as they are, also beside one that is rotated out.
+    pub(crate) fn build(
+        self,
+        existing: &[SigningSecret],
+        now: Instant,
+        made: &mut Vec<Made>,
+    ) -> Vec<SigningSecret> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Kept => existing.to_vec(),
+            Self::Given(given) => {
+                let current: Vec<&SigningSecret> = existing
+                    .iter()
+                    .filter(|secret| secret.expires_at.is_none())
+                    .collect();
+                let is_same = current.len() == given.len()
+                    && current
+                        .iter()
+                        .zip(&given)
+                        .all(|(one, other)| one.value.expose_secret() == other.expose_secret());
+                if is_same {
+                    return existing.to_vec();
+                }
+                given
+                    .into_iter()
+                    .map(|value| secret::signing(value, now))
+                    .collect()
+            }
+            Self::Make => {
+                let value = secret::generate_signing();
+                made.push(Made {
+                    field: "verify.secrets",
+                    value: value.clone(),
+                });
+                vec![secret::signing(value, now)]
+            }
+        }
+    }
+}

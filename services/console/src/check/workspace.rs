@@ -1,0 +1,98 @@
+//! Workspaces, their environments and management tokens, and what every configured thing has.
+
+use super::{Around, Fields, value};
+use secrecy::SecretString;
+use std::str::FromStr;
+use wire::{ConfiguredId, EnvironmentId, ManagementTokenId, WorkspaceId};
+
+/// Reads `id`: pinned for a new thing, and unchangeable for one that exists.
+pub(crate) fn read_id<Id>(fields: &mut Fields<'_>, existing: Option<&Id>) -> Option<Id>
+where
+    Id: ConfiguredId + FromStr<Err: std::error::Error> + PartialEq,
+{
+    let id = fields.optional("id", value::id::<Id>)?;
+    if existing.is_some_and(|existing| *existing != id) {
+        fields.refuse("id", "cannot be changed");
+    }
+    Some(id)
+}
+
+/// Reads the environment a thing is in, by slug or id: else where it is, else the workspace's default.
+pub(crate) fn read_environment(
+    fields: &mut Fields<'_>,
+    around: Around<'_>,
+    existing: Option<&EnvironmentId>,
+) -> Option<EnvironmentId> {
+    let refer = |value: &serde_json::Value| around.directory.environment(value);
+    let both = ["environment", "environment_id"];
+    let is_given = both.map(|name| fields.has(name)).contains(&true);
+    let [by_slug, by_id] = both.map(|name| fields.optional(name, refer));
+    if is_given {
+        return by_slug.or(by_id);
+    }
+    let environment = existing.or(around.directory.default_environment.as_ref());
+    if environment.is_none() {
+        fields.refuse(
+            "environment",
+            "is missing, and the workspace has no default environment",
+        );
+    }
+    environment.cloned()
+}
+
+/// A workspace as a document describes it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: Option<WorkspaceId>,
+    pub(crate) slug: String,
+    pub(crate) name: Option<String>,
+    pub(crate) accepting: bool,
+}
+
+/// Reads a workspace.
+pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Draft> {
+    let id = read_id(fields, None);
+    let slug = fields.required("slug", value::slug);
+    let name = fields.optional("name", value::name);
+    let accepting = fields.optional("accepting", value::boolean).unwrap_or(true);
+    Some(Draft {
+        id,
+        slug: slug?,
+        name,
+        accepting,
+    })
+}
+
+/// An environment as a document describes it.
+#[derive(Debug)]
+pub(crate) struct EnvironmentDraft {
+    pub(crate) slug: String,
+    pub(crate) is_default: Option<bool>,
+}
+
+/// Reads an environment.
+pub(crate) fn read_environment_draft(fields: &mut Fields<'_>) -> Option<EnvironmentDraft> {
+    read_id::<EnvironmentId>(fields, None);
+    let slug = fields.required("slug", value::slug);
+    let is_default = fields.optional("default", value::boolean);
+    fields.later(&["name"]);
+    Some(EnvironmentDraft {
+        slug: slug?,
+        is_default,
+    })
+}
+
+/// A management token as a document describes it.
+#[derive(Debug)]
+pub(crate) struct TokenDraft {
+    pub(crate) name: String,
+    pub(crate) token: Option<SecretString>,
+}
+
+/// Reads a management token.
+pub(crate) fn read_token(fields: &mut Fields<'_>) -> Option<TokenDraft> {
+    read_id::<ManagementTokenId>(fields, None);
+    let name = fields.required("name", value::name);
+    let token = fields.optional("token", value::token("nhm_"));
+    Some(TokenDraft { name: name?, token })
+}

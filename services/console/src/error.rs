@@ -1,0 +1,279 @@
+//! What the management API answers when it does not do what it was asked.
+//!
+//! `{"error":{"code":"…","message":"…"}}`, and `details` with every path for a 400. The code and the status are part of
+//! the contract; the message is for people.
+
+use crate::Problem;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+/// Why a request was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The body, or a configuration, is not what it must be.
+    #[error("{}", summary(.0))]
+    Invalid(Vec<Problem>),
+    /// The body is not JSON.
+    #[error("the body is not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
+    /// A parameter of the query is not what it must be.
+    #[error("the query parameter `{name}` {message}")]
+    Query {
+        /// Which one.
+        name: &'static str,
+        /// What would be right.
+        message: String,
+    },
+    /// A way of replaying that this release does not know yet.
+    #[error("the mode `{mode}` is not supported by this release yet; use `as_delivered`")]
+    UnsupportedMode {
+        /// What was asked for.
+        mode: &'static str,
+    },
+    /// No token, a wrong one, or one of another workspace; or there is no such workspace.
+    #[error("the header Authorization must be `Bearer` and a management token of this workspace")]
+    Unauthorized,
+    /// There is no such thing.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The address exists, but not for this method.
+    #[error("this address does not take that method; the header Allow names those it takes")]
+    MethodNotAllowed {
+        /// For the header.
+        allow: String,
+    },
+    /// Another thing has that slug, name, number, token or id.
+    #[error("{what} is taken by another thing")]
+    Taken {
+        /// What must be unique.
+        what: String,
+    },
+    /// Something else still needs it.
+    #[error("{what} is still in use: {by}")]
+    InUse {
+        /// What was to be removed.
+        what: String,
+        /// By what.
+        by: String,
+    },
+    /// Its state does not allow it.
+    #[error("{0}")]
+    State(&'static str),
+    /// The body is over the limit.
+    #[error("the body is over the limit of {limit} bytes")]
+    TooLarge {
+        /// Bytes.
+        limit: usize,
+    },
+    /// The body is compressed.
+    #[error("compressed bodies are not taken here; send it without Content-Encoding")]
+    Encoding,
+    /// The connection broke in the middle of the body.
+    #[error("the body ended early")]
+    BrokenBody,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    SlowBody,
+    /// The ledger failed.
+    #[error("the ledger could not be asked")]
+    Store(#[source] store::Error),
+    /// No expression could be checked.
+    #[error("expressions cannot be checked now")]
+    Jail(#[source] expression::JailError),
+}
+
+fn summary(problems: &[Problem]) -> String {
+    match problems {
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+        [] => "the document is not valid".to_owned(),
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Taken { constraint } => Self::Taken {
+                what: unique(&constraint).to_owned(),
+            },
+            store::Error::Dangling { .. } => Self::InUse {
+                what: "the environment".to_owned(),
+                by: "a source or an endpoint is in it".to_owned(),
+            },
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// What a constraint keeps unique. Postgres names it as the migrations do (`sources_slug_key`), SQLite names the columns
+/// (`sources.workspace_id, sources.slug`); in both, the last word decides.
+fn unique(constraint: &str) -> &str {
+    if constraint.starts_with("the id ") {
+        return constraint;
+    }
+    let named = constraint.strip_suffix("_key").unwrap_or(constraint);
+    match named.rsplit(['.', '_']).next().unwrap_or_default() {
+        "slug" => "the slug",
+        "name" => "the name",
+        "number" => "the number",
+        "token" | "hash" => "the token",
+        "pkey" => "the id",
+        "id" if !named.ends_with("_id") => "the id",
+        "default" | "id" => "the place of the default environment",
+        _ => "something unique about it",
+    }
+}
+
+impl Error {
+    /// The stable word.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid_request",
+            Self::NotJson(_) | Self::BrokenBody => "invalid_body",
+            Self::Query { .. } => "invalid_query",
+            Self::UnsupportedMode { .. } => "unsupported_mode",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound { .. } => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::Taken { .. } => "conflict",
+            Self::InUse { .. } => "in_use",
+            Self::State(_) => "invalid_state",
+            Self::TooLarge { .. } => "payload_too_large",
+            Self::Encoding => "unsupported_encoding",
+            Self::SlowBody => "request_timeout",
+            Self::Store(error) if error.is_transient() => "unavailable",
+            Self::Jail(_) => "unavailable",
+            Self::Store(_) => "internal_error",
+        }
+    }
+
+    /// What a 400 tells beside its message.
+    fn details(&self) -> Option<Vec<Problem>> {
+        match self {
+            Self::Invalid(problems) => Some(problems.clone()),
+            Self::NotJson(_) | Self::BrokenBody => Some(vec![Problem::new("", self.to_string())]),
+            Self::Query { name, message } => Some(vec![Problem::new(*name, message.clone())]),
+            Self::UnsupportedMode { .. } => Some(vec![Problem::new("mode", self.to_string())]),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: Said,
+}
+
+#[derive(Serialize)]
+struct Said {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Vec<Problem>>,
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_)
+            | Self::NotJson(_)
+            | Self::BrokenBody
+            | Self::Query { .. }
+            | Self::UnsupportedMode { .. } => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Taken { .. } | Self::InUse { .. } | Self::State(_) => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Jail(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let message = match self {
+            Self::Store(_) | Self::Jail(_) if status == StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(
+                    error.chain = self as &dyn std::error::Error,
+                    "a request must be tried again"
+                );
+                "this cannot be done now; send it again in a moment".to_owned()
+            }
+            Self::Store(_) => {
+                tracing::error!(error.chain = self as &dyn std::error::Error, "a request failed");
+                "something went wrong on our side; the request id names it in the logs".to_owned()
+            }
+            other => other.to_string(),
+        };
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::Unauthorized => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((actix_web::http::header::ALLOW, allow.as_str()))
+            }
+            // What is left of the body is not read, so the connection cannot be used again.
+            Self::TooLarge { .. } | Self::Encoding | Self::BrokenBody | Self::SlowBody => {
+                response.force_close()
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => response.insert_header((RETRY_AFTER, "1")),
+            _ => &mut response,
+        };
+        response.json(Body {
+            error: Said {
+                code: self.code(),
+                message,
+                details: self.details(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_are_named_alike_on_both_databases() {
+        for (postgres, sqlite, what) in [
+            (
+                "sources_slug_key",
+                "sources.workspace_id, sources.slug",
+                "the slug",
+            ),
+            ("sources_token_key", "sources.token", "the token"),
+            (
+                "management_tokens_name_key",
+                "management_tokens.workspace_id, management_tokens.name",
+                "the name",
+            ),
+            (
+                "playbooks_number_key",
+                "playbooks.workspace_id, playbooks.number",
+                "the number",
+            ),
+            (
+                "management_tokens_token_hash_key",
+                "management_tokens.token_hash",
+                "the token",
+            ),
+            (
+                "environments_default_key",
+                "environments.workspace_id",
+                "the place of the default environment",
+            ),
+            ("endpoints_pkey", "endpoints.id", "the id"),
+        ] {
+            assert_eq!((unique(postgres), unique(sqlite)), (what, what));
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! What is configured.
+
+use crate::check::Directory;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use store::{Endpoint, Environment, Playbook, Route, SigningSecret, Source};
+use wire::resource::{Target, ValueRule, VerifyMode, duration};
+use wire::{
+    EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy, RouteId, SourceId,
+};
+
+/// An endpoint: Nahook's fields, and ours.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EndpointView {
+    id: EndpointId,
+    slug: Option<String>,
+    url: String,
+    description: Option<String>,
+    enabled: bool,
+    /// Nahook's word for `enabled`.
+    is_active: bool,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    config: BTreeMap<String, Value>,
+    metadata: BTreeMap<String, String>,
+    environment_id: EnvironmentId,
+    headers: BTreeMap<String, String>,
+    #[serde(serialize_with = "duration::serialize")]
+    timeout: Duration,
+    retry: RetryPolicy,
+    rate_limit: Option<RateLimitView>,
+    concurrency: u32,
+    ordered: bool,
+    created_at: Instant,
+    updated_at: Instant,
+    /// Only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RateLimitView {
+    per_second: f64,
+    burst: Option<u32>,
+}
+
+impl EndpointView {
+    /// The endpoint without its secret.
+    pub(crate) fn of(row: &Endpoint) -> Self {
+        let spec = row.spec.clone();
+        Self {
+            id: row.id.clone(),
+            slug: spec.slug,
+            url: spec.url,
+            description: spec.description,
+            enabled: spec.enabled,
+            is_active: spec.enabled,
+            kind: "webhook",
+            config: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            environment_id: row.environment_id.clone(),
+            headers: spec.headers,
+            timeout: spec.timeout,
+            retry: spec.retry,
+            rate_limit: spec.rate_limit.map(|limit| RateLimitView {
+                per_second: limit.per_second,
+                burst: limit.burst,
+            }),
+            concurrency: spec.concurrency,
+            ordered: false,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            secret: None,
+        }
+    }
+
+    /// The endpoint with its newest secret, for the answer that made it.
+    pub(crate) fn with_secret(row: &Endpoint) -> Self {
+        Self {
+            secret: newest(&row.secrets),
+            ..Self::of(row)
+        }
+    }
+}
+
+/// The secret that is not being rotated out.
+fn newest(secrets: &[SigningSecret]) -> Option<String> {
+    let current = secrets.iter().find(|secret| secret.expires_at.is_none());
+    current.map(|secret| secret.value.expose_secret().to_owned())
+}
+
+/// A source. Its token is shown here and nowhere else.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SourceView {
+    id: SourceId,
+    slug: String,
+    token: String,
+    enabled: bool,
+    environment_id: EnvironmentId,
+    verify: Option<VerifyView>,
+    event_type: Option<ValueRule>,
+    dedupe: DedupeView,
+    channel: Option<ChannelView>,
+    max_body_bytes: Option<u64>,
+    created_at: Instant,
+    updated_at: Instant,
+    /// Only in the answer that made it: what senders sign with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// Only in the answer that made it: what door 1 asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_secret: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerifyView {
+    provider: Option<String>,
+    scheme: Option<Value>,
+    mode: VerifyMode,
+    secrets: Vec<SecretView>,
+}
+
+/// A secret's life, without the secret.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SecretView {
+    id: String,
+    created_at: Instant,
+    expires_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DedupeView {
+    headers: Vec<String>,
+    body: Option<String>,
+    #[serde(serialize_with = "duration::serialize")]
+    window: Duration,
+    request_id: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChannelView {
+    direct_ingest: bool,
+}
+
+impl SourceView {
+    /// The source without its secrets.
+    pub(crate) fn of(row: &Source) -> Self {
+        let spec = row.spec.clone();
+        let secret = |secret: &SigningSecret| SecretView {
+            id: secret.id.clone(),
+            created_at: secret.created_at,
+            expires_at: secret.expires_at,
+        };
+        Self {
+            id: row.id.clone(),
+            slug: spec.slug,
+            token: row.token.expose_secret().to_owned(),
+            enabled: spec.enabled,
+            environment_id: row.environment_id.clone(),
+            verify: spec.verify.map(|verify| VerifyView {
+                provider: verify.provider,
+                scheme: verify.scheme,
+                mode: verify.mode,
+                secrets: row.secrets.iter().map(secret).collect(),
+            }),
+            event_type: spec.event_type,
+            dedupe: DedupeView {
+                headers: spec.dedupe.headers,
+                body: spec.dedupe.body,
+                window: spec.dedupe.window,
+                request_id: spec.dedupe.request_id,
+            },
+            channel: spec.channel.map(|channel| ChannelView {
+                direct_ingest: channel.direct_ingest,
+            }),
+            max_body_bytes: spec.max_body_bytes,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            secret: None,
+            channel_secret: None,
+        }
+    }
+
+    /// The source with what was made for it.
+    pub(crate) fn with_made(row: &Source, made: &[crate::check::Made]) -> Self {
+        let value = |field: &str| {
+            let made = made.iter().find(|made| made.field == field);
+            made.map(|made| made.value.expose_secret().to_owned())
+        };
+        Self {
+            secret: value("verify.secrets"),
+            channel_secret: value("channel.secret"),
+            ..Self::of(row)
+        }
+    }
+}
+
+/// A route. Sources and playbooks by their slugs and endpoints by their ids, as in URLs.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RouteView {
+    id: RouteId,
+    name: String,
+    enabled: bool,
+    position: i32,
+    from: Vec<String>,
+    event_types: Vec<EventTypePattern>,
+    filter: Option<String>,
+    transform: Option<String>,
+    #[serde(serialize_with = "duration::serialize")]
+    delay: Duration,
+    to: TargetView,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum TargetView {
+    Endpoint(EndpointId),
+    Playbook(String),
+}
+
+impl RouteView {
+    /// The route; what is gone is shown by its id.
+    pub(crate) fn of(row: &Route, directory: &Directory) -> Self {
+        let spec = row.spec.clone();
+        let source = |id: &SourceId| directory.sources.slug(id).unwrap_or(id.as_str()).to_owned();
+        Self {
+            id: row.id.clone(),
+            name: spec.name,
+            enabled: spec.enabled,
+            position: row.position,
+            from: spec.from.iter().map(source).collect(),
+            event_types: spec.event_types,
+            filter: spec.filter,
+            transform: spec.transform,
+            delay: spec.delay,
+            to: match spec.to {
+                Target::Endpoint(id) => TargetView::Endpoint(id),
+                Target::Playbook(id) => {
+                    TargetView::Playbook(directory.playbooks.slug(&id).unwrap_or(id.as_str()).to_owned())
+                }
+            },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// A playbook.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PlaybookView {
+    id: PlaybookId,
+    slug: String,
+    number: i32,
+    enabled: bool,
+    definition: String,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl PlaybookView {
+    pub(crate) fn of(row: &Playbook) -> Self {
+        Self {
+            id: row.id.clone(),
+            slug: row.spec.slug.clone(),
+            number: row.number,
+            enabled: row.spec.enabled,
+            definition: row.spec.definition.clone(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// An environment, in Nahook's shape.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EnvironmentView {
+    id: EnvironmentId,
+    /// The same as the slug: environments have no other name.
+    name: String,
+    slug: String,
+    is_default: bool,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl EnvironmentView {
+    pub(crate) fn of(row: &Environment) -> Self {
+        Self {
+            id: row.id.clone(),
+            name: row.slug.clone(),
+            slug: row.slug.clone(),
+            is_default: row.is_default,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}

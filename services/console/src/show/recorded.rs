@@ -1,0 +1,370 @@
+//! What is recorded.
+
+use super::bytes;
+use crate::check::Directory;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use store::{Attempt, Claim, Delivery, Event, EventSummary, Rejection, Run};
+use wire::{
+    AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, RejectionId, RouteId,
+    RunId, RunState, SourceId,
+};
+
+/// One line of a list of events.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventView {
+    id: EventId,
+    source_id: Option<SourceId>,
+    /// The source's slug.
+    source: Option<String>,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    status: EventState,
+    verified: Option<bool>,
+    received_at: Instant,
+    content_type: Option<String>,
+    /// Bytes of the body.
+    size: i64,
+    idempotency_key: Option<String>,
+    /// How many.
+    deliveries: i64,
+    /// How many.
+    runs: i64,
+}
+
+impl EventView {
+    /// `outcomes` says how many deliveries and runs each event has.
+    pub(crate) fn of(
+        row: &EventSummary,
+        directory: &Directory,
+        outcomes: &HashMap<EventId, (i64, i64)>,
+    ) -> Self {
+        let (deliveries, runs) = outcomes.get(&row.id).copied().unwrap_or_default();
+        Self {
+            id: row.id,
+            source: source(row.source_id.as_ref(), directory),
+            source_id: row.source_id.clone(),
+            event_type: row.event_type.clone(),
+            status: row.state,
+            verified: row.verified,
+            received_at: row.received_at,
+            content_type: row.content_type.clone(),
+            size: row.body_bytes.into(),
+            idempotency_key: row.idempotency_key.clone(),
+            deliveries,
+            runs,
+        }
+    }
+}
+
+fn source(id: Option<&SourceId>, directory: &Directory) -> Option<String> {
+    directory.sources.slug(id?).map(str::to_owned)
+}
+
+/// One event, whole.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventDetail {
+    #[serde(flatten)]
+    summary: EventView,
+    method: String,
+    query: Option<String>,
+    remote_address: Option<String>,
+    /// `[["name","value"],…]`.
+    headers: Box<RawValue>,
+    body: String,
+    /// `base64` where the body is no text.
+    body_encoding: Option<&'static str>,
+}
+
+impl EventDetail {
+    pub(crate) fn of(row: Event, directory: &Directory, (deliveries, runs): (i64, i64)) -> Self {
+        let (body, body_encoding) = bytes::text(&row.body);
+        Self {
+            summary: EventView {
+                id: row.id,
+                source: source(row.source_id.as_ref(), directory),
+                source_id: row.source_id,
+                event_type: row.event_type,
+                status: row.state,
+                verified: row.verified,
+                received_at: row.received_at,
+                content_type: row.content_type,
+                size: i64::try_from(row.body.len()).unwrap_or(i64::MAX),
+                idempotency_key: row.idempotency_key,
+                deliveries,
+                runs,
+            },
+            method: row.method,
+            query: row.query,
+            remote_address: row.remote_address,
+            headers: bytes::list(&row.headers),
+            body,
+            body_encoding,
+        }
+    }
+}
+
+/// What was decided of an event: `{"eventId":"msg_…","routes":[…]}`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum TraceView {
+    /// As the router wrote it.
+    Routed(Box<RawValue>),
+    /// Nothing was decided yet.
+    #[serde(rename_all = "camelCase")]
+    Waiting {
+        /// The event.
+        event_id: EventId,
+        /// None so far.
+        routes: [(); 0],
+    },
+}
+
+impl TraceView {
+    pub(crate) fn of(row: &Event) -> Self {
+        let routed = row.trace.as_deref().and_then(bytes::json).map(Self::Routed);
+        routed.unwrap_or(Self::Waiting {
+            event_id: row.id,
+            routes: [],
+        })
+    }
+}
+
+/// A delivery: Nahook's fields, and ours.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeliveryView {
+    id: DeliveryId,
+    idempotency_key: String,
+    endpoint_id: EndpointId,
+    status: DeliveryState,
+    total_attempts: i32,
+    first_attempt_at: Option<Instant>,
+    delivered_at: Option<Instant>,
+    next_retry_at: Option<Instant>,
+    has_payload: bool,
+    created_at: Instant,
+    updated_at: Instant,
+    event_id: EventId,
+    event_type: Option<String>,
+    route_id: Option<RouteId>,
+    reason: Option<String>,
+    /// The delivery that this one replays.
+    replay_of: Option<DeliveryId>,
+}
+
+impl DeliveryView {
+    /// `keys` has the key of each event that is still there. An event without a key goes by its own id, which receivers
+    /// can dedupe by as well.
+    pub(crate) fn of(row: &Delivery, keys: &HashMap<EventId, Option<String>>) -> Self {
+        let key = keys.get(&row.event_id);
+        Self {
+            id: row.id,
+            idempotency_key: key.cloned().flatten().unwrap_or_else(|| row.event_id.to_string()),
+            endpoint_id: row.endpoint_id.clone(),
+            status: row.state,
+            total_attempts: row.attempts,
+            first_attempt_at: row.first_attempt_at,
+            delivered_at: row.delivered_at,
+            next_retry_at: row.due_at.filter(|_| row.state == DeliveryState::ScheduledRetry),
+            has_payload: key.is_some(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            event_id: row.event_id,
+            event_type: row.event_type.clone(),
+            route_id: row.route_id.clone(),
+            reason: row.reason.clone(),
+            replay_of: row.replay_of,
+        }
+    }
+}
+
+/// What a delivery sends, in Nahook's envelope.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(crate) enum Payload {
+    /// The bytes are there.
+    Available {
+        /// The JSON as it stands; else the text; else base64.
+        data: Box<RawValue>,
+        #[serde(rename = "contentType")]
+        content_type: String,
+        /// `base64` where the payload is no text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encoding: Option<&'static str>,
+    },
+    /// The event is gone.
+    NotFound,
+}
+
+impl Payload {
+    /// The payload of a delivery that sends these bytes.
+    pub(crate) fn of(bytes: &[u8], content_type: Option<String>) -> Self {
+        let (data, encoding) = bytes::json(bytes).map_or_else(|| bytes::quoted(bytes), |json| (json, None));
+        Self::Available {
+            data,
+            content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+            encoding,
+        }
+    }
+}
+
+/// One HTTP try.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AttemptView {
+    id: AttemptId,
+    attempt_number: i32,
+    /// Nahook's words: `success` or `failed`.
+    status: &'static str,
+    response_status_code: Option<i32>,
+    response_time_ms: i32,
+    error_message: Option<String>,
+    created_at: Instant,
+    error_kind: Option<String>,
+    request_headers: Box<RawValue>,
+    response_headers: Box<RawValue>,
+    response_body: String,
+    /// `base64` where the answer is no text.
+    response_body_encoding: Option<&'static str>,
+}
+
+impl AttemptView {
+    pub(crate) fn of(row: &Attempt) -> Self {
+        let (response_body, response_body_encoding) = bytes::text(&row.response_body);
+        Self {
+            id: row.id,
+            attempt_number: row.number,
+            status: if row.error_kind.is_none() {
+                "success"
+            } else {
+                "failed"
+            },
+            response_status_code: row.response_status,
+            response_time_ms: row.duration_ms,
+            error_message: row.error_message.clone(),
+            created_at: row.created_at,
+            error_kind: row.error_kind.clone(),
+            request_headers: bytes::list(&row.request_headers),
+            response_headers: bytes::list(&row.response_headers),
+            response_body,
+            response_body_encoding,
+        }
+    }
+}
+
+/// One execution of a playbook.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunView {
+    id: RunId,
+    /// The playbook's slug; its id when it is gone.
+    playbook: String,
+    version: Option<i32>,
+    status: RunState,
+    /// What started it.
+    trigger: &'static str,
+    event_id: Option<EventId>,
+    route_id: Option<RouteId>,
+    project: Option<String>,
+    template: Option<String>,
+    input: Option<Box<RawValue>>,
+    output: Option<Value>,
+    error: Option<Box<RawValue>>,
+    /// How many.
+    steps: i64,
+    created_at: Instant,
+    started_at: Option<Instant>,
+    ended_at: Option<Instant>,
+}
+
+impl RunView {
+    pub(crate) fn of(row: &Run, directory: &Directory) -> Self {
+        let slug = directory.playbooks.slug(&row.playbook_id);
+        Self {
+            id: row.id,
+            playbook: slug.unwrap_or(row.playbook_id.as_str()).to_owned(),
+            version: None,
+            status: row.state,
+            trigger: if row.route_id.is_some() { "route" } else { "api" },
+            event_id: row.event_id,
+            route_id: row.route_id.clone(),
+            project: None,
+            template: None,
+            input: bytes::json(&row.input),
+            output: None,
+            error: row.error.as_ref().and_then(|error| bytes::json(error.as_bytes())),
+            steps: 0,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+        }
+    }
+}
+
+/// One idempotency key's record.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ClaimView {
+    scope: String,
+    key: String,
+    /// Of the first request, in hexadecimal.
+    fingerprint: Option<String>,
+    /// The id of what the first request produced.
+    produced: EventId,
+    first_seen_at: Instant,
+    expires_at: Instant,
+    repeats: i32,
+    mismatches: i32,
+}
+
+impl ClaimView {
+    pub(crate) fn of(row: Claim) -> Self {
+        Self {
+            scope: row.scope,
+            key: row.key,
+            fingerprint: row.fingerprint.map(hex::encode),
+            produced: row.event_id,
+            first_seen_at: row.accepted_at,
+            expires_at: row.expires_at,
+            repeats: row.repeats,
+            mismatches: row.mismatches,
+        }
+    }
+}
+
+/// A refused request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RejectionView {
+    id: RejectionId,
+    source_id: Option<SourceId>,
+    cause: String,
+    detail: String,
+    received_at: Instant,
+    headers: Box<RawValue>,
+    body_preview: String,
+    body_encoding: Option<&'static str>,
+    remote_address: Option<String>,
+}
+
+impl RejectionView {
+    pub(crate) fn of(row: &Rejection) -> Self {
+        let (body_preview, body_encoding) = bytes::text(&row.body_preview);
+        Self {
+            id: row.id,
+            source_id: row.source_id.clone(),
+            cause: row.cause.clone(),
+            detail: row.detail.clone(),
+            received_at: row.received_at,
+            headers: bytes::list(&row.headers),
+            body_preview,
+            body_encoding,
+            remote_address: row.remote_address.clone(),
+        }
+    }
+}
