@@ -1,0 +1,36 @@
+//! What the ledger has of a workspace before a file is applied.
+
+use crate::Error;
+use store::{Endpoint, Environment, NewManagementToken, Playbook, Route, Source, Store, Workspace};
+
+/// Everything configured in one workspace.
+#[derive(Debug, Default)]
+pub(super) struct Current {
+    /// None: the file makes it.
+    pub(super) workspace: Option<Workspace>,
+    pub(super) environments: Vec<Environment>,
+    pub(super) tokens: Vec<NewManagementToken>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) sources: Vec<Source>,
+    pub(super) playbooks: Vec<Playbook>,
+    pub(super) routes: Vec<Route>,
+}
+
+impl Current {
+    /// Reads it all.
+    pub(super) async fn read(store: &Store, workspace: Option<Workspace>) -> Result<Self, Error> {
+        let Some(workspace) = workspace else {
+            return Ok(Self::default());
+        };
+        let id = &workspace.id;
+        Ok(Self {
+            environments: store.environments(id).await?,
+            tokens: store.management_tokens(id).await?,
+            endpoints: store.endpoints(id).await?,
+            sources: store.sources(id).await?,
+            playbooks: store.playbooks(id).await?,
+            routes: store.routes(id).await?,
+            workspace: Some(workspace),
+        })
+    }
+}
