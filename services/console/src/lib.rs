@@ -1,1 +1,117 @@
-//! Placeholder.
+//! The console: the management API, configuration as code, and the pages that operators look at.
+//!
+//! It reads the ledger for people and their programs, and it is the one service that changes what is configured. It sits
+//! beside the path of an event, never on it: senders and receivers notice nothing when it is down.
+//!
+//! - [`api`](configure) answers `/management/v1/…`: one module per resource, each handler thin.
+//! - `check` says what may be configured; the management API and [`apply`] share it, so that neither lets in what the
+//!   other refuses.
+//! - `show` says what things look like from outside. No secret has a field there, save the one answer that shows it.
+//! - [`housekeeping`] does what nobody asks for: partitions ahead of time, expired claims out of the way.
+//!
+//! # What it must never do
+//!
+//! Show a workspace to the token of another one; keep or log a token; change what is configured without announcing it;
+//! answer 2xx before the ledger has it.
+
+pub mod apply;
+pub mod housekeeping;
+
+mod access;
+mod api;
+mod check;
+mod error;
+mod page;
+mod problem;
+mod secret;
+mod show;
+
+pub use api::{configure, not_found};
+pub use check::Checks;
+pub use error::Error;
+pub use problem::Problem;
+
+use broker::Conveyor;
+use secrecy::SecretString;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use wire::{Change, WorkspaceId};
+
+/// How long an answer waits for the announcement of a change: caches forget by themselves soon after.
+const ANNOUNCING: Duration = Duration::from_secs(1);
+
+/// The console's parts; one per process, shared by its HTTP workers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Console(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    store: Store,
+    conveyor: Conveyor,
+    checks: Checks,
+    operator_token: Option<SecretString>,
+    access: access::Access,
+}
+
+impl Console {
+    /// Puts the parts together. `operator_token` opens every workspace, and makes new ones.
+    pub fn new(
+        store: Store,
+        conveyor: Conveyor,
+        checks: Checks,
+        operator_token: Option<SecretString>,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            access: access::Access::new(store.clone()),
+            store,
+            conveyor,
+            checks,
+            operator_token,
+        }))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.0.checks
+    }
+
+    /// Saves what was configured and tells every process of it.
+    pub(crate) async fn edit(&self, workspace: &WorkspaceId, edits: Vec<store::Edit>) -> Result<(), Error> {
+        self.store().edit(edits, wire::Instant::now()).await?;
+        self.0.access.forget();
+        announce(&self.0.conveyor, workspace).await;
+        Ok(())
+    }
+
+    /// Executes a plan: see [`apply::Plan::execute`].
+    pub(crate) async fn execute(&self, plan: apply::Plan) -> Result<apply::Applied, Error> {
+        let applied = plan.execute(&self.0.store, &self.0.conveyor).await;
+        self.0.access.forget();
+        applied
+    }
+}
+
+/// Tells every process that something configured changed. The ledger has it by now, so this cannot fail: who does not
+/// hear of it finds out when its cache expires.
+pub(crate) async fn announce(conveyor: &Conveyor, workspace: &WorkspaceId) {
+    let change = Change {
+        workspace: Some(workspace.clone()),
+    };
+    match tokio::time::timeout(ANNOUNCING, conveyor.announce(&change)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(
+                workspace.id = %workspace,
+                error.chain = &error as &dyn std::error::Error,
+                "a change was not announced; caches find out when they expire"
+            );
+        }
+        Err(_elapsed) => {
+            tracing::warn!(workspace.id = %workspace, "a change was not announced in time; caches find out when they expire");
+        }
+    }
+}

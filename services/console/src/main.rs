@@ -1,2 +1,36 @@
-//! Placeholder.
-fn main() {}
+//! `hookyard-console`: the management API as a process of its own.
+
+use boot::http::Listen;
+use boot::{Platform, health, http};
+use expression::{Jail, Options};
+use hookyard_console::{Checks, Console, configure, housekeeping, not_found};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Must come first: this program is also the jail that its expressions are compiled in.
+    expression::worker::run_if_requested();
+    boot::main_of("hookyard-console", async |platform: Platform| {
+        let settings = &platform.settings;
+        let checks = Checks {
+            jail: Jail::new(Options::default()),
+            policy: egress::Policy::new(settings.egress.allow.iter().copied()),
+        };
+        let (store, conveyor) = (platform.store.clone(), platform.conveyor.clone());
+        let kept = housekeeping::run(store.clone(), platform.shutdown.clone());
+        platform.tasks.spawn("console.housekeeping", kept);
+        let console = Console::new(store, conveyor, checks, settings.console.operator_token.clone());
+        let pages = health::pages(&platform.health);
+        let listen = Listen {
+            address: settings.console.listen,
+            workers: settings.console.workers,
+            server: "the management API",
+            setting: "console.listen",
+        };
+        http::serve(listen, &platform.tasks, move |config| {
+            configure(config, console.clone());
+            pages(config);
+            config.default_service(actix_web::web::to(not_found));
+        })
+        .map(drop)
+    })
+}

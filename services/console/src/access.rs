@@ -1,0 +1,199 @@
+//! Who may do what: a management token opens its own workspace, the operator's token opens all.
+//!
+//! A stranger learns nothing here: a wrong token, a token of another workspace and a workspace that does not exist are
+//! the same 401.
+
+use crate::{Console, Error, secret};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use moka::future::Cache;
+use std::future::{Ready, ready};
+use std::time::Duration;
+use store::{Store, Workspace};
+use wire::WorkspaceId;
+
+/// How long a token is remembered: a revoked one is dead within a second everywhere, and at once where it was revoked.
+const REMEMBERED: Duration = Duration::from_secs(1);
+/// How many tokens are remembered.
+const TOKENS: u64 = 10_000;
+/// Longer texts are no tokens of ours.
+const LONGEST_TOKEN: usize = 512;
+
+/// Tokens that were looked up lately, by their hash. Only right ones: guesses leave nothing behind.
+#[derive(Debug)]
+pub(crate) struct Access {
+    store: Store,
+    tokens: Cache<[u8; 32], Workspace>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A management token of the workspace.
+    Token,
+    /// The operator.
+    Operator,
+}
+
+impl Access {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            tokens: Cache::builder()
+                .max_capacity(TOKENS)
+                .time_to_live(REMEMBERED)
+                .build(),
+        }
+    }
+
+    /// Forgets every token: something changed.
+    pub(crate) fn forget(&self) {
+        self.tokens.invalidate_all();
+    }
+
+    /// The workspace that a token opens.
+    async fn workspace_of(&self, token: &str) -> Result<Option<Workspace>, Error> {
+        let hash = secret::hash(token);
+        if let Some(workspace) = self.tokens.get(&hash).await {
+            return Ok(Some(workspace));
+        }
+        let Some(found) = self.store.management_token(hash).await? else {
+            return Ok(None);
+        };
+        let workspace = self.store.workspace(found.workspace_id.as_str()).await?;
+        if let Some(workspace) = &workspace {
+            self.tokens.insert(hash, workspace.clone()).await;
+        }
+        Ok(workspace)
+    }
+}
+
+/// The workspace of the request, which the caller may see and change. No handler gets at one without it.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub(crate) workspace: Workspace,
+}
+
+impl Opened {
+    pub(crate) fn id(&self) -> &WorkspaceId {
+        &self.workspace.id
+    }
+}
+
+impl FromRequest for Opened {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let opened = extensions.get::<Self>().cloned();
+        ready(opened.ok_or_else(|| match extensions.get::<Caller>() {
+            // The operator may know what there is.
+            Some(Caller::Operator) => Error::NotFound { what: "workspace" },
+            Some(Caller::Token) | None => Error::Unauthorized,
+        }))
+    }
+}
+
+/// The caller of a request that may be about a workspace that is not there yet.
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(
+            request
+                .extensions()
+                .get::<Self>()
+                .copied()
+                .ok_or(Error::Unauthorized),
+        )
+    }
+}
+
+/// In front of everything below `/management/v1/workspaces/{workspace}`.
+pub(crate) async fn guard<B: MessageBody + 'static>(
+    console: web::Data<Console>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let asked = request.match_info().query("workspace").to_owned();
+    let (caller, workspace) = authenticate(&console, request.request(), &asked).await?;
+    request.extensions_mut().insert(caller);
+    if let Some(workspace) = workspace {
+        request.extensions_mut().insert(Opened { workspace });
+    }
+    next.call(request).await
+}
+
+async fn authenticate(
+    console: &Console,
+    request: &HttpRequest,
+    asked: &str,
+) -> Result<(Caller, Option<Workspace>), Error> {
+    let token = bearer(request).ok_or(Error::Unauthorized)?;
+    let operator = console.0.operator_token.as_ref();
+    if operator.is_some_and(|operator| secret::is_same(operator, token)) {
+        // What is not printable names nothing, and a database may refuse to be asked for it.
+        let could_be_one = asked.bytes().all(|byte| byte.is_ascii_graphic());
+        let workspace = if could_be_one {
+            console.store().workspace(asked).await?
+        } else {
+            None
+        };
+        return Ok((Caller::Operator, workspace));
+    }
+    let workspace = console
+        .0
+        .access
+        .workspace_of(token)
+        .await?
+        .ok_or(Error::Unauthorized)?;
+    if workspace.id.as_str() != asked && workspace.slug != asked {
+        return Err(Error::Unauthorized);
+    }
+    Ok((Caller::Token, Some(workspace)))
+}
+
+/// The token of the one `Authorization: Bearer …`.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut values = request.headers().get_all(AUTHORIZATION);
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim_matches(' ');
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    (is_bearer && (1..=LONGEST_TOKEN).contains(&token.len())).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn a_token_stands_in_one_bearer_header() {
+        let token = |lines: &[&str]| {
+            let request = lines.iter().fold(TestRequest::default(), |request, line| {
+                request.append_header((AUTHORIZATION, *line))
+            });
+            bearer(&request.to_http_request()).map(str::to_owned)
+        };
+        assert_eq!(token(&["Bearer nhm_a"]).as_deref(), Some("nhm_a"));
+        assert_eq!(token(&["bearer  nhm_a "]).as_deref(), Some("nhm_a"));
+        for lines in [
+            &[][..],
+            &["nhm_a"],
+            &["Basic nhm_a"],
+            &["Bearer "],
+            &["Bearer"],
+            &["Bearer a", "Bearer a"],
+        ] {
+            assert_eq!(token(lines), None, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Where webhooks go out.
+
+use super::body::{Document, Parameters};
+use super::{created, directory, gone, ok};
+use crate::access::Opened;
+use crate::check::{Around, Fields, endpoint};
+use crate::show::EndpointView;
+use crate::{Console, Error, secret};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use store::{DeliveryFilter, Edit, Endpoint};
+use wire::{EndpointId, Instant};
+
+pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
+    let rows = console.store().endpoints(opened.id()).await?;
+    Ok(ok(rows.iter().map(EndpointView::of).collect::<Vec<_>>()))
+}
+
+/// The answer, and no other, has the secret.
+pub(super) async fn create(
+    console: Data<Console>,
+    opened: Opened,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let directory = directory(&console, opened.id()).await?;
+    let around = Around {
+        policy: &console.checks().policy,
+        directory: &directory,
+    };
+    let draft = body
+        .read(console.checks(), |fields| endpoint::read(fields, around, None))
+        .await?;
+    let id = draft.id.clone().unwrap_or_else(EndpointId::generate);
+    super::refuse_taken(directory.endpoints.find(id.as_str()).is_some())?;
+    let row = draft.build(id, opened.id(), None, Instant::now()).row;
+    console
+        .edit(opened.id(), vec![Edit::Endpoint(row.clone())])
+        .await?;
+    Ok(created(EndpointView::with_secret(&row)))
+}
+
+pub(super) async fn one(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    Ok(ok(EndpointView::of(&find(&console, &opened, &path.1).await?)))
+}
+
+pub(super) async fn update(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let existing = find(&console, &opened, &path.1).await?;
+    let directory = directory(&console, opened.id()).await?;
+    let around = Around {
+        policy: &console.checks().policy,
+        directory: &directory,
+    };
+    let read = |fields: &mut Fields<'_>| endpoint::read(fields, around, Some(&existing));
+    let draft = body.read(console.checks(), read).await?;
+    let row = draft
+        .build(existing.id.clone(), opened.id(), Some(&existing), Instant::now())
+        .row;
+    console
+        .edit(opened.id(), vec![Edit::Endpoint(row.clone())])
+        .await?;
+    Ok(ok(EndpointView::of(&row)))
+}
+
+/// Its deliveries stay; those that wait are given up. Routes to it stay, too, and match nothing.
+pub(super) async fn remove(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let row = find(&console, &opened, &path.1).await?;
+    console
+        .edit(opened.id(), vec![Edit::RemoveEndpoint(row.id)])
+        .await?;
+    Ok(gone())
+}
+
+pub(super) async fn deliveries(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<HttpResponse, Error> {
+    let row = find(&console, &opened, &path.1).await?;
+    let filter = DeliveryFilter {
+        endpoint_id: Some(row.id),
+        ..DeliveryFilter::default()
+    };
+    super::deliveries::list_of(&console, &opened, filter, parameters).await
+}
+
+/// A new secret; the old one goes on signing beside it for the overlap. The answer, and no other, has the new one.
+pub(super) async fn rotate(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let mut row = find(&console, &opened, &path.1).await?;
+    let rotation = body
+        .read_optional(console.checks(), |fields| Some(secret::Rotation::read(fields)))
+        .await?;
+    let now = Instant::now();
+    let value = secret::generate_signing();
+    row.secrets = rotation.rotate(row.secrets, value, now);
+    row.updated_at = now;
+    console
+        .edit(opened.id(), vec![Edit::Endpoint(row.clone())])
+        .await?;
+    Ok(ok(EndpointView::with_secret(&row)))
+}
+
+/// The endpoint with this id or slug in the caller's workspace.
+async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Endpoint, Error> {
+    let missing = Error::NotFound { what: "endpoint" };
+    let directory = directory(console, opened.id()).await?;
+    let Some(id) = directory.endpoints.find(id_or_slug) else {
+        return Err(missing);
+    };
+    console.store().endpoint(id).await?.ok_or(missing)
+}

@@ -1,0 +1,131 @@
+//! Named slices of a workspace.
+
+use super::body::Document;
+use super::{created, gone, ok};
+use crate::access::Opened;
+use crate::check::{Fields, value};
+use crate::show::EnvironmentView;
+use crate::{Console, Error, Problem};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use store::{Edit, Environment};
+use wire::{EnvironmentId, Instant};
+
+pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
+    let rows = console.store().environments(opened.id()).await?;
+    Ok(ok(rows.iter().map(EnvironmentView::of).collect::<Vec<_>>()))
+}
+
+pub(super) async fn create(
+    console: Data<Console>,
+    opened: Opened,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let read = |fields: &mut Fields<'_>| {
+        let id = fields.optional("id", value::id::<EnvironmentId>);
+        let slug = fields.required("slug", value::slug);
+        let is_default = fields.optional("is_default", value::boolean).unwrap_or(false);
+        fields.later(&["name"]);
+        Some((id, slug?, is_default))
+    };
+    let (id, slug, is_default) = body.read(console.checks(), read).await?;
+    let rows = console.store().environments(opened.id()).await?;
+    let id = id.unwrap_or_else(EnvironmentId::generate);
+    super::refuse_taken(rows.iter().any(|row| row.id == id))?;
+    let now = Instant::now();
+    let row = Environment {
+        id,
+        workspace_id: opened.id().clone(),
+        slug,
+        is_default,
+        created_at: now,
+        updated_at: now,
+    };
+    save(&console, &opened, rows, row.clone()).await?;
+    Ok(created(EnvironmentView::of(&row)))
+}
+
+pub(super) async fn one(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let rows = console.store().environments(opened.id()).await?;
+    Ok(ok(EnvironmentView::of(find(&rows, &path.1)?)))
+}
+
+pub(super) async fn update(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let rows = console.store().environments(opened.id()).await?;
+    let mut row = find(&rows, &path.1)?.clone();
+    let was_default = row.is_default;
+    let read = |fields: &mut Fields<'_>| {
+        fields.set("slug", &mut row.slug, value::slug);
+        fields.set("is_default", &mut row.is_default, value::boolean);
+        fields.later(&["name"]);
+        Some(())
+    };
+    body.read(console.checks(), read).await?;
+    if was_default && !row.is_default {
+        let message = "cannot be taken away; make another environment the default";
+        return Err(Error::Invalid(vec![Problem::new("isDefault", message)]));
+    }
+    row.updated_at = Instant::now();
+    save(&console, &opened, rows, row.clone()).await?;
+    Ok(ok(EnvironmentView::of(&row)))
+}
+
+/// Fails while a source or an endpoint is in it, and for the default.
+pub(super) async fn remove(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let rows = console.store().environments(opened.id()).await?;
+    let row = find(&rows, &path.1)?;
+    if row.is_default {
+        return Err(Error::InUse {
+            what: format!("the environment `{}`", row.slug),
+            by: "it is the workspace's default".to_owned(),
+        });
+    }
+    console
+        .edit(opened.id(), vec![Edit::RemoveEnvironment(row.id.clone())])
+        .await?;
+    Ok(gone())
+}
+
+/// Saves an environment; where it becomes the default, the old one stops being it in the same transaction.
+async fn save(
+    console: &Console,
+    opened: &Opened,
+    rows: Vec<Environment>,
+    row: Environment,
+) -> Result<(), Error> {
+    let mut edits = Vec::with_capacity(2);
+    if row.is_default {
+        let old = rows
+            .into_iter()
+            .find(|other| other.is_default && other.id != row.id);
+        edits.extend(old.map(|old| {
+            Edit::Environment(Environment {
+                is_default: false,
+                updated_at: row.updated_at,
+                ..old
+            })
+        }));
+    }
+    edits.push(Edit::Environment(row));
+    console.edit(opened.id(), edits).await
+}
+
+fn find<'a>(rows: &'a [Environment], id_or_slug: &str) -> Result<&'a Environment, Error> {
+    let row = rows
+        .iter()
+        .find(|row| row.id.as_str() == id_or_slug || row.slug == id_or_slug);
+    row.ok_or(Error::NotFound { what: "environment" })
+}
