@@ -114,7 +114,7 @@ impl Batch {
         }
         metrics::consumed(Queue::Route, ids.len(), began.elapsed());
         for message in self.messages {
-            message.ack().await;
+            message.ack();
         }
     }
 

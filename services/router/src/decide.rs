@@ -339,7 +339,8 @@ impl<'e> Decision<'e> {
     fn skip(&mut self, route: &Route, to: &EndpointId, finding: Finding) -> Made {
         let delivery = NewDelivery {
             state: DeliveryState::Skipped,
-            reason: Some(finding.reason.clone()),
+            // An expression may have put it there, and Postgres would refuse the row.
+            reason: Some(finding.reason.replace('\0', "\u{fffd}")),
             ..self.delivery(route, to)
         };
         self.push(delivery, finding)

@@ -50,7 +50,11 @@ async fn sweep_all(router: &Router, settings: &settings::Router, shutdown: &Shut
         }
         metrics::swept(Queue::Route, found);
         let taken = router.route_events(lost).await?;
-        tracing::info!(found, routed = taken, "a sweep routed events that no message named");
+        tracing::info!(
+            found,
+            routed = taken,
+            "a sweep routed events that no message named"
+        );
         if found < limit || taken == 0 {
             return Ok(());
         }

@@ -282,6 +282,13 @@ fn a_transform_that_fails_skips_the_delivery_with_the_reason() {
     assert_eq!(trace[0]["matched"], true);
     assert_eq!(trace[0]["clause"], "transform");
     assert_eq!(trace[0]["deliveryId"], delivery.id.to_string());
+
+    let (routed, _) = decided(&event(), &table, [], [(0, Err(failed("a\0b")))]);
+    let reason = routed.deliveries[0].reason.as_ref().unwrap();
+    assert!(
+        reason.ends_with("a\u{fffd}b"),
+        "Postgres has no NUL in texts: {reason:?}"
+    );
 }
 
 #[test]

@@ -1,0 +1,11 @@
+//! The router on real ledgers and conveyors.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
+
+mod lost;
+mod routed;
+mod yard;
