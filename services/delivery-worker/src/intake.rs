@@ -57,7 +57,7 @@ pub(crate) async fn consume(worker: Arc<Worker>, mut consumer: Consumer, shutdow
         worker.hold(jobs).await;
         metrics::consumed(Queue::Deliver, count, began.elapsed());
         for message in messages {
-            message.ack().await;
+            message.ack();
         }
     }
 }
