@@ -76,7 +76,7 @@ async fn consume(store: Store, mut consumer: Consumer, shutdown: Shutdown) {
             }
         }
         metrics::consumed(Queue::Run, count, began.elapsed());
-        received.ack().await;
+        received.ack();
     }
 }
 
