@@ -91,6 +91,13 @@ impl Store {
         }
     }
 
+    /// Takes back every lease at once, however long it would hold; returns how many there were.
+    ///
+    /// Only for a process that alone has the ledger and has just begun: whoever held them is gone for certain.
+    pub async fn void_leases(&self, now: Instant) -> Result<usize, Error> {
+        write!(self, |conn, queries| queries::deliveries::void_leases(conn, now))
+    }
+
     /// Reads those of `ids` that no runner has taken.
     pub async fn pending_runs(&self, ids: Vec<RunId>) -> Result<Vec<Run>, Error> {
         read!(self, |conn, queries| queries::runs::pending(conn, &ids))

@@ -37,6 +37,25 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
         .collect())
 }
 
+pub(crate) fn void_leases(conn: &mut Conn, now: Instant) -> Result<usize, Error> {
+    let mut voided = 0;
+    let held = deliveries::table.filter(deliveries::state.eq("delivering"));
+    let back = (
+        deliveries::due_at.eq(Some(Stamp(now))),
+        deliveries::lease_token.eq(None::<Uid>),
+        deliveries::lease_until.eq(None::<Stamp>),
+        deliveries::updated_at.eq(Stamp(now)),
+    );
+    // As a reaper says it: the router's leases counted no attempt, a worker's attempt is lost.
+    voided += diesel::update(held.filter(deliveries::attempts.eq(0)))
+        .set((deliveries::state.eq("pending"), back))
+        .execute(conn)?;
+    voided += diesel::update(held)
+        .set((deliveries::state.eq("scheduled_retry"), back))
+        .execute(conn)?;
+    Ok(voided)
+}
+
 pub(crate) fn release(
     conn: &mut Conn,
     leases: &[(DeliveryId, Uuid)],
