@@ -1,0 +1,48 @@
+//! How to reach a RabbitMQ, and how patient to be.
+
+use secrecy::SecretString;
+use std::time::Duration;
+
+/// Settings of the conveyor over RabbitMQ.
+#[derive(Debug, Clone)]
+pub struct RabbitSettings {
+    /// `amqp://user:password@host:5672/vhost`, or `amqps://` for TLS; the default vhost is `%2f`.
+    pub url: SecretString,
+    /// What every queue's and exchange's name begins with, so that two installations can share a vhost. Mostly empty.
+    pub namespace: String,
+    /// What the broker's own pages call this process: `hookyard-gateway on web-3`.
+    pub client: String,
+    /// PEM of the certificates that the broker's may be signed with; none are the system's.
+    pub certificates: Option<String>,
+    /// How long the TCP and TLS handshakes may take, and as long again AMQP's.
+    pub connect_timeout: Duration,
+    /// Twice this without a byte from the broker is a lost connection. Whole seconds.
+    pub heartbeat: Duration,
+    /// How long a publish may take, the broker's confirm included.
+    pub publish_timeout: Duration,
+    /// How many messages of one queue may wait for their confirm at a time; more wait for room.
+    pub in_flight: usize,
+    /// How many messages a queue holds at the broker; more are refused, and the sweepers' work. All processes of one
+    /// broker must agree, and a change needs the queues deleted, see [`Error::Drift`](crate::Error::Drift).
+    pub max_length: u32,
+    /// Queues that nobody used for so long are deleted by the broker: for tests and passing installations.
+    pub queue_expiry: Option<Duration>,
+}
+
+impl RabbitSettings {
+    /// The defaults for a broker at `url`.
+    pub fn new(url: impl Into<SecretString>) -> Self {
+        Self {
+            url: url.into(),
+            namespace: String::new(),
+            client: "hookyard".to_owned(),
+            certificates: None,
+            connect_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(10),
+            publish_timeout: Duration::from_secs(5),
+            in_flight: 256,
+            max_length: 100_000,
+            queue_expiry: None,
+        }
+    }
+}
