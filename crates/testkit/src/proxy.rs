@@ -9,14 +9,22 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the proxy does with connections, old and new.
+/// What the proxy does with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// Forwards every byte.
+struct Mode {
+    /// What happens to each byte, and to each new connection.
+    way: Way,
+    /// How often it was cut: a connection that is older than the last cut ends, however soon it was restored.
+    cuts: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Every byte is forwarded.
     Open,
-    /// Closes every connection at once.
+    /// Every new connection is closed at once.
     Cut,
-    /// Keeps connections and forwards nothing, as a network without route does.
+    /// Connections are kept and nothing is forwarded, as in a network without route.
     Stalled,
 }
 
@@ -31,7 +39,10 @@ pub struct Proxy {
 impl Proxy {
     /// Starts an open proxy in front of `server`.
     pub fn start(server: SocketAddr) -> Self {
-        let (mode, modes) = watch::channel(Mode::Open);
+        let (mode, modes) = watch::channel(Mode {
+            way: Way::Open,
+            cuts: 0,
+        });
         let listener = std::net::TcpListener::bind("127.0.0.1:0")
             .expect("127.0.0.1 has a free port, because a test uses few");
         let address = listener
@@ -52,17 +63,20 @@ impl Proxy {
 
     /// Closes all connections, and each new one at once.
     pub fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
+        self.mode.send_modify(|mode| {
+            mode.way = Way::Cut;
+            mode.cuts += 1;
+        });
     }
 
     /// Keeps all connections, and forwards nothing.
     pub fn stall(&self) {
-        self.mode.send_replace(Mode::Stalled);
+        self.mode.send_modify(|mode| mode.way = Way::Stalled);
     }
 
     /// Forwards again.
     pub fn restore(&self) {
-        self.mode.send_replace(Mode::Open);
+        self.mode.send_modify(|mode| mode.way = Way::Open);
     }
 }
 
@@ -78,7 +92,8 @@ async fn serve(listener: std::net::TcpListener, server: SocketAddr, modes: watch
 }
 
 async fn forward(client: TcpStream, server: SocketAddr, mut modes: watch::Receiver<Mode>) {
-    if *modes.borrow() == Mode::Cut {
+    let Mode { way, cuts } = *modes.borrow();
+    if way == Way::Cut {
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else {
@@ -89,7 +104,7 @@ async fn forward(client: TcpStream, server: SocketAddr, mut modes: watch::Receiv
     let (modes_of_requests, modes_of_answers) = (modes.clone(), modes.clone());
     tokio::select! {
         // Also when the proxy is dropped.
-        _ = modes.wait_for(|mode| *mode == Mode::Cut) => {}
+        _ = modes.wait_for(|mode| mode.cuts > cuts) => {}
         () = copy(from_client, to_server, modes_of_requests) => {}
         () = copy(from_server, to_client, modes_of_answers) => {}
     }
@@ -98,7 +113,7 @@ async fn forward(client: TcpStream, server: SocketAddr, mut modes: watch::Receiv
 async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut modes: watch::Receiver<Mode>) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if modes.wait_for(|mode| *mode != Mode::Stalled).await.is_err() {
+        if modes.wait_for(|mode| mode.way != Way::Stalled).await.is_err() {
             return;
         }
         let read = buffer.get(..length).unwrap_or_default();
