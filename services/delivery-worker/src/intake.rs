@@ -35,7 +35,7 @@ pub(crate) async fn consume(worker: Arc<Worker>, mut consumer: Consumer, shutdow
     let stopping = shutdown.stopping();
     loop {
         let next = async {
-            while worker.lines().room(1) == 0 {
+            while worker.lines().room() == 0 {
                 let _woken = tokio::time::timeout(FULL, worker.freed.notified()).await;
             }
             consumer.next().await
@@ -164,11 +164,12 @@ pub(crate) async fn sweep(worker: Arc<Worker>, shutdown: Shutdown) {
 /// Takes one batch; says whether there may be more and room for it.
 async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let (room, crowded) = {
-        let mut lines = worker.lines();
-        (lines.room(SWEEP), lines.crowded())
+        let lines = worker.lines();
+        // What there is, even if it is little: when most slots hang, the rest must not wait for more.
+        (lines.room().min(SWEEP), lines.crowded())
     };
     if room == 0 {
-        return Ok(false);
+        return Ok(worker.lines().has_room_or_wants_it());
     }
     let limit = i64::try_from(room).unwrap_or(i64::MAX);
     let now = Instant::now();
@@ -182,7 +183,11 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let until = now + worker.settings.lease;
     let leased = jobs.into_iter().map(|job| Leased { job, until }).collect();
     let held = worker.hold(leased).await;
-    Ok(found == room && held > 0)
+    if held == 0 {
+        // The ledger leases nothing for endpoints that are disabled, so what is remembered of them may be old.
+        worker.recipients.forget();
+    }
+    Ok(found == room && held > 0 && worker.lines().has_room_or_wants_it())
 }
 
 /// Takes back the leases of workers that were lost, until the process stops.

@@ -7,7 +7,7 @@
 //!
 //! - **Leases** say who has a delivery. The router leases a first attempt for whoever gets its reference; a sweep leases
 //!   what is due. A lease that runs out is taken back by the reaper of any worker, so a worker that dies loses nothing.
-//! - **Lines** ([`lines`]) keep endpoints apart: each has a bounded line and at most `concurrency` requests under way, at
+//! - **Lines** (`lines.rs`) keep endpoints apart: each has a bounded line and at most `concurrency` requests under way, at
 //!   no more than its rate. What finds no room is given back at once and stays due.
 //! - **Judging** ([`judge`](mod@judge)) is pure: what the receiver did and the endpoint's schedule come to the next state.
 //! - **Recording** is batched and guarded by the lease: who lost it moves nothing, unless it brings a success.

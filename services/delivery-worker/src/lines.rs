@@ -83,11 +83,13 @@ pub(crate) struct Lines<J> {
     /// Lines that a sweep leaves out.
     crowded: HashSet<EndpointId>,
     waiting: usize,
+    /// Of those waiting, how many only lack a slot.
+    startable: usize,
     running: usize,
     recording: usize,
     bytes: usize,
     is_closed: bool,
-    /// Whether a sweep found no room and there may be some since.
+    /// Whether somebody waits for room, and whether there is some since.
     relief: Relief,
 }
 
@@ -110,10 +112,21 @@ enum Relief {
 struct Line<J> {
     limits: Limits,
     waiting: VecDeque<(Ticket, J)>,
+    /// Of those waiting, how many only lack a slot.
+    startable: usize,
     running: usize,
     bucket: Bucket,
-    /// Whether it is in `ready` or `throttled`.
-    is_listed: bool,
+    listed: Listed,
+}
+
+/// Where a line is lined up itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Nowhere,
+    /// In `ready`.
+    Ready,
+    /// In `throttled`.
+    Throttled,
 }
 
 impl<J> Lines<J> {
@@ -126,6 +139,7 @@ impl<J> Lines<J> {
             throttled: BTreeSet::new(),
             crowded: HashSet::new(),
             waiting: 0,
+            startable: 0,
             running: 0,
             recording: 0,
             bytes: 0,
@@ -158,29 +172,27 @@ impl<J> Lines<J> {
         if line.waiting.len() > self.bounds.line / 2 {
             self.crowded.insert(endpoint.clone());
         }
-        self.list(&endpoint);
+        self.settle(&endpoint);
         Admission::Held
     }
 
     /// Takes the next delivery that may start.
     pub(crate) fn start(&mut self, now: Instant) -> Option<(Ticket, J)> {
-        while self.throttled.first().is_some_and(|(at, _)| *at <= now) {
-            self.ready
-                .extend(self.throttled.pop_first().map(|(_, endpoint)| endpoint));
-        }
+        self.unthrottle(now);
         while self.running < self.bounds.slots && self.recording < self.bounds.recording {
             let endpoint = self.ready.pop_front()?;
             let Some(line) = self.by_endpoint.get_mut(&endpoint) else {
                 continue;
             };
-            line.is_listed = false;
-            if line.running >= line.limits.concurrency || line.waiting.is_empty() {
+            line.listed = Listed::Nowhere;
+            if line.startable == 0 {
                 continue;
             }
             if let Some(rate) = line.limits.rate
                 && let Err(at) = line.bucket.take(rate, now)
             {
-                line.is_listed = true;
+                line.listed = Listed::Throttled;
+                self.settle(&endpoint);
                 self.throttled.insert((at, endpoint));
                 continue;
             }
@@ -194,7 +206,7 @@ impl<J> Lines<J> {
                 *stage = Stage::Running;
             }
             self.left(&endpoint);
-            self.list(&endpoint);
+            self.settle(&endpoint);
             return started;
         }
         None
@@ -211,7 +223,7 @@ impl<J> Lines<J> {
         if let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
             line.running -= 1;
         }
-        self.list(&ticket.endpoint);
+        self.settle(&ticket.endpoint);
         self.relieve();
     }
 
@@ -253,16 +265,27 @@ impl<J> Lines<J> {
         self.throttled.first().map(|(at, _)| *at)
     }
 
-    /// How many more deliveries a sweep may bring. Who got fewer than wished for is told by [`Lines::relieved`].
-    pub(crate) fn room(&mut self, wish: usize) -> usize {
-        let room = self.free().min(wish);
-        if room < wish {
-            self.relief = Relief::Wanted;
+    /// How many more deliveries a sweep may bring.
+    pub(crate) fn room(&self) -> usize {
+        if self.bytes >= self.bounds.bytes {
+            return 0;
         }
-        room
+        let slots = self.bounds.slots.saturating_sub(self.running + self.startable);
+        let waiting = self.bounds.waiting - self.waiting;
+        let recording = self.bounds.recording.saturating_sub(self.recording);
+        slots.min(waiting).min(recording)
     }
 
-    /// Whether there is room again after there was none. Says so once.
+    /// Whether there is room worth a sweep, which there is more for. If not, [`Lines::relieved`] says when there is.
+    pub(crate) fn has_room_or_wants_it(&mut self) -> bool {
+        let has_room = self.room() >= self.worth_a_sweep();
+        if !has_room && self.relief == Relief::NotNeeded {
+            self.relief = Relief::Wanted;
+        }
+        has_room
+    }
+
+    /// Whether there is room for a sweep again. Says so once.
     pub(crate) fn relieved(&mut self) -> bool {
         let come = self.relief == Relief::Come;
         if come {
@@ -281,19 +304,13 @@ impl<J> Lines<J> {
         self.running
     }
 
-    fn free(&self) -> usize {
-        if self.bytes >= self.bounds.bytes {
-            return 0;
-        }
-        let slots = self.bounds.slots - self.running;
-        let waiting = self.bounds.waiting - self.waiting;
-        let recording = self.bounds.recording.saturating_sub(self.recording);
-        slots.min(waiting).min(recording)
+    /// An eighth of the slots: one query for each slot that comes free would be too many.
+    fn worth_a_sweep(&self) -> usize {
+        (self.bounds.slots / 8).max(1)
     }
 
-    /// An eighth of the slots is worth a sweep: one query for each slot that comes free would be too many.
     fn relieve(&mut self) {
-        if self.relief == Relief::Wanted && self.free() >= (self.bounds.slots / 8).max(1) {
+        if self.relief == Relief::Wanted && self.room() >= self.worth_a_sweep() {
             self.relief = Relief::Come;
         }
     }
@@ -310,13 +327,33 @@ impl<J> Lines<J> {
         }
     }
 
-    /// Lines a line up for a slot, if it has use for one.
-    fn list(&mut self, endpoint: &EndpointId) {
+    /// Lines those up again whose rate allows another attempt.
+    fn unthrottle(&mut self, now: Instant) {
+        while self.next_start().is_some_and(|at| at <= now) {
+            let Some((_, endpoint)) = self.throttled.pop_first() else {
+                return;
+            };
+            if let Some(line) = self.by_endpoint.get_mut(&endpoint) {
+                line.listed = Listed::Nowhere;
+            }
+            self.settle(&endpoint);
+        }
+    }
+
+    /// Follows a change of a line: counts it anew, and lines it up for a slot if it has use for one.
+    fn settle(&mut self, endpoint: &EndpointId) {
         let Some(line) = self.by_endpoint.get_mut(endpoint) else {
             return;
         };
-        if !line.is_listed && !line.waiting.is_empty() && line.running < line.limits.concurrency {
-            line.is_listed = true;
+        let allowed = match line.listed {
+            Listed::Throttled => 0,
+            Listed::Nowhere | Listed::Ready => line.limits.concurrency.saturating_sub(line.running),
+        };
+        let startable = line.waiting.len().min(allowed);
+        self.startable = self.startable - line.startable + startable;
+        line.startable = startable;
+        if startable > 0 && line.listed == Listed::Nowhere {
+            line.listed = Listed::Ready;
             self.ready.push_back(endpoint.clone());
         }
     }
@@ -334,6 +371,7 @@ impl<J> Lines<J> {
             self.held.remove(&ticket.delivery);
             self.bytes -= ticket.bytes;
             self.left(&ticket.endpoint);
+            self.settle(&ticket.endpoint);
         }
         taken
     }
@@ -344,14 +382,18 @@ impl<J> Line<J> {
         Self {
             limits,
             waiting: VecDeque::new(),
+            startable: 0,
             running: 0,
             bucket: Bucket::default(),
-            is_listed: false,
+            listed: Listed::Nowhere,
         }
     }
 
     fn is_idle(&self, now: Instant) -> bool {
-        self.running == 0 && self.waiting.is_empty() && !self.is_listed && self.bucket.is_full(now)
+        self.running == 0
+            && self.waiting.is_empty()
+            && self.listed == Listed::Nowhere
+            && self.bucket.is_full(now)
     }
 }
 

@@ -73,7 +73,7 @@ fn all_endpoints_share_the_slots_in_turn() {
     let mut lines = lines_of(bounds, now, &[("a", 5), ("b", 5), ("c", 1)]);
     let started = start_all(&mut lines, now);
     assert_eq!(names(&started), ["ep_a", "ep_b", "ep_c", "ep_a"]);
-    assert_eq!(lines.room(8), 0);
+    assert_eq!(lines.room(), 0);
     for ticket in &started {
         lines.finish(ticket);
     }
@@ -112,16 +112,35 @@ fn a_line_that_is_more_than_half_full_is_left_out_of_sweeps_until_it_is_shorter(
 }
 
 #[test]
-fn who_found_no_room_is_told_when_there_is_some() {
+fn who_asked_for_room_is_told_when_there_is_some() {
     let now = Instant::now();
     let bounds = Bounds { slots: 2, ..BOUNDS };
     let mut lines = lines_of(bounds, now, &[("a", 2)]);
     let started = start_all(&mut lines, now);
-    assert_eq!(lines.room(2), 0);
-    assert!(!lines.relieved());
+    assert_eq!(lines.room(), 0);
+    lines.finish(&started[0]);
+    assert!(!lines.relieved(), "nobody asked");
+    let mut lines = lines_of(bounds, now, &[("a", 2)]);
+    let started = start_all(&mut lines, now);
+    assert!(!lines.has_room_or_wants_it());
     lines.finish(&started[0]);
     assert!(lines.relieved());
-    assert_eq!(lines.room(1), 1);
+    assert!(lines.has_room_or_wants_it());
+    assert_eq!(lines.room(), 1);
+}
+
+#[test]
+fn what_only_lacks_a_slot_takes_up_room_and_what_waits_for_its_endpoint_does_not() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[("hangs", 6)]);
+    let left = BOUNDS.slots - THREE_AT_A_TIME.concurrency;
+    assert_eq!(
+        lines.room(),
+        left.min(BOUNDS.recording),
+        "none has started, and three will"
+    );
+    start_all(&mut lines, now);
+    assert_eq!(lines.room(), left.min(BOUNDS.recording));
 }
 
 #[test]
@@ -152,7 +171,11 @@ fn a_rate_limit_paces_its_own_line_alone() {
             burst: None,
         })),
     };
-    let mut lines = Lines::new(BOUNDS);
+    let bounds = Bounds {
+        recording: BOUNDS.slots,
+        ..BOUNDS
+    };
+    let mut lines = Lines::new(bounds);
     for _ in 0..3 {
         lines.admit(ticket("paced", now + Duration::from_mins(1)), one_a_second, ());
         lines.admit(ticket("free", now + Duration::from_mins(1)), THREE_AT_A_TIME, ());
@@ -161,6 +184,11 @@ fn a_rate_limit_paces_its_own_line_alone() {
     assert_eq!(names(&started), ["ep_paced", "ep_free", "ep_free", "ep_free"]);
     let next = lines.next_start().unwrap();
     assert_eq!(next, now + Duration::from_secs(1));
+    assert_eq!(
+        lines.room(),
+        BOUNDS.slots - started.len(),
+        "who waits for its rate takes up no room"
+    );
     assert_eq!(start_all(&mut lines, now + Duration::from_millis(999)), []);
     assert_eq!(names(&start_all(&mut lines, next)), ["ep_paced"]);
 }
@@ -205,7 +233,7 @@ fn nothing_starts_while_too_many_outcomes_wait_for_the_ledger() {
     let (first, ()) = lines.start(now).unwrap();
     lines.answered(&first);
     assert_eq!(start_all(&mut lines, now), []);
-    assert_eq!(lines.room(1), 0);
+    assert_eq!(lines.room(), 0);
     lines.finish(&first);
     assert_eq!(start_all(&mut lines, now).len(), 2);
 }
@@ -230,10 +258,10 @@ fn large_bodies_close_the_room_before_the_slots_do() {
         ..ticket("a", now + Duration::from_mins(1))
     };
     lines.admit(large, THREE_AT_A_TIME, ());
-    assert_eq!(lines.room(1), 0);
+    assert_eq!(lines.room(), 0);
     let started = start_all(&mut lines, now);
     lines.finish(&started[0]);
-    assert_eq!(lines.room(1), 1);
+    assert_eq!(lines.room(), BOUNDS.recording);
 }
 
 #[test]
@@ -318,6 +346,7 @@ proptest! {
                 },
             }
             prop_assert!(running.len() <= BOUNDS.slots);
+            prop_assert_eq!(lines.startable, lines.by_endpoint.values().map(|line| line.startable).sum::<usize>());
             prop_assert!(waiting.len() <= BOUNDS.waiting);
             prop_assert_eq!(lines.running(), running.len());
             prop_assert_eq!(lines.held.len(), running.len() + waiting.len() + recording.len());

@@ -1,6 +1,7 @@
 //! One slow or dead receiver never delays another.
 
 use crate::yard::{EAGER, NEVER, Yard, settings};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant as Stopwatch};
 use testkit::receiver::Reply;
 use wire::DeliveryState;
@@ -8,40 +9,44 @@ use wire::resource::RateLimit;
 
 #[tokio::test]
 async fn an_endpoint_that_hangs_delays_no_other() {
-    let yard = Yard::embedded(settings(EAGER)).await;
-    let hangs = yard
-        .with_endpoint("hangs", |endpoint| endpoint.spec.concurrency = 2)
-        .await;
-    let works = yard.with_endpoint("works", |_| {}).await;
-    yard.receiver.answer_all_at("/hangs", Reply::hang());
-    // Far more than there are slots, and older than what works.
-    let mut stuck = Vec::new();
-    for _ in 0..300 {
-        stuck.push(yard.due(&hangs).await);
-    }
-    let mut quick = Vec::new();
-    for number in 0..40 {
-        quick.push(if number % 2 == 0 {
-            yard.due(&works).await
-        } else {
-            yard.told(&works).await
-        });
-    }
-    yard.start_worker();
-    for id in quick {
-        yard.comes_to(id, DeliveryState::Delivered).await;
-    }
-    assert_eq!(yard.requests_at("works"), 40);
-    assert!(
-        yard.requests_at("hangs") <= 2,
-        "the timeout of those that hang was not waited for"
-    );
-    for id in stuck {
-        let state = yard.delivery(id).await.state;
+    for slots in [256, 8] {
+        let mut settings = settings(EAGER);
+        settings.delivery.slots = NonZeroUsize::new(slots).unwrap();
+        let yard = Yard::embedded(settings).await;
+        let hangs = yard
+            .with_endpoint("hangs", |endpoint| endpoint.spec.concurrency = 2)
+            .await;
+        let works = yard.with_endpoint("works", |_| {}).await;
+        yard.receiver.answer_all_at("/hangs", Reply::hang());
+        // Far more than there are slots, and older than what works.
+        let mut stuck = Vec::new();
+        for _ in 0..300 {
+            stuck.push(yard.due(&hangs).await);
+        }
+        let mut quick = Vec::new();
+        for number in 0..40 {
+            quick.push(if number % 2 == 0 {
+                yard.due(&works).await
+            } else {
+                yard.told(&works).await
+            });
+        }
+        yard.start_worker();
+        for id in quick {
+            yard.comes_to(id, DeliveryState::Delivered).await;
+        }
+        assert_eq!(yard.requests_at("works"), 40);
         assert!(
-            matches!(state, DeliveryState::Pending | DeliveryState::Delivering),
-            "{state}"
+            yard.requests_at("hangs") <= 2,
+            "the timeout of those that hang was not waited for"
         );
+        for id in stuck {
+            let state = yard.delivery(id).await.state;
+            assert!(
+                matches!(state, DeliveryState::Pending | DeliveryState::Delivering),
+                "{state}"
+            );
+        }
     }
 }
 
@@ -72,7 +77,7 @@ async fn an_endpoint_gets_no_more_requests_at_a_time_than_it_allows() {
 #[tokio::test]
 async fn a_backlog_longer_than_a_line_is_delivered_whole() {
     let mut settings = settings(EAGER);
-    settings.delivery.slots = std::num::NonZeroUsize::new(16).unwrap();
+    settings.delivery.slots = NonZeroUsize::new(16).unwrap();
     let yard = Yard::embedded(settings).await;
     let to = yard.with_endpoint("in", |_| {}).await;
     let mut references = Vec::new();
