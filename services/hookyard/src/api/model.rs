@@ -1,0 +1,151 @@
+//! The shapes of answers, as far as commands show them. A field that a server does not send (yet) is absent here.
+
+#![expect(
+    clippy::struct_field_names,
+    reason = "the fields have the names of the contract"
+)]
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One page of events, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventPage {
+    pub(crate) events: Vec<Event>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// An event; what only one event shows is absent in lists.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) source: Option<String>,
+    #[serde(rename = "type")]
+    pub(crate) event_type: Option<String>,
+    pub(crate) status: String,
+    pub(crate) verified: Option<bool>,
+    pub(crate) received_at: String,
+    pub(crate) content_type: Option<String>,
+    #[serde(default)]
+    pub(crate) size: u64,
+    pub(crate) idempotency_key: Option<String>,
+    #[serde(default)]
+    pub(crate) deliveries: u64,
+    #[serde(default)]
+    pub(crate) runs: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remote_address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) headers: Option<Vec<(String, String)>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body_encoding: Option<String>,
+}
+
+/// One page of deliveries, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeliveryPage {
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A delivery.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Delivery {
+    pub(crate) id: String,
+    pub(crate) event_id: String,
+    pub(crate) event_type: Option<String>,
+    pub(crate) endpoint_id: String,
+    pub(crate) route_id: Option<String>,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) total_attempts: u64,
+    pub(crate) next_retry_at: Option<String>,
+    pub(crate) delivered_at: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
+}
+
+/// One try of a delivery.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Attempt {
+    pub(crate) id: String,
+    pub(crate) attempt_number: u64,
+    pub(crate) status: String,
+    pub(crate) response_status_code: Option<u16>,
+    pub(crate) response_time_ms: Option<u64>,
+    pub(crate) error_kind: Option<String>,
+    pub(crate) error_message: Option<String>,
+    pub(crate) created_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) response_body: Option<String>,
+}
+
+/// What each route decided about an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Trace {
+    pub(crate) event_id: String,
+    pub(crate) routes: Vec<Decision>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) misses_omitted: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) quarantined: Option<String>,
+}
+
+/// One route's decision.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Decision {
+    pub(crate) route_id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) matched: bool,
+    /// A sentence.
+    pub(crate) reason: Option<String>,
+    /// What decided: `filter`, `event_types` …
+    pub(crate) clause: Option<String>,
+    /// The value that decided.
+    pub(crate) value: Option<Value>,
+    pub(crate) target: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delivery_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run_id: Option<String>,
+}
+
+/// One page of rejections, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RejectionPage {
+    pub(crate) rejections: Vec<Rejection>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A refused request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rejection {
+    pub(crate) id: String,
+    pub(crate) source_id: Option<String>,
+    pub(crate) cause: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) received_at: String,
+    pub(crate) remote_address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body_preview: Option<String>,
+}
+
+/// What `hookyard send` needs of a source.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Source {
+    pub(crate) token: String,
+}

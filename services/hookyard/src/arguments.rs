@@ -1,0 +1,366 @@
+//! What can be typed: every command, its options and their help.
+//!
+//! Nothing is decided here; the commands read these types. Options that name a server or a secret can come from the
+//! environment as well, so that no token has to stand in a shell's history.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help that is printed, where backticks would only be noise"
+)]
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A self-hosted webhook platform: verify, record once, route, deliver.
+#[derive(Debug, Parser)]
+#[command(name = "hookyard", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Try `hookyard dev`: the whole platform in one process, with a demo and the curl lines to paste."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole platform in this process, on a file, with a demo at its first start.
+    Dev(Dev),
+    /// Bring the configured database's schema up to date.
+    Migrate(Migrate),
+    /// Make a workspace what a YAML file says.
+    Apply(Apply),
+    /// Send a signed test event to a source, as its provider would.
+    Send(Box<Send>),
+    /// Follow events and deliveries as they happen.
+    Tail(Tail),
+    /// List recorded events, or show one.
+    #[command(args_conflicts_with_subcommands = true)]
+    Events(Events),
+    /// List deliveries, or show one.
+    #[command(args_conflicts_with_subcommands = true)]
+    Deliveries(Deliveries),
+    /// List requests that were refused at a door, with the reason.
+    Rejections(Rejections),
+    /// Deliver an event again, as a new delivery with the same webhook-id.
+    Replay(Replay),
+    /// Try a delivery again now; its attempts go on counting.
+    Retry(Retry),
+    /// Look for what keeps an installation from working.
+    Doctor(Doctor),
+    /// Check a request's signature as a source would, and say why.
+    Verify(crate::verify::Arguments),
+    /// Make keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `hookyard dev`
+#[derive(Debug, Clone, Args)]
+pub struct Dev {
+    /// Where everything listens: doors, management API, health pages. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where the ledger and the keys are kept.
+    #[arg(long, value_name = "DIR", default_value = "hookyard-data")]
+    pub data: PathBuf,
+    /// Make a workspace what this YAML file says, before the doors count as open. No demo is made then.
+    #[arg(long, value_name = "FILE")]
+    pub apply: Option<PathBuf>,
+    /// A TOML file with settings that differ from the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the address alone.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Where the settings come from.
+#[derive(Debug, Clone, Args)]
+pub struct SettingsFrom {
+    /// A TOML file with settings that differ from the defaults; HOOKYARD__SECTION__KEY overrules it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `hookyard migrate`
+#[derive(Debug, Clone, Args)]
+pub struct Migrate {
+    /// Where the settings come from.
+    #[command(flatten)]
+    pub settings: SettingsFrom,
+    /// How long to wait for a database that does not answer yet.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = wire::resource::duration::parse)]
+    pub wait: std::time::Duration,
+}
+
+/// How to reach the management API.
+#[derive(Debug, Clone, Args)]
+pub struct Connection {
+    /// Where the management API is, such as http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL", env = "HOOKYARD_URL", help_heading = "Connection")]
+    pub url: Option<String>,
+    /// A management token (nhm_…).
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "HOOKYARD_TOKEN",
+        hide_env_values = true,
+        help_heading = "Connection"
+    )]
+    pub token: Option<String>,
+    /// The workspace's slug or id.
+    #[arg(
+        long,
+        value_name = "WORKSPACE",
+        env = "HOOKYARD_WORKSPACE",
+        help_heading = "Connection"
+    )]
+    pub workspace: Option<String>,
+}
+
+/// `hookyard apply`
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "With a URL the change is made through the management API. Without one it is written straight \
+    into the configured database, which is how the first workspace comes to be."
+)]
+pub struct Apply {
+    /// The YAML file; - reads standard input.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Show the difference and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove what the file does not have.
+    #[arg(long)]
+    pub prune: bool,
+    /// How to reach the management API.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Where the settings come from, when the database is written directly.
+    #[command(flatten)]
+    pub settings: SettingsFrom,
+}
+
+/// `hookyard send`
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Example: hookyard send http://127.0.0.1:8080/ingest/src_… --as github --type push -d '{\"ref\":\"refs/heads/main\"}'"
+)]
+pub struct Send {
+    /// A door's URL, or a source's slug (its URL is then asked of the management API).
+    pub to: String,
+    /// Who signs: decides headers and signature. Without it nothing is signed.
+    #[arg(long = "as", value_name = "PROVIDER")]
+    pub provider: Option<Provider>,
+    /// The signing secret that the source was given.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "HOOKYARD_SEND_SECRET",
+        hide_env_values = true
+    )]
+    pub secret: Option<String>,
+    /// The event type, where the provider puts it.
+    #[arg(long = "type", value_name = "TYPE", default_value = "test.event")]
+    pub event_type: String,
+    /// The event's id, which it is deduped by. Without it each request has a fresh one.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The body; @FILE reads a file, @- standard input. Without it, a small one with the id and the type where the
+    /// provider puts them.
+    #[arg(short, long, value_name = "BODY")]
+    pub data: Option<String>,
+    /// A further header, as Name: value. May be repeated.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub headers: Vec<String>,
+    /// How often to send; each with an id of its own unless --id is given.
+    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    /// How many requests may be under way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallel: u16,
+    /// How to reach the management API, when a slug was given.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Senders that `hookyard send` can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Provider {
+    /// X-Hub-Signature-256 over the body.
+    Github,
+    /// Stripe-Signature over the time and the body.
+    Stripe,
+    /// X-Slack-Signature over the time and the body.
+    Slack,
+    /// X-Shopify-Hmac-Sha256 over the body, in base64.
+    Shopify,
+    /// webhook-signature over id, time and body.
+    StandardWebhooks,
+}
+
+/// `hookyard tail`
+#[derive(Debug, Clone, Args)]
+pub struct Tail {
+    /// Also print what happened lately: this many events.
+    #[arg(short = 'n', long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub lines: u16,
+    /// How often to look.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = wire::resource::duration::parse)]
+    pub every: std::time::Duration,
+    /// How to reach the management API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Args)]
+pub struct PageOf {
+    /// How many at most.
+    #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub limit: u16,
+    /// Where an earlier list ended (its nextCursor).
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
+}
+
+/// `hookyard events`
+#[derive(Debug, Clone, Args)]
+pub struct Events {
+    /// One event instead of the list.
+    #[command(subcommand)]
+    pub one: Option<OneEvent>,
+    /// Only of this source (its slug).
+    #[arg(long, value_name = "SLUG")]
+    pub source: Option<String>,
+    /// Only of this event type.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub event_type: Option<String>,
+    /// Only in this state: accepted, routed or quarantined.
+    #[arg(long, value_name = "STATE")]
+    pub status: Option<String>,
+    /// Which page.
+    #[command(flatten)]
+    pub page: PageOf,
+    /// How to reach the management API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Commands on one event.
+#[derive(Debug, Clone, Subcommand)]
+pub enum OneEvent {
+    /// Tell an event's story: what came, each route's decision, every delivery and its attempts.
+    Show {
+        /// msg_…
+        event: String,
+        /// Show headers and body too.
+        #[arg(long)]
+        payload: bool,
+        /// How to reach the management API.
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// `hookyard deliveries`
+#[derive(Debug, Clone, Args)]
+pub struct Deliveries {
+    /// One delivery instead of the list.
+    #[command(subcommand)]
+    pub one: Option<OneDelivery>,
+    /// Only to this endpoint (ep_…).
+    #[arg(long, value_name = "ENDPOINT")]
+    pub endpoint: Option<String>,
+    /// Only of this event (msg_…).
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only in this state: pending, delivering, scheduled_retry, delivered, dead_letter, failed or skipped.
+    #[arg(long, value_name = "STATE")]
+    pub status: Option<String>,
+    /// Which page.
+    #[command(flatten)]
+    pub page: PageOf,
+    /// How to reach the management API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Commands on one delivery.
+#[derive(Debug, Clone, Subcommand)]
+pub enum OneDelivery {
+    /// Show a delivery with each of its attempts and the receiver's answers.
+    Show {
+        /// del_…
+        delivery: String,
+        /// How to reach the management API.
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// `hookyard rejections`
+#[derive(Debug, Clone, Args)]
+pub struct Rejections {
+    /// Which page.
+    #[command(flatten)]
+    pub page: PageOf,
+    /// How to reach the management API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// `hookyard replay`
+#[derive(Debug, Clone, Args)]
+pub struct Replay {
+    /// An event (msg_…) or a delivery (del_…).
+    pub id: String,
+    /// Only to this endpoint (ep_…). May be repeated.
+    #[arg(long = "endpoint", value_name = "ENDPOINT")]
+    pub endpoints: Vec<String>,
+    /// How to reach the management API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// `hookyard retry`
+#[derive(Debug, Clone, Args)]
+pub struct Retry {
+    /// del_…
+    pub delivery: String,
+    /// How to reach the management API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// `hookyard doctor`
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Where the settings come from.
+    #[command(flatten)]
+    pub settings: SettingsFrom,
+}
+
+/// `hookyard keys`
+#[derive(Debug, Clone, Subcommand)]
+pub enum Keys {
+    /// Make a master key for HOOKYARD__SECRETS__MASTER_KEYS.
+    Generate {
+        /// The key's name, by which secrets remember what they are sealed with.
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+    },
+}

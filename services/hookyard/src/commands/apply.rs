@@ -1,0 +1,172 @@
+//! `hookyard apply`: a workspace as a file says.
+//!
+//! Over the management API when there is a URL; else straight into the configured ledger, for whoever has that in hand
+//! needs nobody's leave, and the first workspace has no token yet. Both ways have the same checks.
+
+use super::conveyor;
+use super::migrate::settings;
+use crate::api::Api;
+use crate::arguments::{Apply, Connection};
+use crate::dev::{folder_of, variables};
+use crate::screen::{BAD, BOLD, DIM, GOOD, Screen, WARN, styled};
+use anyhow::Context as _;
+use boot::Settings;
+use console::Checks;
+use console::apply::{self, Action, Applied, Inputs, Outside, Scope};
+use expression::Jail;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+use store::Store;
+use tokio::time::timeout;
+
+/// For a ledger and a broker that answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(options: Apply, screen: Screen) -> anyhow::Result<()> {
+    let (name, text) = read(&options.file)?;
+    let variables = variables();
+    let is_file = options.file != Path::new("-");
+    let outside = Outside {
+        variables: Some(&variables),
+        folder: if is_file { folder_of(&options.file) } else { None },
+    };
+    let url = options.connection.url.as_deref().filter(|url| !url.is_empty());
+    let applied = match url {
+        Some(_) => over_the_api(&options, &text, outside).await,
+        None => into_the_ledger(&options, &text, outside, screen).await,
+    };
+    let applied = applied.with_context(|| format!("{name} was not applied, and nothing has changed"))?;
+    screen.show(&applied, applied_text)?;
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<(String, String)> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input cannot be read as text")?;
+        return Ok(("standard input".to_owned(), text));
+    }
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+    Ok((name, text))
+}
+
+async fn over_the_api(options: &Apply, text: &str, outside: Outside<'_>) -> anyhow::Result<Applied> {
+    let inlined = apply::inline(text, outside).await?;
+    let connection = Connection {
+        // A file is about one workspace, so it names the one to ask for.
+        workspace: options
+            .connection
+            .workspace
+            .clone()
+            .or_else(|| workspace_of(&inlined)),
+        ..options.connection.clone()
+    };
+    let api = Api::new(&connection)?;
+    let flag = |is_set: bool| is_set.then_some("true");
+    let query = [("dryRun", flag(options.dry_run)), ("prune", flag(options.prune))];
+    Ok(api.put_text(&["configuration"], &query, inlined).await?)
+}
+
+/// The slug in a file that was made JSON.
+fn workspace_of(inlined: &str) -> Option<String> {
+    let document: Value = serde_json::from_str(inlined).ok()?;
+    document.pointer("/workspace/slug")?.as_str().map(str::to_owned)
+}
+
+async fn into_the_ledger(
+    options: &Apply,
+    text: &str,
+    outside: Outside<'_>,
+    screen: Screen,
+) -> anyhow::Result<Applied> {
+    let settings = settings(options.settings.config.as_deref())?;
+    anyhow::ensure!(
+        settings.database.url.is_some(),
+        "there is nothing to apply it to: use --url (HOOKYARD_URL) for a running platform, or set \
+         HOOKYARD__DATABASE__URL to write into a ledger"
+    );
+    let store = ledger(&settings).await?;
+    let policy = egress::Policy::new(settings.egress.allow.iter().copied());
+    let checks = Checks {
+        jail: Jail::new(expression::Options::default()),
+        policy,
+    };
+    let inputs = Inputs {
+        scope: Scope::Any,
+        outside,
+        prune: options.prune,
+    };
+    let plan = apply::plan(&store, &checks, text, inputs).await?;
+    if options.dry_run || plan.is_empty() {
+        return Ok(plan.preview());
+    }
+    let conveyor = conveyor::open(&settings)?;
+    if timeout(PATIENCE, conveyor.connected()).await != Ok(true) {
+        let trouble = conveyor::trouble(&conveyor);
+        screen.note(styled(
+            WARN,
+            format_args!("the change cannot be announced ({trouble}); running services notice it within their gateway.cache_ttl"),
+        ));
+    }
+    let applied = plan.execute(&store, &conveyor).await;
+    conveyor.close().await;
+    Ok(applied?)
+}
+
+async fn ledger(settings: &Settings) -> anyhow::Result<Store> {
+    let place = settings.database.place();
+    let opening = timeout(PATIENCE, boot::ledger(&settings.database, &settings.secrets)).await;
+    let store = opening.with_context(|| format!("{place} does not answer"))??;
+    let pending = store.pending_migrations().await?;
+    anyhow::ensure!(
+        pending.is_empty(),
+        "the schema of {place} lacks {} migrations of this release: run `hookyard migrate` first",
+        pending.len()
+    );
+    Ok(store)
+}
+
+/// The difference, and the secrets that were made: this is the only time they are shown.
+pub(crate) fn applied_text(applied: &Applied) -> String {
+    let Applied {
+        workspace,
+        dry_run,
+        changes,
+        generated,
+        unchanged,
+        ..
+    } = applied;
+    let mut text = String::new();
+    for change in changes {
+        let style = match change.action {
+            Action::Create => GOOD,
+            Action::Update => WARN,
+            Action::Delete => BAD,
+        };
+        let _ = writeln!(text, "{}", styled(style, change));
+    }
+    let verb = if *dry_run { "would change" } else { "changed" };
+    let _ = writeln!(
+        text,
+        "workspace {workspace}: {} {verb}, {unchanged} as they were",
+        changes.len()
+    );
+    if generated.iter().any(|made| made.value.is_some()) {
+        let _ = writeln!(text, "\n{}", styled(BOLD, "Made now, and shown only this once:"));
+    }
+    for made in generated {
+        let name = format!("{} {} {}", made.kind, made.name, made.field);
+        let _ = match &made.value {
+            Some(value) => writeln!(text, "  {name}: {}", value.expose_secret()),
+            None => writeln!(text, "  {}", styled(DIM, format_args!("{name} would be made"))),
+        };
+    }
+    text
+}
