@@ -1,0 +1,17 @@
+//! The real program, as its users start it: `hookyard dev` over HTTP, the commands over their output and exit codes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a helper that fails fails its test, and says why"
+)]
+
+mod commands;
+mod crash;
+mod demo;
+mod distributed;
+mod running;
+mod senders;
+mod services;
