@@ -11,3 +11,4 @@ mod drift;
 mod foreign;
 mod outage;
 mod site;
+mod tls;
