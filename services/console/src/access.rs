@@ -4,11 +4,11 @@
 //! the same 401.
 
 use crate::{Console, Error, secret};
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
 use moka::future::Cache;
 use std::future::{Ready, ready};
 use std::time::Duration;
@@ -119,14 +119,22 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     console: web::Data<Console>,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let asked = request.match_info().query("workspace").to_owned();
-    let (caller, workspace) = authenticate(&console, request.request(), &asked).await?;
+    let (caller, workspace) = match authenticate(&console, request.request(), &asked).await {
+        Ok(allowed) => allowed,
+        // As an answer, not as an error: what stands around has its headers to add.
+        Err(error) => {
+            return Ok(request
+                .into_response(error.error_response())
+                .map_into_right_body());
+        }
+    };
     request.extensions_mut().insert(caller);
     if let Some(workspace) = workspace {
         request.extensions_mut().insert(Opened { workspace });
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 async fn authenticate(

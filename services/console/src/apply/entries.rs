@@ -50,7 +50,7 @@ where
                 report.refuse(format!("{path}.id"), message);
             }
             // Only an endpoint may go without.
-            (None, None) if section == "endpoints" && value.is_object() && value.get(key).is_none() => {
+            (None, None) if section == "endpoints" && is_nameless(value) => {
                 let message = "is missing; without it or an id the entry cannot be found again";
                 report.refuse(format!("{path}.{key}"), message);
             }
@@ -76,4 +76,8 @@ where
         });
     }
     entries
+}
+
+fn is_nameless(value: &Value) -> bool {
+    value.is_object() && value.get("slug").is_none() && value.get("id").is_none()
 }

@@ -116,6 +116,7 @@ fn read_headers(fields: &mut Fields<'_>, slot: &mut BTreeMap<String, String>) {
 
 fn read_retry(fields: &mut Fields<'_>, slot: &mut RetryPolicy) {
     let mut retry = slot.clone();
+    let before = fields.count();
     let read = fields.object("retry", |fields| {
         fields.set_list(
             "schedule",
@@ -124,7 +125,8 @@ fn read_retry(fields: &mut Fields<'_>, slot: &mut RetryPolicy) {
         );
         fields.set("jitter", &mut retry.jitter, value::number(0.0..=0.5));
     });
-    if read.is_none() {
+    // What is wrong with a part is said already.
+    if read.is_none() || fields.count() > before {
         return;
     }
     match retry.check() {

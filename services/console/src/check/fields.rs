@@ -123,6 +123,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// How many problems there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.report.problems.len()
+    }
+
     /// Notes a problem with a field.
     pub(crate) fn refuse(&mut self, name: &'static str, message: impl Into<String>) {
         let path = self.path_of(name);

@@ -1,0 +1,167 @@
+//! What came in, and what became of it.
+
+use crate::given;
+use crate::on_both;
+use crate::yard::Yard;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::time::Duration;
+use store::{Acceptance, QueueOptions};
+use wire::{Instant, PlaybookId};
+
+on_both! {
+    async fn an_event_is_listed_and_shown_whole(yard: &Yard) {
+        let id = given::accepted(yard, Some("key-1"), b"{\"id\": 1.00}").await;
+        let one = yard.get(&format!("events/{id}")).await.expect(200);
+        assert_eq!(one["headers"], json!([["content-type", "application/json"], ["x-a", "1"], ["x-a", "2"]]));
+        for (field, value) in [
+            ("id", json!(id.to_string())), ("sourceId", json!("so_stripe")), ("source", json!("stripe")),
+            ("type", json!("payment.succeeded")), ("status", json!("accepted")), ("verified", json!(true)),
+            ("contentType", json!("application/json")), ("size", json!(12)), ("idempotencyKey", json!("key-1")),
+            ("deliveries", json!(0)), ("runs", json!(0)), ("method", json!("POST")), ("query", json!("a=1")),
+            ("remoteAddress", json!("192.0.2.7")), ("body", json!("{\"id\": 1.00}")), ("bodyEncoding", json!(null)),
+        ] {
+            assert_eq!(one[field], value, "{field}");
+        }
+        let time = one["receivedAt"].as_str().unwrap();
+        assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+
+        let list = yard.get("events").await.expect(200);
+        assert_eq!(list["nextCursor"], Value::Null);
+        let mut line = one.clone();
+        for field in ["method", "query", "remoteAddress", "headers", "body", "bodyEncoding"] {
+            line.as_object_mut().unwrap().remove(field);
+        }
+        assert_eq!(list["events"], json!([line]));
+
+        let binary = given::accepted(yard, None, b"\xff\x00").await;
+        let binary = yard.get(&format!("events/{binary}")).await.expect(200);
+        assert_eq!((&binary["body"], &binary["bodyEncoding"]), (&json!("/wA="), &json!("base64")));
+        for missing in ["msg_00000000000000000000000001", "msg_1", "del_1", "%00", "nothing"] {
+            yard.get(&format!("events/{missing}")).await.refused(404, "not_found");
+        }
+    }
+
+    async fn what_became_of_an_event_is_counted_and_traced(yard: &Yard) {
+        let playbook = format!("{}\nplaybooks: [{{slug: welcome, id: pb_1, definition: 'a: 1'}}]", crate::yard::ACME);
+        yard.apply("", &playbook).await.expect(200);
+        let id = given::accepted(yard, None, b"{}").await;
+        let trace = yard.get(&format!("events/{id}/trace")).await.expect(200);
+        assert_eq!(trace, json!({"eventId": id.to_string(), "routes": []}));
+
+        let delivery = given::delivery(id);
+        let delivery_id = delivery.id;
+        given::routed(yard, id, vec![delivery], Some(&PlaybookId::from_stored("pb_1"))).await;
+        let trace = yard.get(&format!("events/{id}/trace")).await.expect(200);
+        assert_eq!(trace["routes"], json!([{"routeId": "rt_paid", "matched": true}]));
+        let one = yard.get(&format!("events/{id}")).await.expect(200);
+        assert_eq!((&one["status"], &one["deliveries"], &one["runs"]), (&json!("routed"), &json!(1), &json!(1)));
+        assert_eq!(yard.get("events").await.expect(200)["events"][0]["deliveries"], 1);
+        let deliveries = yard.get(&format!("events/{id}/deliveries")).await.expect(200);
+        assert_eq!(deliveries["deliveries"][0]["id"], delivery_id.to_string());
+
+        let runs = yard.get("runs").await.expect(200);
+        let run = &runs["runs"][0];
+        assert_eq!(yard.get(&format!("runs/{}", run["id"].as_str().unwrap())).await.expect(200), *run);
+        for (field, value) in [
+            ("playbook", json!("welcome")), ("status", json!("pending")), ("trigger", json!("route")),
+            ("version", json!(null)), ("output", json!(null)), ("steps", json!(0)), ("startedAt", json!(null)),
+        ] {
+            assert_eq!(run[field], value, "{field}");
+        }
+        assert_eq!(run["input"]["id"], 1.0);
+        yard.get("runs/run_1").await.refused(404, "not_found");
+    }
+
+    async fn pages_lead_through_a_list_once_and_completely(yard: &Yard) {
+        let queue = yard.store.accept_queue(QueueOptions::default()).unwrap();
+        let start = Instant::now() - Duration::from_hours(1);
+        let events: Vec<_> = (0..250)
+            .map(|index| given::event(start + Duration::from_millis(index), b"{}"))
+            .collect();
+        let ids: Vec<String> = events.iter().rev().map(|event| event.id.to_string()).collect();
+        for event in events {
+            queue.accept(Acceptance { claim: None, event }).await.unwrap();
+        }
+        for (limit, pages) in [("", 5), ("limit=100&", 3), ("limit=1&", 250)] {
+            let (mut seen, mut cursor, mut count) = (Vec::new(), String::new(), 0);
+            loop {
+                let page = yard.get(&format!("events?{limit}{cursor}")).await.expect(200);
+                let events = page["events"].as_array().unwrap();
+                seen.extend(events.iter().map(|event| event["id"].as_str().unwrap().to_owned()));
+                count += 1;
+                match page["nextCursor"].as_str() {
+                    Some(next) => cursor = format!("cursor={next}"),
+                    None => break,
+                }
+            }
+            assert_eq!(count, pages, "{limit}");
+            assert_eq!(seen, ids);
+        }
+        let first = yard.get("events?limit=2").await.expect(200);
+        let cursor = first["nextCursor"].as_str().unwrap();
+        // The cursor of one list is no use to another.
+        for list in ["deliveries", "rejections", "runs"] {
+            let details = yard.get(&format!("{list}?cursor={cursor}")).await.refused(400, "invalid_query");
+            assert_eq!(details, ["cursor: must be the nextCursor of this list"]);
+        }
+        for bad in [
+            "limit=0", "limit=101", "limit=-1", "limit=x", "limit=1.5", "limit=99999999999999999999", "cursor=x",
+            "cursor=AAAA", "cursor=%00", "limit=1&limit=1", "staus=routed", "status=lost", "source=nobody", "a=%FF",
+        ] {
+            let details = yard.get(&format!("events?{bad}")).await.refused(400, "invalid_query");
+            assert_eq!(details.len(), 1, "{bad}");
+        }
+    }
+
+    async fn events_are_filtered(yard: &Yard) {
+        let routed = given::accepted(yard, None, b"{}").await;
+        given::routed(yard, routed, Vec::new(), None).await;
+        let waiting = given::accepted(yard, None, b"{}").await;
+        let found = async |query: &str| -> HashSet<String> {
+            let list = yard.get(&format!("events?{query}")).await.expect(200);
+            let list = list["events"].as_array().unwrap().clone();
+            list.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+        };
+        let both = HashSet::from([routed.to_string(), waiting.to_string()]);
+        assert_eq!(found("source=stripe&type=payment.succeeded").await, both);
+        assert_eq!(found("sourceId=so_stripe").await, both);
+        assert_eq!(found("status=routed").await, HashSet::from([routed.to_string()]));
+        assert_eq!(found("type=payment.failed").await, HashSet::new());
+    }
+
+    async fn a_claim_tells_what_its_key_produced(yard: &Yard) {
+        let id = given::accepted(yard, Some("order/7 ä"), b"{}").await;
+        for scope in ["so_stripe", "stripe"] {
+            let claim = yard.get(&format!("claims/{scope}/order%2F7%20%C3%A4")).await.expect(200);
+            assert_eq!(claim["produced"], id.to_string());
+            assert_eq!((&claim["scope"], &claim["key"]), (&json!("so_stripe"), &json!("order/7 ä")));
+            assert_eq!(claim["fingerprint"], "ab".repeat(32));
+            assert_eq!((&claim["repeats"], &claim["mismatches"]), (&json!(0), &json!(0)));
+            assert!(claim["firstSeenAt"].as_str() < claim["expiresAt"].as_str());
+        }
+        for missing in ["claims/so_stripe/other", "claims/so_nobody/order%2F7%20%C3%A4", "claims/%00/a", "claims/so_stripe/%00"] {
+            yard.get(missing).await.refused(404, "not_found");
+        }
+    }
+
+    async fn rejections_are_listed_newest_first(yard: &Yard) {
+        let now = Instant::now();
+        let first = given::rejected(yard, now - Duration::from_secs(1)).await;
+        let second = given::rejected(yard, now).await;
+        let list = yard.get("rejections").await.expect(200);
+        let [newest, oldest] = list["rejections"].as_array().unwrap().as_slice() else { panic!("{list}") };
+        assert_eq!((&newest["id"], &oldest["id"]), (&json!(second.to_string()), &json!(first.to_string())));
+        for (field, value) in [
+            ("sourceId", json!("so_stripe")), ("cause", json!("signature_mismatch")), ("bodyPreview", json!("{}")),
+            ("bodyEncoding", json!(null)), ("remoteAddress", json!("192.0.2.7")),
+            ("headers", json!([["x-hub-signature-256", "(redacted)"]])),
+        ] {
+            assert_eq!(newest[field], value, "{field}");
+        }
+        let page = yard.get("rejections?limit=1").await.expect(200);
+        let cursor = page["nextCursor"].as_str().unwrap();
+        let page = yard.get(&format!("rejections?limit=1&cursor={cursor}")).await.expect(200);
+        assert_eq!((&page["rejections"][0]["id"], &page["nextCursor"]), (&json!(first.to_string()), &Value::Null));
+    }
+}

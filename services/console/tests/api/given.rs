@@ -1,0 +1,166 @@
+//! What the other services would have recorded.
+
+use crate::yard::{Yard, workspace};
+use bytes::Bytes;
+use std::time::Duration;
+use store::{
+    Acceptance, Accepted, NewAttempt, NewClaim, NewDelivery, NewEvent, NewRejection, NewRun, Outcome,
+    QueueOptions, RoutedEvent,
+};
+use wire::{
+    AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RejectionId,
+    RouteId, RunId, SourceId,
+};
+
+/// A request as the gateway records it.
+pub(crate) fn event(at: Instant, body: &[u8]) -> NewEvent {
+    NewEvent {
+        id: EventId::new(at, rand::random()),
+        workspace_id: workspace(),
+        source_id: Some(SourceId::from_stored("so_stripe")),
+        event_type: Some("payment.succeeded".to_owned()),
+        verified: Some(true),
+        received_at: at,
+        method: "POST".to_owned(),
+        query: Some("a=1".to_owned()),
+        remote_address: Some("192.0.2.7".to_owned()),
+        headers: Bytes::from_static(br#"[["content-type","application/json"],["x-a","1"],["x-a","2"]]"#),
+        content_type: Some("application/json".to_owned()),
+        body: Bytes::copy_from_slice(body),
+        idempotency_key: None,
+        traceparent: None,
+    }
+}
+
+/// Accepts an event with this body, and with this key if any.
+pub(crate) async fn accepted(yard: &Yard, key: Option<&str>, body: &[u8]) -> EventId {
+    let event = NewEvent {
+        idempotency_key: key.map(str::to_owned),
+        ..event(Instant::now(), body)
+    };
+    let id = event.id;
+    let claim = key.map(|key| NewClaim {
+        scope: "so_stripe".to_owned(),
+        key: key.to_owned(),
+        fingerprint: Some([0xab; 32]),
+        window: Duration::from_hours(96),
+    });
+    let queue = yard.store.accept_queue(QueueOptions::default()).unwrap();
+    let accepted = queue.accept(Acceptance { claim, event }).await.unwrap();
+    assert_eq!(accepted, Accepted::Created);
+    id
+}
+
+/// A delivery of an event to `ep_billing`.
+pub(crate) fn delivery(event: EventId) -> NewDelivery {
+    let endpoint_id = EndpointId::from_stored("ep_billing");
+    NewDelivery {
+        id: DeliveryId::of(event, &endpoint_id, 0),
+        workspace_id: workspace(),
+        endpoint_id,
+        route_id: Some(RouteId::from_stored("rt_paid")),
+        event_type: Some("payment.succeeded".to_owned()),
+        state: DeliveryState::Pending,
+        reason: None,
+        due_at: Some(Instant::now()),
+        lease: None,
+        body: None,
+        replay_of: None,
+    }
+}
+
+/// Routes an event into these deliveries, and into a run of `playbook` if any.
+pub(crate) async fn routed(
+    yard: &Yard,
+    id: EventId,
+    deliveries: Vec<NewDelivery>,
+    playbook: Option<&PlaybookId>,
+) {
+    let runs = playbook.map(|playbook_id| NewRun {
+        id: RunId::of(id, playbook_id, 0),
+        workspace_id: workspace(),
+        playbook_id: playbook_id.clone(),
+        route_id: Some(RouteId::from_stored("rt_welcome")),
+        input: Bytes::from_static(br#"{"id":1.0}"#),
+    });
+    let routed = RoutedEvent {
+        id,
+        state: EventState::Routed,
+        trace: format!(r#"{{"eventId":"{id}","routes":[{{"routeId":"rt_paid","matched":true}}]}}"#).into(),
+        deliveries,
+        runs: runs.into_iter().collect(),
+        at: Instant::now(),
+    };
+    let queue = yard.store.routing_queue(QueueOptions::default()).unwrap();
+    let answers = queue.route(vec![routed]).await.unwrap();
+    assert!(matches!(answers.as_slice(), [Ok(true)]), "{answers:?}");
+}
+
+/// An accepted event with one delivery to `ep_billing`.
+pub(crate) async fn delivered_event(yard: &Yard, body: &[u8]) -> (EventId, DeliveryId) {
+    let event = accepted(yard, None, body).await;
+    let delivery = delivery(event);
+    let id = delivery.id;
+    routed(yard, event, vec![delivery], None).await;
+    (event, id)
+}
+
+/// Leases what is due and records that the receiver answered this status.
+pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
+    let lease = uuid::Uuid::new_v4();
+    let now = Instant::now();
+    let jobs = yard
+        .store
+        .lease_due(now, 1, (lease, Duration::from_mins(1)), Vec::new())
+        .await
+        .unwrap();
+    let job = jobs.first().expect("a delivery is due");
+    let succeeded = status < 300;
+    let outcome = Outcome {
+        delivery_id: job.delivery_id,
+        lease,
+        state: if succeeded {
+            DeliveryState::Delivered
+        } else {
+            DeliveryState::ScheduledRetry
+        },
+        reason: None,
+        due_at: (!succeeded).then(|| now + Duration::from_hours(1)),
+        attempt: NewAttempt {
+            id: AttemptId::new(now, rand::random()),
+            number: job.number(),
+            response_status: Some(status),
+            duration_ms: 12,
+            error_kind: (!succeeded).then(|| "http_status".to_owned()),
+            error_message: (!succeeded).then(|| format!("the receiver answered {status}")),
+            request_headers: Bytes::from_static(br#"[["webhook-id","msg_1"]]"#),
+            response_headers: Bytes::from_static(br#"[["server","x"]]"#),
+            response_body: Bytes::from_static(b"\xffno"),
+            created_at: now,
+        },
+        at: now,
+    };
+    let queue = yard.store.outcome_queue(QueueOptions::default()).unwrap();
+    assert!(queue.record(outcome).await.unwrap());
+    job.delivery_id
+}
+
+/// A request that the gateway refused.
+pub(crate) async fn rejected(yard: &Yard, at: Instant) -> RejectionId {
+    let id = RejectionId::new(at, rand::random());
+    let rejection = NewRejection {
+        id,
+        workspace_id: workspace(),
+        source_id: Some(SourceId::from_stored("so_stripe")),
+        cause: "signature_mismatch".to_owned(),
+        detail: "no secret made this signature".to_owned(),
+        received_at: at,
+        method: "POST".to_owned(),
+        query: None,
+        remote_address: Some("192.0.2.7".to_owned()),
+        headers: Bytes::from_static(br#"[["x-hub-signature-256","(redacted)"]]"#),
+        body_preview: Bytes::from_static(b"{}"),
+    };
+    yard.store.reject(rejection).await.unwrap();
+    id
+}
