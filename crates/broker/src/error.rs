@@ -59,10 +59,19 @@ pub enum Error {
         #[source]
         source: Cause,
     },
-    /// A queue or exchange could not be declared; mostly the user lacks the `configure` permission.
+    /// The user may not declare a queue or exchange.
     #[error(
-        "cannot declare `{name}` at the broker; the user needs configure, write and read permission on it"
+        "the broker's user may not declare `{name}`: it needs configure, write and read permission on it"
     )]
+    Denied {
+        /// The queue or exchange.
+        name: Arc<str>,
+        /// The broker's words.
+        #[source]
+        source: Cause,
+    },
+    /// A queue or exchange could not be declared, see the source.
+    #[error("cannot declare `{name}` at the broker")]
     Declare {
         /// The queue or exchange.
         name: Arc<str>,

@@ -136,31 +136,23 @@ impl Topology {
 async fn declared(name: &Arc<str>, declare: impl Future<Output = lapin::Result<()>>) -> Result<(), Error> {
     let late = || std::io::Error::from(std::io::ErrorKind::TimedOut).into();
     let outcome = tokio::time::timeout(ANSWER_DEADLINE, declare).await;
-    outcome.unwrap_or_else(|_late| Err(late())).map_err(|error| {
-        let name = Arc::clone(name);
-        if is_drift(&error) {
-            Error::Drift {
-                name,
-                source: cause(error),
-            }
-        } else {
-            Error::Declare {
-                name,
-                source: cause(error),
-            }
-        }
-    })
+    outcome
+        .unwrap_or_else(|_late| Err(late()))
+        .map_err(|error| refusal(Arc::clone(name), error))
 }
 
-/// AMQP 0-9-1, reply code 406: "inequivalent arg …".
-fn is_drift(error: &lapin::Error) -> bool {
-    let ErrorKind::ProtocolError(refusal) = error.kind() else {
-        return false;
+/// The reply codes are AMQP 0-9-1's: 406 says "inequivalent arg …", 403 names the permission that lacks.
+fn refusal(name: Arc<str>, error: lapin::Error) -> Error {
+    let code = match error.kind() {
+        ErrorKind::ProtocolError(refusal) => Some(refusal.kind().clone()),
+        _ => None,
     };
-    matches!(
-        refusal.kind(),
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)
-    )
+    let source = cause(error);
+    match code {
+        Some(AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)) => Error::Drift { name, source },
+        Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)) => Error::Denied { name, source },
+        _ => Error::Declare { name, source },
+    }
 }
 
 fn text(value: &str) -> AMQPValue {
