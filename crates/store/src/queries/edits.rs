@@ -29,10 +29,7 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
         Edit::Playbook(playbook) => save_playbook(conn, &PlaybookRow::of(playbook)),
         Edit::Route(route) => save_route(conn, &RouteRow::of(route)),
-        Edit::RemoveEnvironment(id) => {
-            diesel::delete(environments::table.find(id.as_str())).execute(conn)?;
-            Ok(())
-        }
+        Edit::RemoveEnvironment(id) => super::workspaces::remove_environment(conn, id),
         Edit::RemoveManagementToken(id) => {
             diesel::delete(management_tokens::table.find(id.as_str())).execute(conn)?;
             Ok(())

@@ -1,11 +1,11 @@
 //! Workspaces, their environments and their management tokens.
 
 use super::super::Conn;
-use super::super::schema::{environments, management_tokens, workspaces};
+use super::super::schema::{endpoints, environments, management_tokens, workspaces};
 use crate::sql::{Stamp, StoredText};
 use crate::{Environment, Error, ManagementToken, NewManagementToken, Workspace};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
-use wire::WorkspaceId;
+use wire::{EnvironmentId, WorkspaceId};
 
 type WorkspaceRow = (StoredText, String, String, bool, Stamp, Stamp);
 
@@ -68,6 +68,33 @@ pub(crate) fn environments(
             },
         )
         .collect())
+}
+
+/// Removes an environment. Deleted endpoints stay for their history and go to the default one: they keep none alive.
+pub(crate) fn remove_environment(conn: &mut Conn, id: &EnvironmentId) -> Result<(), Error> {
+    let workspace: Option<String> = environments::table
+        .find(id.as_str())
+        .select(environments::workspace_id)
+        .first(conn)
+        .optional()?;
+    let Some(workspace) = workspace else { return Ok(()) };
+    let default: Option<String> = environments::table
+        .filter(environments::workspace_id.eq(workspace))
+        .filter(environments::is_default)
+        .filter(environments::id.ne(id.as_str()))
+        .select(environments::id)
+        .first(conn)
+        .optional()?;
+    if let Some(default) = default {
+        let deleted = endpoints::table
+            .filter(endpoints::environment_id.eq(id.as_str()))
+            .filter(endpoints::deleted_at.is_not_null());
+        diesel::update(deleted)
+            .set(endpoints::environment_id.eq(default))
+            .execute(conn)?;
+    }
+    diesel::delete(environments::table.find(id.as_str())).execute(conn)?;
+    Ok(())
 }
 
 pub(crate) fn management_token(conn: &mut Conn, token_hash: &[u8]) -> Result<Option<ManagementToken>, Error> {
