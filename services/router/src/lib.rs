@@ -28,6 +28,7 @@ mod route;
 mod sweep;
 mod tables;
 pub mod trace;
+mod underway;
 
 use boot::Platform;
 use expression::Jail;
@@ -35,6 +36,7 @@ use route::Router;
 use std::sync::Arc;
 use store::{QueueError, QueueOptions};
 use tables::Tables;
+use underway::Underway;
 use wire::Queue;
 
 /// Why the router did not start.
@@ -90,6 +92,7 @@ pub fn start(platform: &Platform, jail: Jail) -> Result<(), Error> {
         jail,
         decided: platform.store.routing_queue(options).map_err(Error::Writer)?,
         tables: Tables::new(platform.store.clone()),
+        underway: Underway::default(),
         lease: platform.settings.delivery.lease,
     });
     let shutdown = platform.shutdown.clone();

@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::decide::{Moment, decide, quarantine};
 use crate::evaluate::evaluate;
 use crate::tables::Tables;
+use crate::underway::Underway;
 use boot::metrics;
 use broker::Conveyor;
 use expression::Jail;
@@ -29,6 +30,7 @@ pub(crate) struct Router {
     pub(crate) jail: Jail,
     pub(crate) decided: RoutingQueue,
     pub(crate) tables: Tables,
+    pub(crate) underway: Underway,
     /// How long a worker has for a delivery that it is told of.
     pub(crate) lease: Duration,
 }
@@ -44,7 +46,7 @@ struct Work {
 impl Router {
     /// Routes those of `ids` that are not routed yet, and returns how many.
     ///
-    /// Running it twice does no harm. A failure means that nothing more can be routed now; what one event does wrong is
+    /// Running it twice does no harm, and what another batch of this process is routing is left to that. A failure means that nothing more can be routed now; what one event does wrong is
     /// counted against that event instead.
     pub(crate) async fn route(&self, ids: Vec<EventId>) -> Result<usize, Failure> {
         let events = self.store.accepted_events(ids).await?;
@@ -53,6 +55,7 @@ impl Router {
 
     /// The same for events that were read already.
     pub(crate) async fn route_events(&self, events: Vec<Event>) -> Result<usize, Failure> {
+        let (events, _taken) = self.underway.take(events);
         let mut by_workspace: HashMap<WorkspaceId, Vec<Event>> = HashMap::new();
         for event in events {
             by_workspace

@@ -1,8 +1,12 @@
 use super::*;
 use proptest::prelude::*;
+use serde_json::json;
 use std::time::Duration;
 use wire::resource::RouteSpec;
-use wire::{EventId, RouteId, SourceId, WorkspaceId};
+use wire::{
+    DeliveryId, DeliveryState, EndpointId, EventId, EventTypePattern, PlaybookId, RouteId, RunId, SourceId,
+    WorkspaceId,
+};
 
 const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
 
@@ -12,7 +16,7 @@ const MOMENT: Moment = Moment {
     lease_until: Instant::from_unix_micros(1_800_000_090_000_000),
 };
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     Event {
         id: EventId::new(NOW, 1),
         workspace_id: WorkspaceId::from_stored("ws_one"),

@@ -1,0 +1,121 @@
+//! The first pass: whether a route takes an event, and whether its target does.
+
+use super::{Finding, Match, Verdict};
+use crate::trace::Clause;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use store::{Event, Route, RoutingTable};
+use wire::EventTypePattern;
+use wire::resource::Target;
+
+pub(super) fn cheap_clauses(event: &Event, route: &Route) -> Result<(), Finding> {
+    let spec = &route.spec;
+    if !spec.enabled {
+        return Err(Finding {
+            clause: Clause::Enabled,
+            value: json!(false),
+            reason: "the route is disabled".to_owned(),
+        });
+    }
+    let is_from = |source| spec.from.contains(source);
+    if !spec.from.is_empty() && !event.source_id.as_ref().is_some_and(is_from) {
+        return Err(Finding {
+            clause: Clause::From,
+            value: json!(event.source_id),
+            reason: "the event came from a source that the route does not take events of".to_owned(),
+        });
+    }
+    let event_type = event.event_type.as_deref();
+    if !spec.event_types.is_empty() && !spec.event_types.iter().any(|pattern| pattern.matches(event_type)) {
+        let patterns: Vec<&str> = spec.event_types.iter().map(EventTypePattern::as_str).collect();
+        let reason = match event_type {
+            Some(_) => format!("the event's type matches none of {}", listed(&patterns)),
+            None => format!("the event has no type, and the route wants {}", listed(&patterns)),
+        };
+        return Err(Finding {
+            clause: Clause::EventTypes,
+            value: json!(event_type),
+            reason,
+        });
+    }
+    Ok(())
+}
+
+/// A route may have a hundred patterns; a reason shows a few.
+fn listed(patterns: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let shown = patterns
+        .iter()
+        .take(SHOWN)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if patterns.len() > SHOWN {
+        format!("{shown} and {} more", patterns.len() - SHOWN)
+    } else {
+        shown
+    }
+}
+
+pub(super) fn filter(route: &Route, verdict: Option<&Verdict>) -> Result<(), Finding> {
+    if route.spec.filter.is_none() {
+        return Ok(());
+    }
+    let (value, reason) = match verdict {
+        Some(Ok(true)) => return Ok(()),
+        Some(Ok(false)) => (json!(false), "the filter yields false".to_owned()),
+        Some(Err(error)) => (
+            json!(error.kind()),
+            format!("the filter says neither true nor false: {error}"),
+        ),
+        None => (Value::Null, "the filter was not evaluated".to_owned()),
+    };
+    Err(Finding {
+        clause: Clause::Filter,
+        value,
+        reason,
+    })
+}
+
+pub(super) fn taken_by(first: &Route) -> Finding {
+    let (name, id) = (&first.spec.name, &first.id);
+    Finding {
+        clause: Clause::Target,
+        value: json!(id),
+        reason: format!(
+            "the route `{name}` has the event for this target already, and one event goes to it once"
+        ),
+    }
+}
+
+pub(super) fn target(event: &Event, table: &RoutingTable, route: &Route) -> Match {
+    let finding = |value: &str, reason: &str| Finding {
+        clause: Clause::Target,
+        value: json!(value),
+        reason: reason.to_owned(),
+    };
+    match &route.spec.to {
+        Target::Endpoint(id) => match table.endpoints.get(id) {
+            Some(true) => Match::Taken,
+            Some(false) => Match::Held(finding(
+                "disabled",
+                "the endpoint is disabled and holds its deliveries until it is enabled",
+            )),
+            None => Match::Skipped(finding("missing", "the endpoint does not exist any more")),
+        },
+        Target::Playbook(id) => match table.playbooks.get(id) {
+            Some(true) if route.spec.transform.is_none() && !is_json(&event.body) => Match::Stopped(finding(
+                "not_json",
+                "a run's input is the event's body as JSON, and this body is none; a transform cannot read it either",
+            )),
+            Some(true) => Match::Taken,
+            Some(false) => Match::Stopped(finding("disabled", "the playbook is disabled and starts no run")),
+            None => Match::Stopped(finding("missing", "the playbook does not exist any more")),
+        },
+    }
+}
+
+/// Looks only at the grammar, without recursion and without keeping anything.
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(body).is_ok()
+}
