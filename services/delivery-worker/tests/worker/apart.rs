@@ -124,8 +124,9 @@ async fn a_disabled_endpoint_that_waits_in_line_is_held_too() {
     let to = yard
         .with_endpoint("in", |endpoint| endpoint.spec.concurrency = 1)
         .await;
+    // Long enough for what happens meanwhile, also on a busy machine.
     yard.receiver
-        .answer_all(Reply::status(200).after(Duration::from_millis(300)));
+        .answer_all(Reply::status(200).after(Duration::from_secs(2)));
     yard.start_worker();
     let first = yard.told(&to).await;
     yard.receiver.received(1).await;
