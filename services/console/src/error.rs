@@ -62,6 +62,9 @@ pub enum Error {
         /// By what.
         by: String,
     },
+    /// What it refers to is gone, or what is to go is referred to again: somebody else was faster.
+    #[error("something else changed meanwhile, and this does not fit any more; look again, and ask again")]
+    Dangling,
     /// Its state does not allow it.
     #[error("{0}")]
     State(&'static str),
@@ -102,10 +105,7 @@ impl From<store::Error> for Error {
             store::Error::Taken { constraint } => Self::Taken {
                 what: unique(&constraint).to_owned(),
             },
-            store::Error::Dangling { .. } => Self::InUse {
-                what: "the environment".to_owned(),
-                by: "a source or an endpoint is in it".to_owned(),
-            },
+            store::Error::Dangling { .. } => Self::Dangling,
             other => Self::Store(other),
         }
     }
@@ -141,7 +141,7 @@ impl Error {
             Self::Unauthorized => "unauthorized",
             Self::NotFound { .. } => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::Taken { .. } => "conflict",
+            Self::Taken { .. } | Self::Dangling => "conflict",
             Self::InUse { .. } => "in_use",
             Self::State(_) => "invalid_state",
             Self::TooLarge { .. } => "payload_too_large",
@@ -189,7 +189,7 @@ impl ResponseError for Error {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Taken { .. } | Self::InUse { .. } | Self::State(_) => StatusCode::CONFLICT,
+            Self::Taken { .. } | Self::Dangling | Self::InUse { .. } | Self::State(_) => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,

@@ -28,9 +28,9 @@ pub async fn run(store: Store, shutdown: boot::Shutdown) {
         // What is in hand is one short transaction, so it is finished before the end is looked at.
         tokio::select! {
             () = stopping.cancelled() => return,
-            _ = partitions.tick() => make_partitions(&store).await,
+            _ = partitions.tick() => make_partitions(&store, Instant::now()).await,
             _ = claims.tick() => {
-                while forget_claims(&store).await {
+                while forget_claims(&store, Instant::now()).await {
                     tokio::select! {
                         () = stopping.cancelled() => return,
                         () = tokio::time::sleep(PACE) => {}
@@ -41,8 +41,8 @@ pub async fn run(store: Store, shutdown: boot::Shutdown) {
     }
 }
 
-async fn make_partitions(store: &Store) {
-    match store.make_partitions(Instant::now(), DAYS_AHEAD).await {
+async fn make_partitions(store: &Store, now: Instant) {
+    match store.make_partitions(now, DAYS_AHEAD).await {
         Ok(made) if made.is_empty() => {}
         Ok(made) => tracing::info!(partitions = made.join(", "), "made partitions ahead of time"),
         Err(error) => {
@@ -55,8 +55,8 @@ async fn make_partitions(store: &Store) {
 }
 
 /// Forgets some expired claims; says whether there may be more.
-async fn forget_claims(store: &Store) -> bool {
-    match store.forget_claims(Instant::now(), CLAIMS_AT_ONCE).await {
+async fn forget_claims(store: &Store, now: Instant) -> bool {
+    match store.forget_claims(now, CLAIMS_AT_ONCE).await {
         Ok(forgotten) => i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= CLAIMS_AT_ONCE),
         Err(error) => {
             tracing::warn!(
@@ -65,5 +65,96 @@ async fn forget_claims(store: &Store) -> bool {
             );
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use store::{AcceptError, Acceptance, Accepted, KeyRing, NewClaim, NewEvent, QueueOptions, Settings};
+    use testkit::database;
+    use wire::{EventId, WorkspaceId};
+
+    async fn connect(url: String) -> Store {
+        let settings = Settings {
+            url: url.into(),
+            max_connections: 2,
+            acquire_timeout: Duration::from_secs(10),
+        };
+        let store = Store::connect(settings, KeyRing::parse(&[]).unwrap())
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    async fn accept(store: &Store, at: Instant, key: Option<&str>) -> Result<Accepted, AcceptError> {
+        let event = NewEvent {
+            id: EventId::new(at, rand::random()),
+            workspace_id: WorkspaceId::from_stored("ws_acme"),
+            source_id: None,
+            event_type: None,
+            verified: None,
+            received_at: at,
+            method: "POST".to_owned(),
+            query: None,
+            remote_address: None,
+            headers: Bytes::from_static(b"[]"),
+            content_type: None,
+            body: Bytes::new(),
+            idempotency_key: None,
+            traceparent: None,
+        };
+        let claim = key.map(|key| NewClaim {
+            scope: "so_a".to_owned(),
+            key: key.to_owned(),
+            fingerprint: None,
+            window: Duration::ZERO,
+        });
+        let queue = store.accept_queue(QueueOptions::default()).unwrap();
+        queue.accept(Acceptance { claim, event }).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn expired_claims_are_forgotten() {
+        let database = database::sqlite();
+        let store = connect(format!("sqlite:{}", database.url())).await;
+        let now = Instant::now();
+        accept(&store, now, Some("key")).await.unwrap();
+        assert!(store.claim("so_a", "key").await.unwrap().is_some());
+        // One that is left over is no reason to come back at once.
+        assert!(!forget_claims(&store, now + Duration::from_hours(2)).await);
+        assert!(store.claim("so_a", "key").await.unwrap().is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_week_of_partitions_is_made_ahead() {
+        let database = database::postgres();
+        let store = connect(database.url().to_owned()).await;
+        let later = Instant::now() + Duration::from_hours(24 * 30);
+        assert!(accept(&store, later, None).await.is_err());
+        make_partitions(&store, later).await;
+        assert_eq!(accept(&store, later, None).await.unwrap(), Accepted::Created);
+        let last = later + Duration::from_hours(24 * 7);
+        assert_eq!(accept(&store, last, None).await.unwrap(), Accepted::Created);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_ends_with_the_process() {
+        let database = database::sqlite();
+        let store = connect(format!("sqlite:{}", database.url())).await;
+        let settings = [
+            ("database.url", "sqlite:unused"),
+            ("secrets.master_keys", "unused"),
+        ];
+        let settings = boot::Sources::new().with_arguments(settings).load().unwrap();
+        let process = boot::Process::new("console-test", settings);
+        process
+            .tasks
+            .spawn("console.housekeeping", run(store, process.shutdown.clone()));
+        process.shutdown.begin(boot::shutdown::Cause::Requested);
+        let ended = tokio::time::timeout(testkit::DEADLINE, process.end()).await;
+        assert_eq!(ended.unwrap(), boot::shutdown::Cause::Requested);
     }
 }

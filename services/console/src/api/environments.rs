@@ -87,16 +87,21 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, Error> {
     let rows = console.store().environments(opened.id()).await?;
     let row = find(&rows, &path.1)?;
+    let in_use = |by: &str| Error::InUse {
+        what: format!("the environment `{}`", row.slug),
+        by: by.to_owned(),
+    };
     if row.is_default {
-        return Err(Error::InUse {
-            what: format!("the environment `{}`", row.slug),
-            by: "it is the workspace's default".to_owned(),
-        });
+        return Err(in_use("it is the workspace's default"));
     }
-    console
+    let removed = console
         .edit(opened.id(), vec![Edit::RemoveEnvironment(row.id.clone())])
-        .await?;
-    Ok(gone())
+        .await;
+    match removed {
+        Ok(()) => Ok(gone()),
+        Err(Error::Dangling) => Err(in_use("a source or an endpoint is in it")),
+        Err(error) => Err(error),
+    }
 }
 
 /// Saves an environment; where it becomes the default, the old one stops being it in the same transaction.

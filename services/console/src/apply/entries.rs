@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::str::FromStr;
+use std::time::Duration;
 use wire::{ConfiguredId, Instant};
 
 /// One entry of a section.
@@ -17,6 +18,8 @@ pub(super) struct Entry<'a, Id> {
     pub(super) key: Option<&'a str>,
     /// What it means: a thing that is there, or one to be made.
     pub(super) id: Id,
+    /// When it is made, if it is: lists by age are in the order of the file.
+    pub(super) now: Instant,
 }
 
 /// Matches a section's entries. What is wrong with an entry itself is found when it is read; here it is about twins, and
@@ -69,6 +72,7 @@ where
             (None, None) => {}
         }
         entries.push(Entry {
+            now: now + Duration::from_micros(index as u64),
             path,
             value,
             key: named,

@@ -166,7 +166,7 @@ impl<'a> Reading<'a> {
                 workspace_id: self.workspace.id.clone(),
                 name: draft.name,
                 token_hash,
-                created_at: existing.map_or(self.now, |row| row.created_at),
+                created_at: existing.map_or(entry.now, |row| row.created_at),
             };
             Some(Built { row, made })
         })
@@ -183,7 +183,7 @@ impl<'a> Reading<'a> {
             let read = |fields: &mut Fields<'_>| endpoint::read(fields, self.around(directory), None);
             let draft = report.object(&entry.path, entry.value, read).flatten()?;
             let existing = existing.get(id.as_str()).copied();
-            Some(draft.build(id, &self.workspace.id, existing, self.now))
+            Some(draft.build(id, &self.workspace.id, existing, entry.now))
         })
     }
 
@@ -199,7 +199,7 @@ impl<'a> Reading<'a> {
             let existing = existing.get(id.as_str()).copied();
             let read = |fields: &mut Fields<'_>| source::read(fields, self.around(directory), None, existing);
             let draft = report.object(&entry.path, entry.value, read).flatten()?;
-            let built = draft.build(id, &self.workspace.id, existing, self.now);
+            let built = draft.build(id, &self.workspace.id, existing, entry.now);
             let token = secret::hash(built.row.token.expose_secret());
             if let Some(other) = tokens.insert(token, entry.path.clone()) {
                 report.refuse(
@@ -240,7 +240,7 @@ impl<'a> Reading<'a> {
                     format!("is the number of {other}, too"),
                 );
             }
-            let row = draft.build(id, &self.workspace.id, number, existing, self.now);
+            let row = draft.build(id, &self.workspace.id, number, existing, entry.now);
             Some(Built {
                 row,
                 made: Vec::new(),
@@ -262,7 +262,7 @@ impl<'a> Reading<'a> {
             let draft = report.object(&entry.path, entry.value, read)?;
             let existing = existing.get(id.as_str()).copied();
             position += 1;
-            let row = draft.build(id, &self.workspace.id, position, existing, self.now);
+            let row = draft.build(id, &self.workspace.id, position, existing, entry.now);
             Some(Built {
                 row,
                 made: Vec::new(),
@@ -296,8 +296,8 @@ impl<'a> Reading<'a> {
                 workspace_id: self.workspace.id.clone(),
                 slug: draft.slug,
                 is_default: false,
-                created_at: existing.map_or(self.now, |row| row.created_at),
-                updated_at: self.now,
+                created_at: existing.map_or(entry.now, |row| row.created_at),
+                updated_at: entry.now,
             };
             Some(Built {
                 row,

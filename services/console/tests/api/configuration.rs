@@ -58,6 +58,9 @@ on_both! {
         assert_eq!((&source["token"], &source["dedupe"]["window"]), (&json!("src_a1b2c3d4e5f6"), &json!("7d")));
         let routes = yard.get("routes").await.expect(200);
         assert_eq!((&routes[0]["name"], &routes[1]["to"]), (&json!("paid"), &json!({"playbook": "onboarding"})));
+        // Lists by age are in the order of the file.
+        let slugs = yard.get("environments").await.expect(200);
+        assert_eq!((&slugs[0]["slug"], &slugs[1]["slug"]), (&json!("production"), &json!("staging")));
         let found = yard.store.source_by_slugs("acme", "stripe").await.unwrap().unwrap();
         assert!(found.0.channel_secret_hash.is_some() && found.1);
     }

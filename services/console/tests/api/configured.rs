@@ -105,8 +105,12 @@ on_both! {
         assert_eq!(defaults(&yard.get("environments").await.expect(200)), ["production"]);
 
         yard.delete("environments/production").await.refused(409, "in_use");
-        yard.post("endpoints", &json!({"url": "https://a.example/", "environmentId": "env_staging"})).await.expect(201);
+        let inside = json!({"slug": "inside", "url": "https://a.example/", "environmentId": "env_staging"});
+        yard.post("endpoints", &inside).await.expect(201);
         yard.delete("environments/staging").await.refused(409, "in_use");
+        // A deleted endpoint keeps no environment alive.
+        yard.delete("endpoints/inside").await;
+        assert_eq!(yard.delete("environments/staging").await.status.as_u16(), 204);
         assert_eq!(yard.delete(&format!("environments/{id}")).await.status.as_u16(), 204);
         yard.get("environments/live").await.refused(404, "not_found");
         yard.post("environments", &json!({"slug": "test"})).await.refused(409, "conflict");
