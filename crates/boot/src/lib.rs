@@ -25,7 +25,7 @@ pub mod trace;
 
 pub use error::{Error, UnknownKey};
 pub use health::Health;
-pub use platform::{Platform, ledger, main_of};
+pub use platform::{Platform, conveyor, ledger, main_of};
 pub use process::{Process, main_with, run};
 pub use settings::{Settings, Sources};
 pub use shutdown::Shutdown;

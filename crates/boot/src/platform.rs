@@ -45,7 +45,8 @@ impl Platform {
     /// Waits as long as it takes for a database that does not answer or whose schema is behind, and says so. A broker
     /// that is down is not waited for. Fails on settings that can never work.
     pub async fn connect(process: Process) -> Result<Self, Error> {
-        let conveyor = conveyor(&process)?;
+        let conveyor = conveyor(&process.settings.broker, process.health.program())?;
+        look_after(&conveyor, &process.tasks);
         let store = ledger(&process.settings.database, &process.settings.secrets).await?;
         schema(&store, &process.settings.database).await?;
 
@@ -102,29 +103,32 @@ where
     })
 }
 
-fn conveyor(process: &Process) -> Result<Conveyor, Error> {
-    let settings = &process.settings.broker;
-    let conveyor = match &settings.url {
-        BrokerUrl::InProcess => Conveyor::in_process(IN_PROCESS_CAPACITY),
+/// Puts a conveyor together; over RabbitMQ it connects by itself, and goes on trying. Needs a runtime.
+///
+/// `program` is what the broker's own pages call this process.
+pub fn conveyor(settings: &settings::Broker, program: &str) -> Result<Conveyor, Error> {
+    match &settings.url {
+        BrokerUrl::InProcess => Ok(Conveyor::in_process(IN_PROCESS_CAPACITY)),
         BrokerUrl::Rabbit(url) => {
             let certificates = settings.ca_file.as_deref().map(read_certificates).transpose()?;
             let rabbit = RabbitSettings {
                 certificates,
                 queue_expiry: settings.queue_expiry,
                 namespace: settings.namespace.clone(),
-                client: format!("{} {}", process.health.program(), std::process::id()),
+                client: format!("{program} {}", std::process::id()),
                 ..RabbitSettings::new(url.clone())
             };
-            Conveyor::rabbit(&rabbit).map_err(Error::Conveyor)?
+            Conveyor::rabbit(&rabbit).map_err(Error::Conveyor)
         }
-    };
+    }
+}
+
+/// Has a conveyor counted, and closed after everything that uses it.
+fn look_after(conveyor: &Conveyor, tasks: &Tasks) {
     let counted = conveyor.clone();
     metrics::observe_conveyor(move || counted.counts());
     let closed = conveyor.clone();
-    process
-        .tasks
-        .close_at_end("the conveyor", async move { closed.close().await });
-    Ok(conveyor)
+    tasks.close_at_end("the conveyor", async move { closed.close().await });
 }
 
 fn read_certificates(file: &Path) -> Result<String, Error> {
