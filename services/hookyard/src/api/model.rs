@@ -1,4 +1,5 @@
-//! The shapes of answers, as far as commands show them. A field that a server does not send (yet) is absent here.
+//! The shapes of answers, as far as commands show them. What else an answer has stays in `rest`, so that `--json` loses
+//! nothing of it.
 
 #![expect(
     clippy::struct_field_names,
@@ -6,7 +7,7 @@
 )]
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One page of events, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,24 +28,18 @@ pub(crate) struct Event {
     pub(crate) status: String,
     pub(crate) verified: Option<bool>,
     pub(crate) received_at: String,
-    pub(crate) content_type: Option<String>,
     #[serde(default)]
     pub(crate) size: u64,
-    pub(crate) idempotency_key: Option<String>,
     #[serde(default)]
     pub(crate) deliveries: u64,
-    #[serde(default)]
-    pub(crate) runs: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) method: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) remote_address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) headers: Option<Vec<(String, String)>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) body_encoding: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
 /// One page of deliveries, newest first.
@@ -69,9 +64,10 @@ pub(crate) struct Delivery {
     #[serde(default)]
     pub(crate) total_attempts: u64,
     pub(crate) next_retry_at: Option<String>,
-    pub(crate) delivered_at: Option<String>,
     pub(crate) created_at: String,
     pub(crate) updated_at: String,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
 /// One try of a delivery.
@@ -88,6 +84,8 @@ pub(crate) struct Attempt {
     pub(crate) created_at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) response_body: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
 /// What each route decided about an event.
@@ -100,6 +98,8 @@ pub(crate) struct Trace {
     pub(crate) misses_omitted: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) quarantined: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
 /// One route's decision.
@@ -111,15 +111,14 @@ pub(crate) struct Decision {
     pub(crate) matched: bool,
     /// A sentence.
     pub(crate) reason: Option<String>,
-    /// What decided: `filter`, `event_types` …
-    pub(crate) clause: Option<String>,
     /// The value that decided.
     pub(crate) value: Option<Value>,
-    pub(crate) target: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) delivery_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run_id: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
 /// One page of rejections, newest first.
@@ -139,9 +138,8 @@ pub(crate) struct Rejection {
     pub(crate) cause: String,
     pub(crate) detail: Option<String>,
     pub(crate) received_at: String,
-    pub(crate) remote_address: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) body_preview: Option<String>,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
 }
 
 /// What `hookyard send` needs of a source.

@@ -3,11 +3,10 @@
 //! Over the management API when there is a URL; else straight into the configured ledger, for whoever has that in hand
 //! needs nobody's leave, and the first workspace has no token yet. Both ways have the same checks.
 
-use super::conveyor;
+use super::doctor::trouble;
 use super::migrate::settings;
 use crate::api::Api;
 use crate::arguments::{Apply, Connection};
-use crate::dev::{folder_of, variables};
 use crate::screen::{BAD, BOLD, DIM, GOOD, Screen, WARN, styled};
 use anyhow::Context as _;
 use boot::Settings;
@@ -16,6 +15,7 @@ use console::apply::{self, Action, Applied, Inputs, Outside, Scope};
 use expression::Jail;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
@@ -107,9 +107,9 @@ async fn into_the_ledger(
     if options.dry_run || plan.is_empty() {
         return Ok(plan.preview());
     }
-    let conveyor = conveyor::open(&settings)?;
+    let conveyor = boot::conveyor(&settings.broker, "hookyard apply")?;
     if timeout(PATIENCE, conveyor.connected()).await != Ok(true) {
-        let trouble = conveyor::trouble(&conveyor);
+        let trouble = trouble(&conveyor);
         screen.note(styled(
             WARN,
             format_args!("the change cannot be announced ({trouble}); running services notice it within their gateway.cache_ttl"),
@@ -131,6 +131,24 @@ async fn ledger(settings: &Settings) -> anyhow::Result<Store> {
         pending.len()
     );
     Ok(store)
+}
+
+/// The environment, for `${NAME}`. What is not text cannot be written there.
+pub(crate) fn variables() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// The folder that a file lies in.
+pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
+    path.parent().map(|folder| {
+        if folder == Path::new("") {
+            Path::new(".")
+        } else {
+            folder
+        }
+    })
 }
 
 /// The difference, and the secrets that were made: this is the only time they are shown.

@@ -3,12 +3,12 @@
 //! It reads the settings of a service, so it is run where a service would run, with the same environment. A check whose
 //! ground is missing is left out: without a database nothing can be said about its schema.
 
-use super::conveyor;
 use super::migrate::settings;
 use crate::arguments::Doctor;
 use crate::screen::{BAD, DIM, GOOD, Screen, WARN, plain, styled};
 use boot::settings::BrokerUrl;
 use boot::{Settings, report};
+use broker::{Conveyor, State};
 use expression::{Jail, Job, Want};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -271,14 +271,10 @@ async fn broker(settings: &Settings, findings: &mut Findings) {
         );
         return;
     }
-    let conveyor = match conveyor::open(settings) {
+    let conveyor = match boot::conveyor(&settings.broker, "hookyard doctor") {
         Ok(conveyor) => conveyor,
         Err(error) => {
-            findings.problem(
-                CHECK,
-                format!("{error:#}"),
-                "set broker.url (HOOKYARD__BROKER__URL)",
-            );
+            findings.problem(CHECK, report(&error), "set broker.url (HOOKYARD__BROKER__URL)");
             return;
         }
     };
@@ -302,7 +298,7 @@ async fn broker(settings: &Settings, findings: &mut Findings) {
             findings.ok(CHECK, detail);
         }
     } else {
-        let state = conveyor::trouble(&conveyor);
+        let state = trouble(&conveyor);
         findings.problem(
             CHECK,
             state,
@@ -310,6 +306,19 @@ async fn broker(settings: &Settings, findings: &mut Findings) {
         );
     }
     conveyor.close().await;
+}
+
+/// Why nothing moves.
+pub(super) fn trouble(conveyor: &Conveyor) -> String {
+    match conveyor.state() {
+        State::Connecting {
+            error: Some(error), ..
+        } => report(&*error),
+        State::Blocked => "the broker takes no messages until it has memory and disk again".to_owned(),
+        State::Connecting { error: None, .. } | State::Connected | State::Closed => {
+            "no answer yet".to_owned()
+        }
+    }
 }
 
 async fn jail(findings: &mut Findings) {

@@ -1,7 +1,6 @@
 //! One module per command. Each takes its arguments, does one thing, and prints what came of it.
 
 mod apply;
-mod conveyor;
 mod deliveries;
 mod doctor;
 mod events;
@@ -20,7 +19,7 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-pub(crate) use apply::applied_text;
+pub(crate) use apply::{applied_text, folder_of, variables};
 pub(crate) use keys::master_key;
 
 /// Does what was typed. The exit code is 0 when it is done, 1 when it failed, 2 when it cannot be understood.

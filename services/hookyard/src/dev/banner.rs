@@ -3,7 +3,9 @@
 use super::Dev;
 use super::demo::{Demo, WORKSPACE};
 use super::receiver;
+use crate::commands::applied_text;
 use crate::screen::{BOLD, DIM, GOOD, WARN, styled};
+use console::apply::Applied;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,8 +23,10 @@ pub(super) struct Banner<'a> {
     ledger: String,
     /// Networks that deliveries may reach besides public addresses.
     egress_allow: Vec<String>,
-    workspace: Option<&'static str>,
+    workspace: Option<&'a str>,
     demo: Option<&'a Demo>,
+    /// What --apply changed. The secrets that it made are shown here and nowhere else.
+    applied: Option<&'a Applied>,
 }
 
 impl<'a> Banner<'a> {
@@ -34,8 +38,12 @@ impl<'a> Banner<'a> {
             data: dev.folder().display().to_string(),
             ledger: settings.database.place(),
             egress_allow: settings.egress.allow.iter().map(ToString::to_string).collect(),
-            workspace: dev.demo.as_ref().map(|_| WORKSPACE),
+            workspace: match &dev.applied {
+                Some(applied) => Some(&applied.workspace),
+                None => dev.demo.as_ref().map(|_| WORKSPACE),
+            },
             demo: dev.demo.as_ref(),
+            applied: dev.applied.as_ref(),
         }
     }
 
@@ -60,9 +68,18 @@ impl<'a> Banner<'a> {
         row("health", &format!("{url}/readyz, {url}/metrics"));
         row("ledger", &format!("{ledger}, keys in {data}"));
         row("deliveries to", &self.reach());
-        match self.demo {
-            Some(demo) => text.push_str(&lines(url, demo)),
-            None => text.push_str("\n  hookyard apply -f yard.yaml configures a workspace.\n"),
+        match (self.applied, self.demo) {
+            (Some(applied), _) => {
+                let _ = write!(text, "\n{}", applied_text(applied));
+            }
+            (None, Some(demo)) => text.push_str(&lines(url, demo)),
+            (None, None) => {
+                let program = program();
+                let _ = writeln!(
+                    text,
+                    "\n  {program} apply -f yard.yaml makes a workspace of a file."
+                );
+            }
         }
         let _ = writeln!(text, "\n{}", styled(DIM, "Ctrl-C stops it; everything is kept."));
         text
@@ -90,6 +107,7 @@ fn lines(url: &str, demo: &Demo) -> String {
         ..
     } = demo;
     let receiver = receiver::PATH;
+    let program = program();
     let heading = |text: &str| styled(BOLD, format_args!("# {text}"));
     [
         String::new(),
@@ -119,12 +137,23 @@ fn lines(url: &str, demo: &Demo) -> String {
         format!("curl -s $HOOKYARD_URL{receiver}/fail -d '{{\"times\":2}}'"),
         String::new(),
         heading("The same with the command line"),
-        format!("hookyard send github --as github --secret {source_secret} --type push -d \"$BODY\""),
-        "hookyard tail -n 5".to_owned(),
-        "hookyard events show $EVENT".to_owned(),
+        format!("{program} send github --as github --secret {source_secret} --type push -d \"$BODY\""),
+        format!("{program} tail -n 5"),
+        format!("{program} events show $EVENT"),
         String::new(),
     ]
     .join("\n")
+}
+
+/// This program as it was called, so that lines with it can be pasted: `hookyard`, or a path to it.
+fn program() -> String {
+    let called = std::env::args().next().unwrap_or_else(|| "hookyard".to_owned());
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    if called.chars().all(is_plain) {
+        called
+    } else {
+        format!("'{}'", called.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

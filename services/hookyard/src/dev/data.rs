@@ -69,7 +69,7 @@ impl Data {
             .mode(0o700)
             .create(folder)
             .map_err(failed(folder, "created"))?;
-        let folder = folder.canonicalize().map_err(failed(folder, "found"))?;
+        let folder = std::path::absolute(folder).map_err(failed(folder, "found"))?;
         if folder.to_str().is_none() {
             return Err(Error::NotText { path: folder });
         }
@@ -92,15 +92,10 @@ impl Data {
         &self.folder
     }
 
-    /// The URL of the ledger in it.
-    pub(crate) fn ledger_url(&self) -> String {
-        format!("sqlite:{}", self.folder.join("ledger.db").display())
-    }
-
     /// Whether these settings lead to the ledger in it, and not to one that others may use.
     pub(crate) fn is_ledger(&self, database: &Database) -> bool {
         let url = database.url.as_ref().map(ExposeSecret::expose_secret);
-        url == Some(&self.ledger_url())
+        url == Some(&ledger_url(&self.folder))
     }
 
     /// The master key in it, made at the first call.
@@ -172,6 +167,14 @@ impl Data {
             reason,
         }
     }
+}
+
+/// The URL of the ledger in a folder, which need not exist yet.
+pub(crate) fn ledger_url(folder: &Path) -> String {
+    let path = folder.join("ledger.db");
+    // Without a current folder there is nothing to be relative to; the lock will say so.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    format!("sqlite:{}", path.display())
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ mod data;
 mod demo;
 mod plan;
 mod receiver;
+mod roles;
 
 pub use data::Error as DataError;
 pub use demo::Demo;
-pub(crate) use plan::{folder_of, variables};
 
 use crate::arguments;
 use crate::commands::{applied_text, failed};
@@ -48,6 +48,9 @@ pub struct Options {
     pub apply: Option<PathBuf>,
     /// A TOML file with settings.
     pub config: Option<PathBuf>,
+    /// Where jq is evaluated. By default in this very program, which must then begin its `main` with
+    /// [`expression::worker::run_if_requested`].
+    pub jail: expression::Options,
 }
 
 /// Why it did not start.
@@ -121,11 +124,8 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Starts everything in this process, and returns when it is ready. For tests; the program itself also handles
-    /// signals.
-    ///
-    /// jq is evaluated by this very program, so the first thing its `main` does must be
-    /// [`expression::worker::run_if_requested`].
+    /// Starts everything in this process, and returns when it is ready. For tests: the program itself also handles
+    /// signals, and logs.
     pub async fn start(options: &Options) -> Result<Self, Error> {
         let plan = Plan::make(options)?;
         let dev = plan.carry_out(None).await?;
@@ -158,12 +158,14 @@ pub(crate) fn run(arguments: arguments::Dev, screen: Screen) -> ExitCode {
         config,
         quiet,
     } = arguments;
-    let plan = match Plan::make(&Options {
+    let options = Options {
         listen,
         data,
         apply,
         config,
-    }) {
+        jail: expression::Options::default(),
+    };
+    let plan = match Plan::make(&options) {
         Ok(plan) => plan,
         Err(error) => return refused(error, screen),
     };

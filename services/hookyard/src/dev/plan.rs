@@ -1,44 +1,38 @@
 //! From options to a running platform: folder, port, settings, roles, configuration, in this order.
 
-use super::data::Data;
-use super::demo::{self, Demo};
+use super::data::{Data, ledger_url};
 use super::receiver::Receiver;
+use super::roles::Roles;
 use super::{Dev, Error, Options, PROGRAM};
-use actix_web::web;
-use boot::http::Listen;
-use boot::{Platform, Process, Settings, Sources, health};
-use console::apply::{self, Applied, Inputs, Outside, Scope};
-use console::{Checks, Console, housekeeping};
+use boot::{Platform, Process, Settings, Sources};
 use expression::Jail;
-use gateway::{Gateway, Tools};
-use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use store::{Edit, Store};
-use wire::{EndpointId, Instant};
+use std::path::PathBuf;
+use store::Store;
+use wire::Instant;
 
 /// A start that nothing is known to be in the way of.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) settings: Settings,
     apply: Option<PathBuf>,
+    jail: Jail,
     /// How the outside reaches the port.
     url: String,
     data: Data,
 }
 
 impl Plan {
-    /// Takes the folder, looks whether the port is free, and settles the settings.
+    /// Reads the settings, takes the folder, and looks whether the port is free.
     pub(super) fn make(options: &Options) -> Result<Self, Error> {
-        let data = Data::open(&options.data)?;
         let sources = Sources::from_process(options.config.as_deref())
             .with_program_defaults([
                 ("gateway.listen", "127.0.0.1:8080"),
                 // One machine, one person: two are plenty, and each costs memory.
                 ("gateway.workers", "2"),
-                ("database.url", &data.ledger_url()),
+                ("database.url", &ledger_url(&options.data)),
                 ("database.max_connections", "4"),
                 ("database.migrate", "true"),
                 ("broker.url", "in-process"),
@@ -52,6 +46,7 @@ impl Plan {
                     .map(|address| ("gateway.listen", address.to_string())),
             );
         let asked = sources.load().map_err(Error::Settings)?.gateway.listen;
+        let data = Data::open(&options.data)?;
         let address = free(asked)?;
         let url = url(address);
         let mut settings = sources
@@ -63,9 +58,11 @@ impl Plan {
             settings.secrets.master_keys = vec![data.master_key()?];
         }
         let apply = options.apply.clone();
+        let jail = Jail::new(options.jail.clone());
         Ok(Self {
             settings,
             apply,
+            jail,
             url,
             data,
         })
@@ -76,6 +73,7 @@ impl Plan {
         let Self {
             settings,
             apply,
+            jail,
             url,
             data,
         } = self;
@@ -88,16 +86,16 @@ impl Plan {
         if is_embedded {
             void_leases(&platform.store).await?;
         }
-        let parts = Parts::of(&platform);
+        let roles = Roles::of(&platform, jail);
         let applied = match &apply {
-            Some(file) => Some(parts.apply_file(file).await?),
+            Some(file) => Some(roles.apply_file(file).await?),
             None => None,
         };
-        let demo = parts.demo(&data, &url, apply.is_none() && is_embedded).await?;
+        let demo = roles.demo(&data, &url, apply.is_none() && is_embedded).await?;
         let receiver = demo
             .as_ref()
             .map(|demo| Receiver::new(demo.endpoint_secret.as_str().into()));
-        let address = parts.start(receiver)?;
+        let address = roles.start(receiver)?;
         // Nobody else may have the folder before the last row is written.
         process
             .tasks
@@ -110,170 +108,6 @@ impl Plan {
             process,
             folder,
         })
-    }
-}
-
-/// What the roles share.
-struct Parts<'a> {
-    platform: &'a Platform,
-    jail: Jail,
-    egress: egress::Client,
-    checks: Checks,
-}
-
-impl<'a> Parts<'a> {
-    fn of(platform: &'a Platform) -> Self {
-        let settings = &platform.settings;
-        let policy = egress::Policy::new(settings.egress.allow.iter().copied());
-        let jail = Jail::new(expression::Options::default());
-        Self {
-            egress: egress::Client::new(egress::Settings {
-                policy: policy.clone(),
-                user_agent: settings.delivery.user_agent.clone(),
-                ..egress::Settings::default()
-            }),
-            checks: Checks {
-                jail: jail.clone(),
-                policy,
-            },
-            jail,
-            platform,
-        }
-    }
-
-    /// Starts every role behind one server.
-    fn start(self, receiver: Option<Receiver>) -> Result<SocketAddr, Error> {
-        let Self {
-            platform,
-            jail,
-            egress,
-            checks,
-        } = self;
-        let Platform {
-            settings,
-            store,
-            conveyor,
-            shutdown,
-            tasks,
-            health,
-        } = platform;
-        let tools = Tools {
-            jail: jail.clone(),
-            egress: egress.clone(),
-        };
-        let gateway = Gateway::start(
-            settings.gateway.clone(),
-            store.clone(),
-            conveyor.clone(),
-            tools,
-            tasks,
-        )
-        .map_err(role("the gateway"))?;
-        router::start(platform, jail).map_err(role("the router"))?;
-        delivery_worker::start(platform, egress).map_err(role("the delivery worker"))?;
-        playbook_runner::start(platform).map_err(role("the playbook runner"))?;
-        tasks.spawn(
-            "console.housekeeping",
-            housekeeping::run(store.clone(), shutdown.clone()),
-        );
-        let operator_token = settings.console.operator_token.clone();
-        let console = Console::new(store.clone(), conveyor.clone(), checks, operator_token);
-        let pages = health::pages(health);
-
-        let listen = Listen {
-            address: settings.gateway.listen,
-            workers: settings.gateway.workers,
-            server: "everything",
-            setting: "gateway.listen",
-        };
-        let served = boot::http::serve(listen, tasks, move |config| {
-            pages(config);
-            gateway.configure(config);
-            if let Some(receiver) = &receiver {
-                receiver.configure(config);
-            }
-            console::configure(config, console.clone());
-            config.default_service(web::to(gateway::not_found));
-        });
-        served.map_err(|error| match error {
-            boot::Error::Listen { address, source, .. } => refused(address, source),
-            other => role("the server")(other),
-        })
-    }
-
-    /// Makes a workspace what a file says.
-    async fn apply_file(&self, path: &Path) -> Result<Applied, Error> {
-        let read = tokio::fs::read_to_string(path).await;
-        let text = read.map_err(|source| Error::ReadFile {
-            path: path.to_owned(),
-            source,
-        })?;
-        let variables = variables();
-        let outside = Outside {
-            variables: Some(&variables),
-            folder: folder_of(path),
-        };
-        let applied = self.apply(&text, outside).await;
-        applied.map_err(|source| Error::Apply {
-            path: path.to_owned(),
-            source,
-        })
-    }
-
-    async fn apply(&self, text: &str, outside: Outside<'_>) -> Result<Applied, console::Error> {
-        let Platform { store, conveyor, .. } = self.platform;
-        let inputs = Inputs {
-            scope: Scope::Any,
-            outside,
-            prune: false,
-        };
-        let plan = apply::plan(store, &self.checks, text, inputs).await?;
-        plan.execute(store, conveyor).await
-    }
-
-    /// The demo: as it was left, or new at the first start on a ledger that has nothing yet.
-    async fn demo(&self, data: &Data, url: &str, may_be_made: bool) -> Result<Option<Demo>, Error> {
-        let store = &self.platform.store;
-        let failed = |error: store::Error| Error::Demo(error.into());
-        let is_new = store.workspaces(1).await.map_err(failed)?.is_empty();
-        let demo = match data.recall::<Demo>(demo::FILE)? {
-            Some(demo) => demo,
-            None if may_be_made && is_new => {
-                let demo = Demo::make();
-                // Before it is applied: a start that dies in between finds the same secrets again.
-                data.remember(demo::FILE, &demo)?;
-                demo
-            }
-            None => return Ok(None),
-        };
-        if is_new {
-            self.apply(&demo.yaml(url), Outside::default())
-                .await
-                .map_err(Error::Demo)?;
-        } else {
-            self.follow_port(url).await.map_err(failed)?;
-        }
-        Ok(Some(demo))
-    }
-
-    /// The demo's receiver is on our own port, which may be another one this time.
-    async fn follow_port(&self, url: &str) -> Result<(), store::Error> {
-        let store = &self.platform.store;
-        let id = EndpointId::from_stored(demo::ENDPOINT);
-        let Some(mut endpoint) = store.endpoint(&id).await? else {
-            return Ok(());
-        };
-        let here = Demo::receiver_url(url);
-        if endpoint.deleted_at.is_some()
-            || endpoint.spec.url == here
-            || !Demo::is_receiver(&endpoint.spec.url)
-        {
-            return Ok(());
-        }
-        let now = Instant::now();
-        endpoint.spec.url = here;
-        endpoint.updated_at = now;
-        store.edit(vec![Edit::Endpoint(endpoint)], now).await
     }
 }
 
@@ -293,7 +127,7 @@ async fn void_leases(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-fn role<E: Into<Box<dyn StdError + Send + Sync>>>(role: &'static str) -> impl FnOnce(E) -> Error {
+pub(super) fn role<E: Into<Box<dyn StdError + Send + Sync>>>(role: &'static str) -> impl FnOnce(E) -> Error {
     move |source| Error::Role {
         role,
         source: source.into(),
@@ -307,7 +141,7 @@ fn free(address: SocketAddr) -> Result<SocketAddr, Error> {
     tried.map_err(|source| refused(address, source))
 }
 
-fn refused(address: SocketAddr, source: io::Error) -> Error {
+pub(super) fn refused(address: SocketAddr, source: io::Error) -> Error {
     match source.kind() {
         io::ErrorKind::AddrInUse => Error::PortInUse { address },
         _ => Error::Listen { address, source },
@@ -322,24 +156,6 @@ fn url(address: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-/// The environment, for `${NAME}` in files of configuration. What is not text cannot be written there.
-pub(crate) fn variables() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
-}
-
-/// The folder that a file lies in.
-pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
-    path.parent().map(|folder| {
-        if folder == Path::new("") {
-            Path::new(".")
-        } else {
-            folder
-        }
-    })
 }
 
 #[cfg(test)]

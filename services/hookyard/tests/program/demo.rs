@@ -1,7 +1,9 @@
 //! The first minutes of a newcomer.
 
 use crate::running::{Running, hookyard, http, run, stderr, stdout};
-use crate::senders::{event_id, push};
+use crate::senders::{PUSH, event_id, post_github, push};
+use expression::Launch;
+use hookyard::dev::{Dev, Options};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -59,7 +61,7 @@ async fn a_wrong_signature_is_refused_and_kept_as_a_rejection() {
     let folder = folder();
     let running = Running::start(&folder.path().join("data"));
     let url = format!("{}/ingest/{}", running.url, running.demo("sourceToken"));
-    let (status, answer) = crate::senders::post_github(&url, "not the secret", "d-1", "{}").await;
+    let (status, answer) = post_github(&url, "not the secret", "d-1", "{}").await;
     assert_eq!((status, &answer["error"]), (401, &json!("invalid_signature")));
     let mut rejections = Value::Null;
     until("the rejection is listed", async || {
@@ -206,14 +208,70 @@ fn loopback_is_open_unless_the_environment_closes_it() {
     let open = Running::start(&folder.path().join("open"));
     assert_eq!(open.banner["egressAllow"], json!(["127.0.0.0/8", "::1/128"]));
     let closed = Running::start_with(&folder.path().join("closed"), |command| {
-        // The demo needs loopback, so there is none here.
-        std::fs::write(folder.path().join("yard.yaml"), "workspace: {slug: acme}").unwrap();
-        command
-            .env("HOOKYARD__EGRESS__ALLOW", "")
-            .arg("--apply")
-            .arg(folder.path().join("yard.yaml"));
+        command.env("HOOKYARD__EGRESS__ALLOW", "");
     });
     assert_eq!(closed.banner["egressAllow"], json!([]));
+    assert_eq!(
+        closed.banner["demo"],
+        Value::Null,
+        "its receiver could not be reached"
+    );
+}
+
+#[test]
+fn secrets_that_a_file_leaves_out_are_made_and_shown_once() {
+    let folder = folder();
+    let (data, yard) = (folder.path().join("data"), folder.path().join("yard.yaml"));
+    let text = "workspace: {slug: acme}\nenvironments: [{slug: production, default: true}]\n\
+                endpoints: [{slug: billing, url: \"https://billing.example.com/\"}]\n";
+    std::fs::write(&yard, text).unwrap();
+    let apply = |command: &mut Command| {
+        command.arg("--apply").arg(&yard);
+    };
+    let first = Running::start_with(&data, apply);
+    let made = first.banner["applied"]["generated"][0]["value"].as_str().unwrap();
+    assert!(made.starts_with("whsec_"), "{made}");
+    assert_eq!(first.banner["demo"], Value::Null, "nobody asked for one");
+    drop(first);
+    assert_eq!(
+        Running::start_with(&data, apply).banner["applied"]["generated"],
+        json!([])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platform_also_runs_inside_of_another_program() {
+    let folder = folder();
+    let options = Options {
+        listen: Some(([127, 0, 0, 1], 0).into()),
+        data: folder.path().join("data"),
+        apply: None,
+        config: None,
+        jail: expression::Options {
+            launch: Launch::Program(env!("CARGO_BIN_EXE_hookyard").into()),
+            ..expression::Options::default()
+        },
+    };
+    let dev = Dev::start(&options).await.unwrap();
+    let demo = dev.demo.clone().unwrap();
+    let door = format!("{}/ingest/{}", dev.url, demo.source_token);
+    let (status, answer) = post_github(&door, &demo.source_secret, "d-1", PUSH).await;
+    assert_eq!(status, 202, "{answer}");
+    until("it is delivered", async || {
+        let received = http()
+            .get(format!("{}/demo/receiver", dev.url))
+            .send()
+            .await
+            .unwrap();
+        received.text().await.unwrap().contains("\"verified\":true")
+    })
+    .await;
+    assert!(
+        matches!(Dev::start(&options).await, Err(hookyard::dev::Error::Data(_))),
+        "the folder is taken"
+    );
+    dev.stop().await;
+    Dev::start(&options).await.unwrap().stop().await;
 }
 
 #[test]
