@@ -73,6 +73,13 @@ impl Store {
         ))
     }
 
+    /// Holds leases until `until`; one that another has by now, or that was used up, stays what it is.
+    pub async fn renew(&self, leases: Vec<(DeliveryId, Uuid)>, until: Instant) -> Result<usize, Error> {
+        write!(self, |conn, queries| queries::deliveries::renew(
+            conn, &leases, until
+        ))
+    }
+
     /// Takes back up to `limit` leases that ran out before `now`; returns how many.
     ///
     /// A lease that the router gave and no worker used becomes due at once. One that a worker took becomes a lost
