@@ -1,7 +1,7 @@
 //! Taking deliveries: off the conveyor, and out of the ledger when they are due.
 
 use crate::backoff::Backoff;
-use crate::worker::{Leased, SWEEP, Worker};
+use crate::worker::{LEFT, Leased, SWEEP, Worker};
 use boot::{Shutdown, metrics};
 use broker::{Consumer, Received};
 use futures_util::FutureExt as _;
@@ -223,6 +223,30 @@ pub(crate) async fn reap(worker: Arc<Worker>, shutdown: Shutdown) {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Renews the leases of attempts, so that a lease can be short: it says for how long a worker that died is waited for,
+/// not for how long an attempt may take. Most attempts are over before their lease is looked at once. Goes on while the
+/// process ends, until what runs has ended.
+pub(crate) async fn renew(worker: Arc<Worker>, shutdown: Shutdown) {
+    let stopping = shutdown.stopping();
+    loop {
+        tokio::time::sleep(worker.settings.lease / (2 * LEFT)).await;
+        let leases = worker.lines().leases_in_use();
+        if leases.is_empty() {
+            if stopping.is_cancelled() {
+                return;
+            }
+            continue;
+        }
+        let until = Instant::now() + worker.settings.lease;
+        if let Err(error) = worker.store.renew(leases, until).await {
+            tracing::warn!(
+                error.chain = &error as &dyn StdError,
+                "the leases of attempts could not be renewed; the attempts may be made twice"
+            );
         }
     }
 }

@@ -74,6 +74,10 @@ pub fn start(platform: &Platform, egress: egress::Client) -> Result<(), Error> {
         intake::tidy(Arc::clone(&worker), shutdown.clone()),
     );
     tasks.spawn(
+        "delivery.renew",
+        intake::renew(Arc::clone(&worker), shutdown.clone()),
+    );
+    tasks.spawn(
         "delivery.reap",
         intake::reap(Arc::clone(&worker), shutdown.clone()),
     );

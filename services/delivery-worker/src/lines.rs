@@ -255,6 +255,15 @@ impl<J> Lines<J> {
         self.held.iter().map(|(id, (lease, _))| (*id, *lease)).collect()
     }
 
+    /// The leases of what runs or is being recorded, which must not run out meanwhile.
+    pub(crate) fn leases_in_use(&self) -> Vec<(DeliveryId, Uuid)> {
+        let in_use = self
+            .held
+            .iter()
+            .filter(|(_, (_, stage))| *stage != Stage::Waiting);
+        in_use.map(|(id, (lease, _))| (*id, *lease)).collect()
+    }
+
     /// Forgets the lines that are empty and whose rate is unused.
     pub(crate) fn forget_idle(&mut self, now: Instant) {
         self.by_endpoint.retain(|_, line| !line.is_idle(now));

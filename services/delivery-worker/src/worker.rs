@@ -25,9 +25,8 @@ const WAITING: usize = 32 * SWEEP;
 /// Bodies in hand. A body has 25 MiB at the most, most have less than 64 KiB.
 const BYTES: usize = 64 << 20;
 
-/// Of a lease, what must be left after an attempt's timeout, for writing its outcome down and for clocks that differ:
-/// 10 s of the usual 90.
-const RECORDING: u32 = 9;
+/// The share of a lease that must be left when an attempt starts: the leases of attempts are renewed twice in that time.
+pub(crate) const LEFT: u32 = 2;
 
 /// One per process.
 #[derive(Debug)]
@@ -55,22 +54,12 @@ pub(crate) struct Leased {
     pub(crate) until: Instant,
 }
 
-/// What an endpoint allows, as far as it matters before an attempt.
-struct Terms {
-    limits: Limits,
-    timeout: Duration,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        let concurrency = EndpointSpec::default_concurrency();
-        Self {
-            limits: Limits {
-                concurrency: usize::try_from(concurrency).unwrap_or(1),
-                rate: None,
-            },
-            timeout: EndpointSpec::default_timeout(),
-        }
+/// What an endpoint that cannot be read allows.
+fn default_limits() -> Limits {
+    let concurrency = EndpointSpec::default_concurrency();
+    Limits {
+        concurrency: usize::try_from(concurrency).unwrap_or(1),
+        rate: None,
     }
 }
 
@@ -124,16 +113,16 @@ impl Worker {
                 continue;
             };
             let id = leased.job.delivery_id;
-            let Some(terms) = self.terms(&leased.job).await else {
+            let Some(limits) = self.limits(&leased.job).await else {
                 back.push((id, lease));
                 continue;
             };
-            let ticket = ticket(&leased, lease, &terms, self.settings.lease);
+            let ticket = ticket(&leased, lease, self.settings.lease);
             let is_too_late = ticket.start_by <= Stopwatch::now();
             let admission = if is_too_late {
                 Admission::NoRoom
             } else {
-                self.lines().admit(ticket, terms.limits, leased)
+                self.lines().admit(ticket, limits, leased)
             };
             match admission {
                 Admission::Held => held += 1,
@@ -146,17 +135,14 @@ impl Worker {
         held
     }
 
-    /// The terms of a delivery's endpoint; none when it holds its deliveries or cannot be looked up now. What else is
+    /// What a delivery's endpoint allows; none when it holds its deliveries or cannot be looked up now. What else is
     /// wrong with an endpoint is for the attempt to find and to record.
-    async fn terms(&self, job: &Job) -> Option<Terms> {
+    async fn limits(&self, job: &Job) -> Option<Limits> {
         match self.recipients.find(&job.endpoint_id).await {
             Ok(Some(recipient)) if !recipient.is_enabled() => None,
-            Ok(Some(recipient)) => Some(Terms {
-                limits: recipient.limits(),
-                timeout: recipient.endpoint.spec.timeout,
-            }),
+            Ok(Some(recipient)) => Some(recipient.limits()),
             Err(error) if error.is_transient() => None,
-            Ok(None) | Err(_) => Some(Terms::default()),
+            Ok(None) | Err(_) => Some(default_limits()),
         }
     }
 
@@ -205,16 +191,14 @@ impl Worker {
     }
 }
 
-fn ticket(leased: &Leased, lease: Uuid, terms: &Terms, hold: Duration) -> Ticket {
+fn ticket(leased: &Leased, lease: Uuid, hold: Duration) -> Ticket {
     let job = &leased.job;
     let left = leased.until.since(Instant::now());
-    // A fresh lease is always enough, however long an attempt may take: else nothing would ever start.
-    let needed = (terms.timeout + hold / RECORDING).min(hold * 3 / 4);
     Ticket {
         delivery: job.delivery_id,
         lease,
         endpoint: job.endpoint_id.clone(),
         bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),
-        start_by: Stopwatch::now() + left.saturating_sub(needed),
+        start_by: Stopwatch::now() + left.saturating_sub(hold / LEFT),
     }
 }

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wire::resource::duration;
 
-/// The longest timeout that an endpoint can have: a delivery's lease must outlive it.
-const LONGEST_ATTEMPT: Duration = Duration::from_mins(1);
+/// A lease is renewed every quarter of its time.
+const SHORTEST_LEASE: Duration = Duration::from_secs(2);
 
 /// All settings of a process. Every service reads its own section; `hookyard dev` uses them all.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,11 +54,11 @@ impl Settings {
             origin: "the settings together".to_owned(),
             reason,
         };
-        if self.delivery.lease <= LONGEST_ATTEMPT {
+        if self.delivery.lease < SHORTEST_LEASE {
             let reason = format!(
-                "{} is not longer than an endpoint's timeout can be ({}): a slow attempt would lose its lease",
+                "{} is too short to be renewed in time on a busy machine; the least is {}",
                 duration::show(self.delivery.lease),
-                duration::show(LONGEST_ATTEMPT),
+                duration::show(SHORTEST_LEASE),
             );
             return Err(invalid("delivery.lease", reason));
         }

@@ -54,6 +54,22 @@ async fn a_queue_that_is_emptied_in_mid_flight_loses_no_delivery() {
     assert_eq!(distinct.len(), 100);
 }
 
+#[tokio::test]
+async fn an_attempt_that_outlasts_its_lease_keeps_it() {
+    for ground in [Ground::embedded(), Ground::distributed()] {
+        let yard = Yard::on(ground, short_leases()).await;
+        let to = yard.with_endpoint("slow", |_| {}).await;
+        let late = Reply::status(200).after(Duration::from_secs(4));
+        yard.receiver.answer_all_at("/slow", late);
+        // The second one would take the delivery as soon as its lease ran out.
+        yard.start_worker();
+        yard.start_worker();
+        let id = yard.told(&to).await;
+        let delivery = yard.comes_to(id, DeliveryState::Delivered).await;
+        assert_eq!((delivery.attempts, yard.requests_at("slow")), (1, 1));
+    }
+}
+
 #[test]
 fn a_worker_that_dies_loses_nothing_that_it_had_in_hand() {
     let runtime = || {

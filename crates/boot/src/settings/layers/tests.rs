@@ -241,7 +241,7 @@ fn a_bad_value_is_named_with_its_origin() {
 
 #[test]
 fn what_is_wrong_together_is_refused() {
-    let text = shown(&from_environment([("HOOKYARD__DELIVERY__LEASE", "60s")]).unwrap_err());
+    let text = shown(&from_environment([("HOOKYARD__DELIVERY__LEASE", "1s")]).unwrap_err());
     assert!(text.contains("delivery.lease"), "{text}");
     let text = shown(&from_environment([("HOOKYARD__GATEWAY__BODY_LIMIT", "1GiB")]).unwrap_err());
     assert!(text.contains("gateway.max_body_limit"), "{text}");
