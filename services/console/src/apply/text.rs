@@ -26,9 +26,14 @@ pub(super) fn parse(text: &str) -> Result<Value, Problem> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place = error
             .location()
-            .map(|at| format!("line {}, column {}", at.line(), at.column()));
-        // The parser tells the place as well, in brackets or behind `at`; here it is the path.
-        Problem::new(place.unwrap_or_default(), error.without_snippet().to_string())
+            .map(|at| format!("line {}, column {}", at.line(), at.column()))
+            .unwrap_or_default();
+        let message = error
+            .without_snippet()
+            .render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        // The parser says the place as well; here it is the path.
+        let message = message.strip_suffix(&format!(" at {place}")).unwrap_or(&message);
+        Problem::new(place, message)
     })
 }
 
