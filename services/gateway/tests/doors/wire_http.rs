@@ -69,7 +69,7 @@ pub(crate) async fn send(address: SocketAddr, line: &str, headers: &[(&str, &str
         body.len()
     );
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request.extend([*name, ": ", *value, "\r\n"]);
     }
     request.push_str("\r\n");
     raw(address, &[request.as_bytes(), body].concat()).await
