@@ -32,6 +32,9 @@ CREATE INDEX events_accepted_idx ON events (id) WHERE state = 'accepted';
 -- The management API lists a workspace's events, newest first.
 CREATE INDEX events_workspace_idx ON events (workspace_id, id DESC);
 
+-- The same of those that an operator must look at: few among many.
+CREATE INDEX events_quarantined_idx ON events (workspace_id, id DESC) WHERE state = 'quarantined';
+
 CREATE TABLE claims (
     -- What the key is unique in, such as a source's id.
     scope TEXT NOT NULL,
