@@ -11,7 +11,7 @@
 //! the row's own id means that an earlier try of this very batch was committed after all, any other is a replay.
 
 use crate::sql::Uid;
-use crate::write::{BatchError, PATIENCE, Unwritten, Writer, answered, statements, together};
+use crate::write::{ANSWER_TIMEOUT, BatchError, PATIENCE, Unwritten, Writer, statements, together};
 use crate::{Error, NewEvent, QueueError, QueueOptions, Store, postgres, sqlite};
 use batcher::Batcher;
 use sha2::{Digest, Sha256};
@@ -127,7 +127,12 @@ impl AcceptQueue {
     /// in vain for so long that its sender was told to send again.
     pub async fn accept(&self, row: Acceptance) -> Result<Accepted, AcceptError> {
         let since = std::time::Instant::now();
-        answered(self.0.submit(Waiting { row, since })).await?
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.0.submit(Waiting { row, since })).await {
+            Ok(answer) => answer.map_err(QueueError::from)?,
+            Err(elapsed) => Err(AcceptError::Unavailable(Arc::new(Error::Unavailable(Box::new(
+                elapsed,
+            ))))),
+        }
     }
 
     /// How many requests wait to be recorded.
@@ -166,14 +171,11 @@ fn accept(writer: &mut Writer, batch: Vec<Waiting>) -> Vec<Answer> {
     let mut answers: Vec<Option<Answer>> = batch.iter().map(|_| None).collect();
     let oldest = batch.iter().map(|waiting| waiting.since).min();
     let deadline = oldest.unwrap_or_else(std::time::Instant::now) + PATIENCE;
-    let missed = |waiting: &Waiting| waiting.since.elapsed() < GIVEN_UP;
-    let plan = Plan::of(
-        batch
-            .into_iter()
-            .enumerate()
-            .filter(|(_, waiting)| missed(waiting))
-            .map(|(index, waiting)| (index, waiting.row)),
-    );
+    let awaited = batch
+        .into_iter()
+        .enumerate()
+        .filter(|(_, waiting)| waiting.since.elapsed() < GIVEN_UP);
+    let plan = Plan::of(awaited.map(|(index, waiting)| (index, waiting.row)));
     let claimed = statements(&plan.leaders, Leader::bytes)
         .flat_map(|leaders| together(leaders, &mut |leaders| claim(writer, deadline, leaders)));
     for ((leader, members), claimed) in plan.leaders.iter().zip(&plan.members).zip(claimed) {
@@ -316,5 +318,121 @@ fn answer(leader: &Leader, member: &Member, rank: usize, claimed: &Result<Claime
         Ok(Claimed::Vanished) => Err(AcceptError::Overloaded),
         Err(Unwritten::Unavailable(error)) => Err(AcceptError::Unavailable(Arc::clone(error))),
         Err(Unwritten::Refused(error)) => Err(AcceptError::Refused(Arc::clone(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyRing, Settings};
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use wire::WorkspaceId;
+
+    fn row(claim: Option<(u8, u8, Option<u8>)>) -> Acceptance {
+        let now = Instant::now();
+        Acceptance {
+            claim: claim.map(|(scope, key, fingerprint)| NewClaim {
+                scope: format!("so_{scope}"),
+                key: key.to_string(),
+                fingerprint: fingerprint.map(|byte| [byte; 32]),
+                window: Duration::from_hours(1),
+            }),
+            event: NewEvent {
+                id: EventId::new(now, rand::random()),
+                workspace_id: WorkspaceId::from_stored("ws_acme"),
+                source_id: None,
+                event_type: None,
+                verified: None,
+                received_at: now,
+                method: "POST".to_owned(),
+                query: None,
+                remote_address: None,
+                headers: Bytes::from_static(b"[]"),
+                content_type: None,
+                body: Bytes::from_static(b"{}"),
+                idempotency_key: None,
+                traceparent: None,
+            },
+        }
+    }
+
+    fn claims() -> impl Strategy<Value = Vec<Option<(u8, u8, Option<u8>)>>> {
+        let claim = (0_u8..3, 0_u8..4, proptest::option::of(0_u8..3));
+        proptest::collection::vec(proptest::option::weighted(0.8, claim), 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_has_every_row_once_behind_the_first_of_its_key(claims in claims()) {
+            let rows: Vec<Acceptance> = claims.iter().copied().map(row).collect();
+            let ids: Vec<EventId> = rows.iter().map(|row| row.event.id).collect();
+            let plan = Plan::of(rows.into_iter().enumerate());
+            let mut seen = vec![false; ids.len()];
+            for (leader, members) in plan.leaders.iter().zip(&plan.members) {
+                let indexes: Vec<usize> = members.iter().map(|member| member.index).collect();
+                prop_assert!(indexes.is_sorted(), "in the order of their coming");
+                prop_assert_eq!(ids[indexes[0]], leader.row.event.id);
+                prop_assert_eq!(leader.followers.len(), members.len() - 1);
+                prop_assert!(members.len() <= 1 + FOLLOWERS);
+                for member in members {
+                    prop_assert!(!std::mem::replace(&mut seen[member.index], true), "twice");
+                    let claim = claims[member.index];
+                    prop_assert_eq!(member.fingerprint, claim.and_then(|(_, _, byte)| byte).map(|byte| [byte; 32]));
+                    let name = |claim: Option<(u8, u8, Option<u8>)>| claim.map(|(scope, key, _)| (scope, key));
+                    prop_assert_eq!(name(claim), name(claims[indexes[0]]));
+                }
+                let fingerprints: Vec<_> = members[1..].iter().map(|member| member.fingerprint).collect();
+                prop_assert_eq!(&leader.followers, &fingerprints);
+            }
+            // Whoever was left out came when its key had all the followers it may have.
+            for (index, claim) in claims.iter().enumerate().filter(|(index, _)| !seen[*index]) {
+                let before = claims[..index].iter().flatten().filter(|other| {
+                    claim.is_some_and(|claim| (claim.0, claim.1) == (other.0, other.1))
+                });
+                prop_assert!(before.count() > FOLLOWERS);
+            }
+        }
+
+        #[test]
+        fn leaders_have_keys_of_their_own_and_stand_in_one_order(claims in claims()) {
+            let plan = Plan::of(claims.into_iter().map(row).enumerate());
+            let keyed = plan.leaders.iter().filter(|leader| leader.row.claim.is_some());
+            let order: Vec<_> = keyed.map(Leader::order).collect();
+            prop_assert!(order.is_sorted_by(|one, two| one < two));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waited_for_longer_than_its_sender_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            url: format!("sqlite:{}/ledger.db", folder.path().display()).into(),
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(5),
+        };
+        let store = Store::connect(settings, KeyRing::parse(&[]).unwrap())
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let now = std::time::Instant::now();
+        let (late, early) = (row(Some((1, 1, None))), row(Some((1, 1, None))));
+        let (missed, awaited) = (late.event.id, early.event.id);
+        let batch = vec![
+            Waiting {
+                row: late,
+                since: now.checked_sub(GIVEN_UP).unwrap(),
+            },
+            Waiting {
+                row: early,
+                since: now,
+            },
+        ];
+        let answers = accept(&mut Writer::of(&store), batch);
+        assert!(matches!(answers[0], Err(AcceptError::Overloaded)), "{answers:?}");
+        assert!(matches!(answers[1], Ok(Accepted::Created)), "{answers:?}");
+        let workspace = WorkspaceId::from_stored("ws_acme");
+        assert!(store.event(&workspace, missed).await.unwrap().is_none());
+        assert!(store.event(&workspace, awaited).await.unwrap().is_some());
     }
 }

@@ -173,3 +173,158 @@ pub(crate) fn classify(error: &DieselError) -> Failure {
         _ => Failure::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diesel::connection::SimpleConnection;
+    use diesel::{Connection, PgConnection, SqliteConnection};
+    use testkit::database::{self, TestDatabase};
+
+    fn postgres() -> (TestDatabase, PgConnection) {
+        let database = database::postgres();
+        let conn = PgConnection::establish(database.url()).unwrap();
+        (database, conn)
+    }
+
+    fn failure(conn: &mut impl SimpleConnection, sql: &str) -> Failure {
+        let error = conn.batch_execute(sql).expect_err(sql);
+        classify(&error)
+    }
+
+    #[test]
+    fn a_row_that_postgres_refuses_spoils_no_other() {
+        let (_database, mut conn) = postgres();
+        conn.batch_execute(
+            "CREATE TABLE parents (id INT PRIMARY KEY CHECK (id < 10)); \
+             CREATE TABLE children (parent INT NOT NULL REFERENCES parents, name VARCHAR(3)); \
+             CREATE TABLE days (id INT PRIMARY KEY) PARTITION BY RANGE (id)",
+        )
+        .unwrap();
+        for sql in [
+            "INSERT INTO parents VALUES (1), (1)",
+            "INSERT INTO parents VALUES (11)",
+            "INSERT INTO parents VALUES (99999999999)",
+            "INSERT INTO parents SELECT 2147483647 + 1",
+            "INSERT INTO children VALUES (5, 'a')",
+            "INSERT INTO children VALUES (NULL, 'a')",
+            "INSERT INTO children VALUES (NULL, 'abcd')",
+            "INSERT INTO days VALUES (1)",
+            "SELECT convert_from('\\xff', 'UTF8')",
+            "SELECT 'x'::uuid",
+            "SELECT now() + 9000000000000 * interval '1 day'",
+            "INSERT INTO parents VALUES (1), (1) ON CONFLICT (id) DO UPDATE SET id = 2",
+        ] {
+            assert_eq!(failure(&mut conn, sql), Failure::Row, "{sql}");
+        }
+    }
+
+    #[test]
+    fn transactions_that_were_in_each_others_way_are_run_again() {
+        let (database, mut one) = postgres();
+        let mut two = PgConnection::establish(database.url()).unwrap();
+        one.batch_execute("CREATE TABLE rows (id INT PRIMARY KEY); INSERT INTO rows VALUES (1), (2)")
+            .unwrap();
+        one.batch_execute("BEGIN; UPDATE rows SET id = id WHERE id = 1")
+            .unwrap();
+        let blocked = "SET lock_timeout = '10ms'; UPDATE rows SET id = id WHERE id = 1";
+        assert_eq!(failure(&mut two, blocked), Failure::Collision);
+        let slow = "SET statement_timeout = '10ms'; SELECT pg_sleep(60)";
+        assert_eq!(failure(&mut two, slow), Failure::Collision);
+
+        let mut three = PgConnection::establish(database.url()).unwrap();
+        three
+            .batch_execute("BEGIN; UPDATE rows SET id = id WHERE id = 2")
+            .unwrap();
+        let deadlocked = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| one.batch_execute("UPDATE rows SET id = id WHERE id = 2"));
+            // Whichever of the two waits for longer is chosen to fail.
+            let mine = three.batch_execute("UPDATE rows SET id = id WHERE id = 1");
+            drop(three);
+            [mine, waiting.join().unwrap()]
+        });
+        let failed: Vec<Failure> = deadlocked
+            .iter()
+            .filter_map(|it| it.as_ref().err())
+            .map(classify)
+            .collect();
+        assert_eq!(failed, [Failure::Collision]);
+
+        let serializable = "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT sum(id) FROM rows";
+        let (mut four, mut five) = (
+            PgConnection::establish(database.url()).unwrap(),
+            PgConnection::establish(database.url()).unwrap(),
+        );
+        drop(one);
+        for conn in [&mut four, &mut five] {
+            conn.batch_execute(serializable).unwrap();
+        }
+        four.batch_execute("INSERT INTO rows VALUES (3); COMMIT").unwrap();
+        assert_eq!(
+            failure(&mut five, "INSERT INTO rows VALUES (4); COMMIT"),
+            Failure::Collision
+        );
+    }
+
+    #[test]
+    fn a_server_that_is_going_away_is_a_broken_connection() {
+        let (database, mut conn) = postgres();
+        database.disconnect_all();
+        assert_eq!(failure(&mut conn, "SELECT 1"), Failure::Connection);
+        assert_eq!(failure(&mut conn, "SELECT 1"), Failure::Connection);
+
+        let mut conn = PgConnection::establish(database.url()).unwrap();
+        let killed = "SELECT pg_terminate_backend(pg_backend_pid())";
+        assert_eq!(failure(&mut conn, killed), Failure::Connection);
+
+        let mut conn = PgConnection::establish(database.url()).unwrap();
+        let standby = "SET default_transaction_read_only = on; CREATE TABLE t ()";
+        conn.batch_execute("SET default_transaction_read_only = on")
+            .unwrap();
+        assert_eq!(
+            failure(&mut conn, standby),
+            Failure::Connection,
+            "a standby takes no writes"
+        );
+    }
+
+    #[test]
+    fn a_mistake_of_ours_is_neither() {
+        let (_database, mut conn) = postgres();
+        for sql in ["SELECT * FROM nowhere", "SELECT 1 +", "SELECT 1 / 0"] {
+            assert_eq!(failure(&mut conn, sql), Failure::Other, "{sql}");
+        }
+    }
+
+    #[test]
+    fn sqlite_is_told_by_its_texts_too() {
+        let database = database::sqlite();
+        let mut one = SqliteConnection::establish(database.url()).unwrap();
+        let mut two = SqliteConnection::establish(database.url()).unwrap();
+        one.batch_execute("CREATE TABLE rows (id INTEGER PRIMARY KEY CHECK (id < 10)) STRICT")
+            .unwrap();
+        for sql in ["INSERT INTO rows VALUES (1), (1)", "INSERT INTO rows VALUES (11)"] {
+            assert_eq!(failure(&mut one, sql), Failure::Row, "{sql}");
+        }
+        one.batch_execute("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(failure(&mut two, "BEGIN IMMEDIATE"), Failure::Collision);
+        assert_eq!(failure(&mut two, "SELECT * FROM nowhere"), Failure::Other);
+    }
+
+    #[test]
+    fn what_is_taken_or_dangling_is_named() {
+        let named = |kind, message: &str| {
+            Error::from(DieselError::DatabaseError(kind, Box::new(message.to_owned()))).to_string()
+        };
+        let taken = named(
+            DatabaseErrorKind::UniqueViolation,
+            "UNIQUE constraint failed: sources.token",
+        );
+        assert_eq!(taken, "sources.token is taken");
+        let dangling = named(
+            DatabaseErrorKind::ForeignKeyViolation,
+            "FOREIGN KEY constraint failed",
+        );
+        assert_eq!(dangling, "a reference would dangle");
+    }
+}

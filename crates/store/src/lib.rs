@@ -37,6 +37,7 @@ mod routing;
 mod schema;
 mod sql;
 mod sqlite;
+mod statement;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};

@@ -17,7 +17,8 @@ const DAYS_AHEAD: u32 = 7;
 impl Store {
     /// Runs the pending migrations and makes the partitions; returns the names of the migrations.
     ///
-    /// Several processes may call this at once: on Postgres an advisory lock lets one through at a time.
+    /// Several processes may call this at once: an advisory lock on Postgres, and a transaction around all of it on
+    /// SQLite, let one through at a time.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         let done = match &*self.ledger {
             Ledger::Postgres(ledger) => {
@@ -33,7 +34,7 @@ impl Store {
                     })
                     .await?
             }
-            Ledger::Sqlite(ledger) => ledger.exclusive(|conn| run(conn, SQLITE)).await?,
+            Ledger::Sqlite(ledger) => ledger.write(|conn| run(conn, SQLITE)).await?,
         };
         self.make_partitions(Instant::now(), DAYS_AHEAD).await?;
         Ok(done)
@@ -54,8 +55,13 @@ where
     C: MigrationHarness<DB> + MigrationConnection + diesel::Connection<Backend = DB>,
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let done = conn.run_pending_migrations(source).map_err(Error::Migration)?;
-    Ok(done.iter().map(ToString::to_string).collect())
+    let pending = conn.pending_migrations(source).map_err(Error::Migration)?;
+    let mut done = Vec::with_capacity(pending.len());
+    for migration in &pending {
+        conn.run_migration(migration).map_err(Error::Migration)?;
+        done.push(migration.name().to_string());
+    }
+    Ok(done)
 }
 
 fn pending<DB, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, Error>

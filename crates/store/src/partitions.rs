@@ -48,10 +48,7 @@ fn make(conn: &mut PgConnection, now: Instant, days: u32) -> Result<Vec<String>,
          AND parent.relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1 LIMIT 10000",
     )
     .load(conn)?;
-    let wanted = PARTITIONED.into_iter().flat_map(|table| {
-        (0..=days.min(FURTHEST) + 1).map(move |day| Partition::of(table, now - DAY + DAY * day))
-    });
-    let missing: Vec<Partition> = wanted
+    let missing: Vec<Partition> = wanted(now, days)
         .filter(|partition| !existing.iter().any(|row| row.name == partition.name))
         .collect();
     for partition in &missing {
@@ -63,6 +60,15 @@ fn make(conn: &mut PgConnection, now: Instant, days: u32) -> Result<Vec<String>,
         })?;
     }
     Ok(missing.into_iter().map(|partition| partition.name).collect())
+}
+
+/// From the day before, for events whose clock was behind.
+fn wanted(now: Instant, days: u32) -> impl Iterator<Item = Partition> {
+    let days = 0..=days.min(FURTHEST) + 1;
+    PARTITIONED.into_iter().flat_map(move |table| {
+        days.clone()
+            .map(move |day| Partition::of(table, now - DAY + DAY * day))
+    })
 }
 
 struct Partition {
@@ -127,5 +133,15 @@ mod tests {
         };
         assert!(holds("2026-11-21T00:00:00Z", 0) && holds("2026-11-21T23:59:59.999Z", u128::MAX));
         assert!(!holds("2026-11-20T23:59:59.999Z", u128::MAX) && !holds("2026-11-22T00:00:00Z", 0));
+    }
+
+    #[test]
+    fn partitions_follow_each_other_without_a_gap_from_yesterday_for_a_year_at_the_most() {
+        let noon: Instant = "2026-11-21T12:00:00Z".parse().unwrap();
+        let events: Vec<Partition> = wanted(noon, 1).filter(|it| it.table == "events").collect();
+        let names: Vec<&str> = events.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["events_20261120", "events_20261121", "events_20261122"]);
+        assert!(events.array_windows().all(|[one, next]| one.to == next.from));
+        assert_eq!(wanted(noon, u32::MAX).count(), 2 * (1 + 1 + 366));
     }
 }

@@ -1,9 +1,11 @@
 //! Statements that are text with typed binds.
 //!
-//! `diesel::sql_query` is planned anew at every call; a type with a static query id is planned once per connection.
+//! `diesel::sql_query` is planned anew at every call, and so are diesel's own `UPDATE` and `ON CONFLICT DO UPDATE`, whose
+//! text may depend on their values. A type with a static query id is planned once per connection.
 
+/// Declares that the text of `$name` never changes, that it yields `$row`s, and on which connection it runs.
 macro_rules! statement {
-    ($name:ident, $row:ty) => {
+    ($name:ident, $row:ty, $connection:ty) => {
         impl diesel::query_builder::QueryId for $name<'_> {
             type QueryId = $name<'static>;
             const HAS_STATIC_QUERY_ID: bool = true;
@@ -13,7 +15,7 @@ macro_rules! statement {
             type SqlType = $row;
         }
 
-        impl diesel::RunQueryDsl<diesel::PgConnection> for $name<'_> {}
+        impl diesel::RunQueryDsl<$connection> for $name<'_> {}
     };
 }
-pub(super) use statement;
+pub(crate) use statement;

@@ -12,7 +12,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long a caller waits for its row's answer. Longer than [`PATIENCE`] by one try; only a connection that neither
 /// answers nor breaks takes this long.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a batch is tried again after a deadlock.
 const COLLISIONS: u32 = 3;

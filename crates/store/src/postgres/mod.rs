@@ -8,7 +8,6 @@ pub(crate) mod hot;
     reason = "the typed queries are compiled once per database, so that one text serves both"
 )]
 pub(crate) mod queries;
-mod statement;
 pub(crate) mod schema {
     //! The tables with Postgres's column types.
     crate::schema::ledger_schema!(Uuid, Timestamptz);
@@ -27,13 +26,20 @@ use tokio::sync::Semaphore;
 /// What `queries/` calls a connection.
 pub(crate) type Conn = PgConnection;
 
-/// Bounds every wait on the server's side, so that no caller and no connection is held for ever.
+/// Bounds every wait on the server's side, so that no caller and no connection is held for ever. Lists are planned for
+/// the workspace at hand: a plan for the average one would walk through a large neighbour's rows for a small one's page.
 const CALL_SESSION: &str = "SET statement_timeout = '20s'; SET lock_timeout = '5s'; \
-                            SET idle_in_transaction_session_timeout = '30s'";
+                            SET idle_in_transaction_session_timeout = '30s'; SET plan_cache_mode = force_custom_plan";
 
 /// The bounds of architecture.md, section 3: a writer that hangs would hold up every sender behind it.
+///
+/// A writer plans each of its few statements once. Every one looks rows up by their keys, but over a table that is empty
+/// when it is planned (tomorrow's partition is) reading all of it looks cheaper, and that plan would be kept while the table
+/// fills up. So the only plan that stays good is the only one left to choose.
 const WRITER_SESSION: &str = "SET statement_timeout = '4s'; SET lock_timeout = '1s'; \
-                              SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on";
+                              SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on; \
+                              SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                              SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /// How long migrations may take, and how long one process waits for another that migrates.
 const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);

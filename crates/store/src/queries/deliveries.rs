@@ -2,20 +2,32 @@
 
 use super::super::Conn;
 use super::super::schema::{attempts, deliveries, events};
+use super::in_state;
 use crate::sql::{Stamp, Uid};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
+use diesel::dsl::sql;
+use diesel::sql_types::Text;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
 use std::collections::HashMap;
 use uuid::Uuid;
 use wire::{AttemptId, DeliveryId, EventId, Instant, RouteId, WorkspaceId};
 
+/// Reads the jobs of these leases. A delivery's id carries its event's time, and the range of those times keeps Postgres
+/// out of all partitions but these days'.
 pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<Vec<Job>, Error> {
     let tokens: HashMap<DeliveryId, Uuid> = leases.iter().copied().collect();
     let ids: Vec<Uid> = leases.iter().map(|(id, _)| Uid::from(*id)).collect();
+    let millis = || leases.iter().map(|(id, _)| id.instant().unix_millis());
+    let (Some(first), Some(last)) = (millis().min(), millis().max()) else {
+        return Ok(Vec::new());
+    };
+    let first_of = |millis: u64| Uid(Uuid::from_u128(u128::from(millis) << 80));
     let jobs: Vec<Job> = deliveries::table
         .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
         .filter(deliveries::id.eq_any(ids))
         .filter(deliveries::state.eq("delivering"))
+        .filter(events::id.ge(first_of(first)))
+        .filter(events::id.lt(first_of(last + 1)))
         .select((
             deliveries::id,
             deliveries::lease_token,
@@ -39,7 +51,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
 
 pub(crate) fn void_leases(conn: &mut Conn, now: Instant) -> Result<usize, Error> {
     let mut voided = 0;
-    let held = deliveries::table.filter(deliveries::state.eq("delivering"));
+    let held = deliveries::table.filter(in_state("delivering"));
     let back = (
         deliveries::due_at.eq(Some(Stamp(now))),
         deliveries::lease_token.eq(None::<Uid>),
@@ -47,7 +59,7 @@ pub(crate) fn void_leases(conn: &mut Conn, now: Instant) -> Result<usize, Error>
         deliveries::updated_at.eq(Stamp(now)),
     );
     // As a reaper says it: the router's leases counted no attempt, a worker's attempt is lost.
-    voided += diesel::update(held.filter(deliveries::attempts.eq(0)))
+    voided += diesel::update(held.clone().filter(deliveries::attempts.eq(0)))
         .set((deliveries::state.eq("pending"), back))
         .execute(conn)?;
     voided += diesel::update(held)
@@ -172,6 +184,8 @@ pub(crate) fn transformed(conn: &mut Conn, id: DeliveryId) -> Result<Option<Vec<
         .flatten())
 }
 
+/// Of an event's, an endpoint's or a workspace's deliveries, in this order, only the first is given to the database as
+/// something to look up by: SQLite, which has no statistics, would pick any of the three indexes.
 pub(crate) fn list(
     conn: &mut Conn,
     workspace: &WorkspaceId,
@@ -180,24 +194,28 @@ pub(crate) fn list(
     limit: i64,
 ) -> Result<Vec<Delivery>, Error> {
     let mut query = deliveries::table
-        .filter(deliveries::workspace_id.eq(workspace.as_str()))
         .order(deliveries::id.desc())
         .limit(limit)
         .select(COLUMNS)
         .into_boxed();
+    query = match (filter.event_id, &filter.endpoint_id) {
+        (Some(event), None) => query.filter(deliveries::event_id.eq(Uid::from(event))),
+        (Some(event), Some(endpoint)) => query
+            .filter(deliveries::event_id.eq(Uid::from(event)))
+            .filter(sql::<Text>("coalesce(endpoint_id, '')").eq(endpoint.as_str())),
+        (None, Some(endpoint)) => query.filter(deliveries::endpoint_id.eq(endpoint.as_str())),
+        (None, None) => query.filter(deliveries::workspace_id.eq(workspace.as_str())),
+    };
     if let Some(before) = before {
         query = query.filter(deliveries::id.lt(Uid::from(before)));
     }
-    if let Some(endpoint) = &filter.endpoint_id {
-        query = query.filter(deliveries::endpoint_id.eq(endpoint.as_str()));
-    }
-    if let Some(event) = filter.event_id {
-        query = query.filter(deliveries::event_id.eq(Uid::from(event)));
-    }
     if let Some(state) = filter.state {
-        query = query.filter(deliveries::state.eq(state.as_str()));
+        query = query.filter(in_state(state.as_str()));
     }
-    Ok(query.load(conn)?)
+    let mut rows: Vec<Delivery> = query.load(conn)?;
+    // An event and an endpoint are of one workspace, and so are all their deliveries: this keeps all or none.
+    rows.retain(|delivery| delivery.workspace_id == *workspace);
+    Ok(rows)
 }
 
 /// How many deliveries each of these events has.

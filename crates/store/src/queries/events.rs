@@ -2,10 +2,11 @@
 
 use super::super::Conn;
 use super::super::schema::{claims, events, rejections};
+use super::in_state;
 use crate::sql::{Stamp, Uid};
 use crate::{Claim, Error, Event, EventFilter, EventSummary, NewRejection, Rejection};
 use diesel::dsl::sql;
-use diesel::sql_types::{Bool, Integer};
+use diesel::sql_types::Integer;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;
 use wire::{EventId, Instant, RejectionId, SourceId, WorkspaceId};
@@ -21,8 +22,7 @@ pub(crate) fn accepted(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, E
 /// The key carries the time, so "accepted before" is a range of the key; a request may be a little older than its id.
 pub(crate) fn unrouted(conn: &mut Conn, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
     Ok(events::table
-        // Written out, since a bound parameter would keep both databases from the index of just this state.
-        .filter(sql::<Bool>("state = 'accepted'"))
+        .filter(in_state("accepted"))
         .filter(events::id.lt(Uid::from(EventId::new(before, 0))))
         .order(events::id)
         .limit(limit)
@@ -83,7 +83,7 @@ pub(crate) fn list(
         query = query.filter(events::event_type.eq(Some(event_type.as_str())));
     }
     if let Some(state) = filter.state {
-        query = query.filter(events::state.eq(state.as_str()));
+        query = query.filter(in_state(state.as_str()));
     }
     Ok(query.load(conn)?)
 }

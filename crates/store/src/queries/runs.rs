@@ -2,6 +2,7 @@
 
 use super::super::Conn;
 use super::super::schema::runs;
+use super::in_state;
 use crate::sql::{Stamp, Uid};
 use crate::{Error, Run};
 use diesel::{ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
@@ -49,8 +50,7 @@ pub(crate) fn pending(conn: &mut Conn, ids: &[RunId]) -> Result<Vec<Run>, Error>
 
 pub(crate) fn oldest_pending(conn: &mut Conn, limit: i64) -> Result<Vec<Run>, Error> {
     Ok(runs::table
-        // Written out, see `events::unrouted`.
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state = 'pending'"))
+        .filter(in_state("pending"))
         .order(runs::id)
         .limit(limit)
         .select(COLUMNS)

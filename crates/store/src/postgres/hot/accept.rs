@@ -1,8 +1,8 @@
 //! ACCEPT: claims and events in one statement, then the claims that were lost.
 
 use crate::accept::{Claimed, Leader};
-use crate::postgres::statement::statement;
 use crate::sql::{Stamp, Uid};
+use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid};
@@ -69,7 +69,7 @@ struct Accept<'a> {
     windows_ms: Vec<i64>,
 }
 
-statement!(Accept, Uuid);
+statement!(Accept, Uuid, PgConnection);
 
 impl<'a> Accept<'a> {
     fn of(leaders: &[&'a Leader]) -> Self {
@@ -194,7 +194,11 @@ struct Losers<'a> {
     ids: Vec<Option<Uid>>,
 }
 
-statement!(Losers, (Text, Binary, Uuid, Timestamptz, Nullable<Binary>));
+statement!(
+    Losers,
+    (Text, Binary, Uuid, Timestamptz, Nullable<Binary>),
+    PgConnection
+);
 
 struct First {
     event_id: Uid,

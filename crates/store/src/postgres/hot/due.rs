@@ -1,7 +1,7 @@
 //! LEASE and REAP.
 
-use crate::postgres::statement::statement;
 use crate::sql::{Stamp, Uid};
+use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid};
@@ -35,7 +35,7 @@ struct LeaseDue<'a> {
     full: Vec<&'a str>,
 }
 
-statement!(LeaseDue, Uuid);
+statement!(LeaseDue, Uuid, PgConnection);
 
 impl QueryFragment<Pg> for LeaseDue<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -85,7 +85,7 @@ struct Reap<'a> {
     _rows: std::marker::PhantomData<&'a ()>,
 }
 
-statement!(Reap, Uuid);
+statement!(Reap, Uuid, PgConnection);
 
 impl QueryFragment<Pg> for Reap<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -1,8 +1,8 @@
 //! RECORD: attempts are kept, deliveries move on.
 
 use crate::outcome::Outcome;
-use crate::postgres::statement::statement;
 use crate::sql::{Stamp, Uid};
+use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
@@ -34,7 +34,7 @@ struct Record<'a> {
     created_at: Vec<Stamp>,
 }
 
-statement!(Record, Uuid);
+statement!(Record, Uuid, PgConnection);
 
 impl<'a> Record<'a> {
     fn of(rows: &[&'a Outcome]) -> Self {

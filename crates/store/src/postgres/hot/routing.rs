@@ -1,8 +1,8 @@
 //! ROUTE: events leave `accepted`; their deliveries and runs appear.
 
-use crate::postgres::statement::statement;
 use crate::routing::{NewDelivery, NewRun, RoutedEvent};
 use crate::sql::{Stamp, Uid};
+use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz, Uuid};
@@ -24,7 +24,7 @@ struct Route<'a> {
     runs: Runs<'a>,
 }
 
-statement!(Route, Uuid);
+statement!(Route, Uuid, PgConnection);
 
 #[derive(Default)]
 struct Deliveries<'a> {
@@ -126,15 +126,16 @@ impl QueryFragment<Pg> for Route<'_> {
              SELECT row.*, row.created_at FROM ",
         );
         self.deliveries.walk(&mut out)?;
+        // `IS TRUE` keeps the look-up in `routed` a hash table; a bare IN becomes a join, row by row.
         out.push_sql(
-            " WHERE row.event_id IN (SELECT id FROM routed) ON CONFLICT (id) DO NOTHING), \
+            " WHERE (row.event_id IN (SELECT id FROM routed)) IS TRUE ON CONFLICT (id) DO NOTHING), \
              started AS (INSERT INTO runs (id, workspace_id, playbook_id, event_id, route_id, input, state, created_at, updated_at) \
              SELECT row.id, row.workspace_id, row.playbook_id, row.event_id, row.route_id, row.input, 'pending', \
              row.created_at, row.created_at FROM ",
         );
         self.runs.walk(&mut out)?;
         out.push_sql(
-            " WHERE row.event_id IN (SELECT id FROM routed) ON CONFLICT (id) DO NOTHING) \
+            " WHERE (row.event_id IN (SELECT id FROM routed)) IS TRUE ON CONFLICT (id) DO NOTHING) \
              SELECT id FROM routed",
         );
         Ok(())

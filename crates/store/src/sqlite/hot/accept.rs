@@ -3,8 +3,10 @@
 use crate::accept::{Claimed, Leader};
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::schema::{claims, events};
-use diesel::query_dsl::methods::FilterDsl;
-use diesel::upsert::excluded;
+use crate::statement::statement;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sqlite::Sqlite;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
 use wire::{Instant, SourceId};
 
@@ -57,32 +59,58 @@ fn take_claim(conn: &mut SqliteConnection, leader: &Leader, now: Instant) -> Que
     let Some(claim) = &leader.row.claim else {
         return Ok(false);
     };
-    let taken = diesel::insert_into(claims::table)
-        .values((
-            claims::scope.eq(&claim.scope),
-            claims::key_hash.eq(leader.key_hash.as_slice()),
-            claims::key.eq(&claim.key),
-            claims::fingerprint.eq(claim.fingerprint.as_ref().map(<[u8; 32]>::as_slice)),
-            claims::event_id.eq(Uid::from(leader.row.event.id)),
-            claims::accepted_at.eq(Stamp(leader.row.event.received_at)),
-            claims::expires_at.eq(Stamp(now + claim.window)),
-            claims::repeats.eq(0),
-            claims::mismatches.eq(0),
-        ))
-        .on_conflict((claims::scope, claims::key_hash))
-        .do_update()
-        .set((
-            claims::key.eq(excluded(claims::key)),
-            claims::fingerprint.eq(excluded(claims::fingerprint)),
-            claims::event_id.eq(excluded(claims::event_id)),
-            claims::accepted_at.eq(excluded(claims::accepted_at)),
-            claims::expires_at.eq(excluded(claims::expires_at)),
-            claims::repeats.eq(0),
-            claims::mismatches.eq(0),
-        ))
-        .filter(claims::expires_at.le(Stamp(now)))
-        .execute(conn)?;
-    Ok(taken > 0)
+    let taken = TakeClaim {
+        scope: &claim.scope,
+        key_hash: &leader.key_hash,
+        key: &claim.key,
+        fingerprint: claim.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
+        event_id: leader.row.event.id.into(),
+        accepted_at: leader.row.event.received_at.into(),
+        expires_at: Stamp(now + claim.window),
+        now: Stamp(now),
+    };
+    Ok(taken.execute(conn)? > 0)
+}
+
+struct TakeClaim<'a> {
+    scope: &'a str,
+    key_hash: &'a [u8],
+    key: &'a str,
+    fingerprint: Option<&'a [u8]>,
+    event_id: Uid,
+    accepted_at: Stamp,
+    expires_at: Stamp,
+    now: Stamp,
+}
+
+statement!(TakeClaim, Binary, SqliteConnection);
+
+impl QueryFragment<Sqlite> for TakeClaim<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO claims (scope, key_hash, key, fingerprint, event_id, accepted_at, expires_at) VALUES (",
+        );
+        out.push_bind_param::<Text, _>(&self.scope)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, _>(&self.key_hash)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&self.key)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Binary>, _>(&self.fingerprint)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, _>(&self.event_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.accepted_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.expires_at)?;
+        out.push_sql(
+            ") ON CONFLICT (scope, key_hash) DO UPDATE SET key = excluded.key, fingerprint = excluded.fingerprint, \
+             event_id = excluded.event_id, accepted_at = excluded.accepted_at, expires_at = excluded.expires_at, \
+             repeats = 0, mismatches = 0 WHERE claims.expires_at <= ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        Ok(())
+    }
 }
 
 fn insert_event(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<()> {
@@ -142,11 +170,35 @@ fn count_repeats(
     let differs =
         |repeat: &&Option<[u8; 32]>| repeat.is_some_and(|mine| first.is_some_and(|first| first != mine));
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-    diesel::update(claims::table.find((&claim.scope, leader.key_hash.as_slice())))
-        .set((
-            claims::repeats.eq(claims::repeats + count(repeats.len())),
-            claims::mismatches.eq(claims::mismatches + count(repeats.iter().filter(differs).count())),
-        ))
-        .execute(conn)?;
+    CountRepeats {
+        repeats: count(repeats.len()),
+        mismatches: count(repeats.iter().filter(differs).count()),
+        scope: &claim.scope,
+        key_hash: &leader.key_hash,
+    }
+    .execute(conn)?;
     Ok(())
+}
+
+struct CountRepeats<'a> {
+    repeats: i32,
+    mismatches: i32,
+    scope: &'a str,
+    key_hash: &'a [u8],
+}
+
+statement!(CountRepeats, Binary, SqliteConnection);
+
+impl QueryFragment<Sqlite> for CountRepeats<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE claims SET repeats = repeats + ");
+        out.push_bind_param::<Integer, _>(&self.repeats)?;
+        out.push_sql(", mismatches = mismatches + ");
+        out.push_bind_param::<Integer, _>(&self.mismatches)?;
+        out.push_sql(" WHERE scope = ");
+        out.push_bind_param::<Text, _>(&self.scope)?;
+        out.push_sql(" AND key_hash = ");
+        out.push_bind_param::<Binary, _>(&self.key_hash)?;
+        Ok(())
+    }
 }

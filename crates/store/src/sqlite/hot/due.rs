@@ -1,10 +1,12 @@
-//! LEASE and REAP on SQLite, inside the caller's transaction.
+//! LEASE and REAP: the statements of Postgres, in the caller's transaction, which locks out everybody else.
 
 use crate::sql::{Stamp, Uid};
-use crate::sqlite::schema::{deliveries, endpoints};
-use diesel::dsl::sql;
-use diesel::sql_types::Bool;
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
+use crate::statement::statement;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sqlite::Sqlite;
+use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
+use std::marker::PhantomData;
 use wire::{EndpointId, Instant};
 
 /// Leases what is due, oldest first, and returns it. `lease` is the token and until when it holds.
@@ -15,31 +17,52 @@ pub(crate) fn lease_due(
     lease: (uuid::Uuid, Instant),
     full: &[EndpointId],
 ) -> QueryResult<Vec<Uid>> {
-    let disabled = endpoints::table
-        // Written out, as below: a bound parameter would keep SQLite from the partial indexes.
-        .filter(sql::<Bool>("NOT enabled AND deleted_at IS NULL"))
-        .select(endpoints::id);
-    let due: Vec<Uid> = deliveries::table
-        .filter(sql::<Bool>("state IN ('pending', 'scheduled_retry')"))
-        .filter(deliveries::due_at.le(Some(Stamp(now))))
-        .filter(deliveries::endpoint_id.ne_all(full.iter().map(EndpointId::as_str)))
-        .filter(deliveries::endpoint_id.ne_all(disabled))
-        .order(deliveries::due_at)
-        .limit(limit)
-        .select(deliveries::id)
-        .load(conn)?;
-    for id in &due {
-        diesel::update(deliveries::table.find(id))
-            .set((
-                deliveries::state.eq("delivering"),
-                deliveries::attempts.eq(deliveries::attempts + 1),
-                deliveries::lease_token.eq(Some(Uid(lease.0))),
-                deliveries::lease_until.eq(Some(Stamp(lease.1))),
-                deliveries::updated_at.eq(Stamp(now)),
-            ))
-            .execute(conn)?;
+    let full: serde_json::Value = full.iter().map(EndpointId::as_str).collect();
+    LeaseDue {
+        now: Stamp(now),
+        limit,
+        token: Uid(lease.0),
+        until: Stamp(lease.1),
+        full: full.to_string(),
+        _rows: PhantomData,
     }
-    Ok(due)
+    .load(conn)
+}
+
+struct LeaseDue<'a> {
+    now: Stamp,
+    limit: i64,
+    token: Uid,
+    until: Stamp,
+    /// A JSON array: SQLite has no other.
+    full: String,
+    _rows: PhantomData<&'a ()>,
+}
+
+statement!(LeaseDue, Binary, SqliteConnection);
+
+impl QueryFragment<Sqlite> for LeaseDue<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE deliveries SET state = 'delivering', attempts = attempts + 1, lease_token = ");
+        out.push_bind_param::<Binary, _>(&self.token)?;
+        out.push_sql(", lease_until = ");
+        out.push_bind_param::<BigInt, _>(&self.until)?;
+        out.push_sql(", updated_at = ");
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(
+            " WHERE id IN (SELECT id FROM deliveries WHERE state IN ('pending', 'scheduled_retry') AND due_at <= ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(" AND endpoint_id NOT IN (SELECT value FROM json_each(");
+        out.push_bind_param::<Text, _>(&self.full)?;
+        out.push_sql(
+            ")) AND endpoint_id NOT IN (SELECT id FROM endpoints WHERE NOT enabled AND deleted_at IS NULL) \
+             ORDER BY due_at LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(") RETURNING id");
+        Ok(())
+    }
 }
 
 /// Takes back leases that ran out, and returns how many.
@@ -49,29 +72,41 @@ pub(crate) fn reap(
     retry_at: Instant,
     limit: i64,
 ) -> QueryResult<usize> {
-    let lost: Vec<(Uid, i32)> = deliveries::table
-        .filter(sql::<Bool>("state = 'delivering'"))
-        .filter(deliveries::lease_until.lt(Some(Stamp(now))))
-        .order(deliveries::lease_until)
-        .limit(limit)
-        .select((deliveries::id, deliveries::attempts))
-        .load(conn)?;
-    for (id, attempts) in &lost {
-        // A lease of the router's counted no attempt, so its delivery is simply due. A worker's did: the attempt is lost.
-        let (state, due_at) = if *attempts == 0 {
-            ("pending", now)
-        } else {
-            ("scheduled_retry", retry_at)
-        };
-        diesel::update(deliveries::table.find(id))
-            .set((
-                deliveries::state.eq(state),
-                deliveries::due_at.eq(Some(Stamp(due_at))),
-                deliveries::lease_token.eq(None::<Uid>),
-                deliveries::lease_until.eq(None::<Stamp>),
-                deliveries::updated_at.eq(Stamp(now)),
-            ))
-            .execute(conn)?;
+    Reap {
+        now: Stamp(now),
+        retry_at: Stamp(retry_at),
+        limit,
+        _rows: PhantomData,
     }
-    Ok(lost.len())
+    .execute(conn)
+}
+
+struct Reap<'a> {
+    now: Stamp,
+    retry_at: Stamp,
+    limit: i64,
+    _rows: PhantomData<&'a ()>,
+}
+
+statement!(Reap, Binary, SqliteConnection);
+
+impl QueryFragment<Sqlite> for Reap<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        // A lease of the router's counted no attempt, so its delivery is simply due. A worker's did: the attempt is lost.
+        out.push_sql(
+            "UPDATE deliveries SET lease_token = NULL, lease_until = NULL, \
+             state = CASE WHEN attempts = 0 THEN 'pending' ELSE 'scheduled_retry' END, due_at = CASE WHEN attempts = 0 THEN ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(" ELSE ");
+        out.push_bind_param::<BigInt, _>(&self.retry_at)?;
+        out.push_sql(" END, updated_at = ");
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(" WHERE id IN (SELECT id FROM deliveries WHERE state = 'delivering' AND lease_until < ");
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(" ORDER BY lease_until LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(")");
+        Ok(())
+    }
 }

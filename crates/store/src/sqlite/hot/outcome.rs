@@ -2,10 +2,13 @@
 
 use crate::outcome::Outcome;
 use crate::sql::{Stamp, Uid};
-use crate::sqlite::schema::{attempts, deliveries};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
+use crate::sqlite::schema::attempts;
+use crate::statement::statement;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sqlite::Sqlite;
+use diesel::{ExpressionMethods, QueryResult, RunQueryDsl, SqliteConnection};
 use std::collections::HashSet;
-use wire::DeliveryState;
 
 /// Writes the outcomes, and returns the deliveries that they moved.
 pub(crate) fn record(conn: &mut SqliteConnection, outcomes: &[&Outcome]) -> QueryResult<HashSet<Uid>> {
@@ -43,45 +46,62 @@ fn insert_attempt(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult
     Ok(())
 }
 
-/// A worker that lost its lease moves nothing, unless it brings a success to a delivery that has none yet: the receiver
-/// has the event, so no retry must follow.
 fn move_delivery(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult<bool> {
-    let succeeded = outcome.state == DeliveryState::Delivered;
-    let row = deliveries::table
-        .find(Uid::from(outcome.delivery_id))
-        .into_boxed();
-    let mine = if succeeded {
-        row.filter(deliveries::state.ne("delivered"))
-    } else {
-        row.filter(deliveries::lease_token.eq(Some(Uid(outcome.lease))))
+    let moved = Move {
+        state: outcome.state.as_str(),
+        reason: outcome.reason.as_deref(),
+        due_at: outcome.due_at.map(Stamp),
+        number: outcome.attempt.number,
+        began_at: Stamp(outcome.attempt.created_at),
+        ended_at: Stamp(outcome.at),
+        id: outcome.delivery_id.into(),
+        lease: Uid(outcome.lease),
     };
-    let held: Option<(i32, Option<Stamp>, Option<Stamp>)> = mine
-        .select((
-            deliveries::attempts,
-            deliveries::first_attempt_at,
-            deliveries::delivered_at,
-        ))
-        .first(conn)
-        .optional()?;
-    let Some((counted, first_attempt_at, delivered_at)) = held else {
-        return Ok(false);
-    };
-    diesel::update(deliveries::table.find(Uid::from(outcome.delivery_id)))
-        .set((
-            deliveries::state.eq(outcome.state.as_str()),
-            deliveries::reason.eq(&outcome.reason),
-            deliveries::due_at.eq(outcome.due_at.map(Stamp)),
-            deliveries::attempts.eq(counted.max(outcome.attempt.number)),
-            deliveries::lease_until.eq(None::<Stamp>),
-            deliveries::lease_token.eq(None::<Uid>),
-            deliveries::first_attempt_at.eq(first_attempt_at.or(Some(Stamp(outcome.attempt.created_at)))),
-            deliveries::delivered_at.eq(if succeeded {
-                Some(Stamp(outcome.at))
-            } else {
-                delivered_at
-            }),
-            deliveries::updated_at.eq(Stamp(outcome.at)),
-        ))
-        .execute(conn)?;
-    Ok(true)
+    Ok(moved.execute(conn)? > 0)
+}
+
+struct Move<'a> {
+    state: &'a str,
+    reason: Option<&'a str>,
+    due_at: Option<Stamp>,
+    number: i32,
+    began_at: Stamp,
+    ended_at: Stamp,
+    id: Uid,
+    lease: Uid,
+}
+
+statement!(Move, Binary, SqliteConnection);
+
+impl QueryFragment<Sqlite> for Move<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE deliveries SET state = ");
+        out.push_bind_param::<Text, _>(&self.state)?;
+        out.push_sql(", reason = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.reason)?;
+        out.push_sql(", due_at = ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.due_at)?;
+        out.push_sql(", attempts = max(attempts, ");
+        out.push_bind_param::<Integer, _>(&self.number)?;
+        out.push_sql(
+            "), lease_until = NULL, lease_token = NULL, first_attempt_at = coalesce(first_attempt_at, ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.began_at)?;
+        out.push_sql("), delivered_at = CASE WHEN ");
+        out.push_bind_param::<Text, _>(&self.state)?;
+        out.push_sql(" = 'delivered' THEN ");
+        out.push_bind_param::<BigInt, _>(&self.ended_at)?;
+        out.push_sql(" ELSE delivered_at END, updated_at = ");
+        out.push_bind_param::<BigInt, _>(&self.ended_at)?;
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<Binary, _>(&self.id)?;
+        // A worker that lost its lease moves nothing, unless it brings a success to a delivery that has none yet: the
+        // receiver has the event, so no retry must follow.
+        out.push_sql(" AND (lease_token = ");
+        out.push_bind_param::<Binary, _>(&self.lease)?;
+        out.push_sql(" OR (");
+        out.push_bind_param::<Text, _>(&self.state)?;
+        out.push_sql(" = 'delivered' AND state <> 'delivered'))");
+        Ok(())
+    }
 }

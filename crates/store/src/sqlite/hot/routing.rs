@@ -3,8 +3,12 @@
 use crate::routing::{NewRun, RoutedEvent};
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::queries;
-use crate::sqlite::schema::{events, runs};
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
+use crate::sqlite::schema::runs;
+use crate::statement::statement;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{Binary, Text};
+use diesel::sqlite::Sqlite;
+use diesel::{ExpressionMethods, QueryResult, RunQueryDsl, SqliteConnection};
 use std::collections::HashSet;
 use wire::RouteId;
 
@@ -14,17 +18,12 @@ pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> Que
         let mut mine = HashSet::with_capacity(routed.len());
         for event in routed {
             let id = Uid::from(event.id);
-            let moved = diesel::update(
-                events::table
-                    .filter(events::id.eq(id))
-                    .filter(events::state.eq("accepted")),
-            )
-            .set((
-                events::state.eq(event.state.as_str()),
-                events::trace.eq(event.trace.as_ref()),
-            ))
-            .execute(conn)?;
-            if moved == 0 {
+            let moved = LeaveAccepted {
+                id,
+                state: event.state.as_str(),
+                trace: &event.trace,
+            };
+            if moved.execute(conn)? == 0 {
                 continue;
             }
             mine.insert(id);
@@ -37,6 +36,26 @@ pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> Que
         }
         Ok(mine)
     })
+}
+
+struct LeaveAccepted<'a> {
+    id: Uid,
+    state: &'a str,
+    trace: &'a [u8],
+}
+
+statement!(LeaveAccepted, Binary, SqliteConnection);
+
+impl QueryFragment<Sqlite> for LeaveAccepted<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE events SET state = ");
+        out.push_bind_param::<Text, _>(&self.state)?;
+        out.push_sql(", trace = ");
+        out.push_bind_param::<Binary, _>(&self.trace)?;
+        out.push_sql(" WHERE state = 'accepted' AND id = ");
+        out.push_bind_param::<Binary, _>(&self.id)?;
+        Ok(())
+    }
 }
 
 fn insert_run(conn: &mut SqliteConnection, event: &RoutedEvent, run: &NewRun) -> QueryResult<()> {
