@@ -1,0 +1,465 @@
+//! Whatever runs often or lists what grows has its index, and reads no more than it needs.
+//!
+//! The statements are caught on their way to the database. On Postgres they are planned as a prepared statement is in the
+//! long run, without knowledge of its parameters, over tables with rows; on SQLite as always, without statistics.
+
+use crate::given::{self, keyed, outcome, routed, workspace};
+use crate::on_both;
+use crate::recorder::Recorder;
+use crate::yard::{Yard, connect};
+use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, Store};
+use std::time::Duration;
+use uuid::Uuid;
+use wire::{DeliveryId, DeliveryState, EventId, EventState, Instant, RejectionId, RunId};
+
+/// The tables that grow.
+const GROWING: [&str; 6] = ["events", "claims", "deliveries", "attempts", "runs", "rejections"];
+
+/// A ledger with rows and a store whose statements are watched.
+struct Planner<'a> {
+    yard: &'a Yard,
+    recorder: Recorder,
+    store: Store,
+}
+
+impl<'a> Planner<'a> {
+    async fn over(yard: &'a Yard) -> Self {
+        let recorder = Recorder::start(yard.database.url());
+        fill(yard);
+        let store = connect(&yard.url()).await;
+        recorder.take();
+        Self {
+            yard,
+            recorder,
+            store,
+        }
+    }
+
+    /// The plan of the one statement since the last time whose text has `part`, as the pool's connections plan it: for its
+    /// parameters.
+    fn plan(&self, part: &str) -> Plan {
+        self.explain(part, &Asked::default())
+    }
+
+    /// The same, as a writer's connection plans it: once, without its parameters. Postgres must be told their types, since
+    /// `unnest` takes any.
+    fn plan_of_writer(&self, part: &str, types: &str) -> Plan {
+        let session = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; \
+                       SET enable_mergejoin = off";
+        self.explain(
+            part,
+            &Asked {
+                types,
+                session,
+                ..Asked::default()
+            },
+        )
+    }
+
+    fn explain(&self, part: &str, asked: &Asked<'_>) -> Plan {
+        let mut run = self.recorder.take().run;
+        run.retain(|sql| sql.contains(part));
+        run.dedup();
+        let [sql] = run.as_slice() else {
+            panic!("not one statement with {part}: {run:#?}")
+        };
+        let mut raw = self.yard.raw();
+        let text = if self.yard.is_postgres() {
+            raw.execute(&format!(
+                "{}; PREPARE statement {} AS {sql}",
+                asked.session, asked.types
+            ));
+            let types = raw.texts("SELECT unnest(parameter_types)::text AS value FROM pg_prepared_statements WHERE name = 'statement'");
+            let arguments = asked.arguments(&types);
+            raw.plan(&format!("EXPLAIN (COSTS OFF) EXECUTE statement {arguments}"))
+        } else {
+            raw.plan(&format!("EXPLAIN QUERY PLAN {sql}"))
+        };
+        self.recorder.take();
+        Plan {
+            sql: sql.clone(),
+            text,
+            is_postgres: self.yard.is_postgres(),
+        }
+    }
+}
+
+/// What Postgres is to plan for.
+struct Asked<'a> {
+    types: &'a str,
+    session: &'a str,
+    text: &'a str,
+    /// In turn.
+    uuids: Vec<Uuid>,
+}
+
+impl Default for Asked<'_> {
+    fn default() -> Self {
+        Self {
+            types: "",
+            session: "SET plan_cache_mode = force_custom_plan",
+            // Nobody's id, and a state that events are in.
+            text: "accepted",
+            uuids: vec![EventId::generate().uuid()],
+        }
+    }
+}
+
+impl Asked<'_> {
+    fn arguments(&self, types: &[Option<String>]) -> String {
+        let mut uuids = self.uuids.iter().cycle();
+        let arguments: Vec<String> = types
+            .iter()
+            .flatten()
+            .map(|kind| self.argument(kind, &mut uuids))
+            .collect();
+        if arguments.is_empty() {
+            String::new()
+        } else {
+            format!("({})", arguments.join(", "))
+        }
+    }
+
+    fn argument<'b>(&self, kind: &str, uuids: &mut impl Iterator<Item = &'b Uuid>) -> String {
+        let mut uuid = || uuids.next().copied().unwrap_or_default();
+        match kind {
+            "uuid" => format!("'{}'", uuid()),
+            "uuid[]" => format!("'{{{}}}'", uuid()),
+            "text" => format!("'{}'", self.text),
+            "bigint" | "integer" => "51".to_owned(),
+            "bytea" => "''".to_owned(),
+            "timestamp with time zone" => "now()".to_owned(),
+            array if array.ends_with("[]") => format!("'{{}}'::{array}"),
+            other => panic!("a parameter of type {other}"),
+        }
+    }
+}
+
+struct Plan {
+    sql: String,
+    text: String,
+    is_postgres: bool,
+}
+
+impl Plan {
+    /// One of the two is used: the index's name on SQLite, and on Postgres, where partitions name theirs themselves, a
+    /// part of the plan.
+    #[track_caller]
+    fn uses(self, sqlite: &str, postgres: &str) -> Self {
+        let expected = if self.is_postgres { postgres } else { sqlite }.replace("{today}", &today());
+        assert!(
+            self.text.contains(&expected),
+            "no {expected} in\n{}\nof {}",
+            self.text,
+            self.sql
+        );
+        for table in GROWING {
+            // The other days' partitions are empty, and it does not matter how nothing is read.
+            let wholes = if self.is_postgres {
+                [
+                    format!("Seq Scan on {table} "),
+                    format!("Seq Scan on {table}_{}", today()),
+                ]
+            } else {
+                [
+                    format!("SCAN {table} \n"),
+                    format!("SCAN {table} USING INDEX sqlite_autoindex"),
+                ]
+            };
+            let text = format!("{} \n", self.text.replace('\n', " \n"));
+            assert!(
+                !wholes.iter().any(|whole| text.contains(whole)),
+                "all of {table} is read in\n{}\nof {}",
+                self.text,
+                self.sql
+            );
+        }
+        self
+    }
+
+    /// The index has the order, so that a page costs its rows and not the whole list.
+    #[track_caller]
+    fn sorts_nothing(self) -> Self {
+        let sort = if self.is_postgres {
+            "Sort"
+        } else {
+            "USE TEMP B-TREE FOR"
+        };
+        assert!(!self.text.contains(sort), "{}\nof {}", self.text, self.sql);
+        self
+    }
+}
+
+/// `20261121`.
+fn today() -> String {
+    Instant::now()
+        .to_string()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .take(8)
+        .collect()
+}
+
+fn fill(yard: &Yard) {
+    let millis = Instant::now().unix_millis();
+    let sql = if yard.is_postgres() {
+        POSTGRES_ROWS
+    } else {
+        SQLITE_ROWS
+    };
+    yard.execute(&sql.replace("{millis}", &millis.to_string()));
+}
+
+/// Twenty workspaces with 200 endpoints; one row in a hundred is unfinished.
+const POSTGRES_ROWS: &str = "
+CREATE TEMPORARY TABLE numbered AS SELECT n, (lpad(to_hex({millis} - n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid AS id,
+    'ws_' || n % 20 AS workspace, now() - n * interval '1 millisecond' AS at FROM generate_series(1, 20000) AS n;
+INSERT INTO events (id, workspace_id, source_id, state, received_at, method, headers, body)
+    SELECT id, workspace, 'so_' || n % 50, CASE WHEN n % 100 = 0 THEN 'accepted' ELSE 'routed' END, at, 'POST', '', '' FROM numbered;
+INSERT INTO claims (scope, key_hash, key, event_id, accepted_at, expires_at)
+    SELECT 'so_' || n % 50, sha256(n::text::bytea), n::text, id, at, at + interval '4 days' FROM numbered;
+INSERT INTO rejections (id, workspace_id, cause, detail, received_at, method, headers, body_preview)
+    SELECT id, workspace, '', '', at, 'POST', '', '' FROM numbered;
+INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, lease_until, created_at, updated_at)
+    SELECT id, workspace, id, 'ep_' || n % 200,
+    CASE n % 100 WHEN 0 THEN 'pending' WHEN 1 THEN 'scheduled_retry' WHEN 2 THEN 'delivering' ELSE 'delivered' END,
+    CASE WHEN n % 100 < 2 THEN at END, CASE WHEN n % 100 = 2 THEN at END, at, at FROM numbered;
+INSERT INTO attempts (id, delivery_id, number, duration_ms, request_headers, response_headers, response_body, created_at)
+    SELECT id, id, 1, 1, '', '', '', at FROM numbered;
+INSERT INTO runs (id, workspace_id, playbook_id, event_id, state, input, created_at, updated_at)
+    SELECT id, workspace, 'pb_' || n % 20, id, CASE WHEN n % 100 = 0 THEN 'pending' ELSE 'completed' END, '', at, at FROM numbered;
+DROP TABLE numbered;
+ANALYZE";
+
+const SQLITE_ROWS: &str = "
+CREATE TEMPORARY TABLE numbered AS WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 500)
+    SELECT n, unhex(printf('%012x70008000%012x', {millis} - n, n)) AS id, 'ws_' || n % 20 AS workspace, {millis} * 1000 - n AS at FROM g;
+INSERT INTO events (id, workspace_id, source_id, state, received_at, method, headers, body)
+    SELECT id, workspace, 'so_' || n % 50, CASE WHEN n % 100 = 0 THEN 'accepted' ELSE 'routed' END, at, 'POST', '', '' FROM numbered;
+INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, created_at, updated_at)
+    SELECT id, workspace, id, 'ep_' || n % 200, 'pending', at, at, at FROM numbered";
+
+on_both! {
+    async fn accepting_reads_no_claim_but_those_it_lost(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let queue = planner.store.accept_queue(QueueOptions::default()).unwrap();
+        for _ in 0..2 {
+            queue.accept(keyed("k", "{}")).await.unwrap();
+        }
+        planner
+            .plan_of_writer("UPDATE claims", "(text[], bytea[], bytea[], uuid[])")
+            .uses("SEARCH claims USING PRIMARY KEY (scope=? AND key_hash=?)", "using claims_pkey on claims held");
+    }
+
+    async fn a_claim_is_found_by_its_key(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.claim("so_1", "1").await.unwrap();
+        planner.plan("claims").uses("PRIMARY KEY (scope=? AND key_hash=?)", "using claims_pkey");
+    }
+
+    async fn expired_claims_are_found_by_their_end(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.forget_claims(Instant::now(), 10).await.unwrap();
+        planner.plan("expires_at").uses("claims_expires_at_idx", "claims_expires_at_idx").sorts_nothing();
+    }
+
+    async fn the_routers_sweep_reads_only_what_waits(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.unrouted_events(Instant::now(), 10).await.unwrap();
+        planner.plan("accepted").uses("events_accepted_idx", "events_{today}_id_idx on events_{today}").sorts_nothing();
+    }
+
+    async fn named_events_are_found_by_their_keys(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.accepted_events(vec![EventId::generate(), EventId::generate()]).await.unwrap();
+        planner.plan("events").uses("(id=?)", " on events_{today}");
+        planner.store.event(&workspace(), EventId::generate()).await.unwrap();
+        planner.plan("events").uses("(id=?)", " on events_{today}");
+    }
+
+    async fn routing_touches_only_the_events_it_names(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let routing = planner.store.routing_queue(QueueOptions::default()).unwrap();
+        routing.route(vec![routed(EventId::generate(), vec![])]).await.unwrap();
+        let types = "(uuid[], text[], bytea[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
+                     timestamptz[], uuid[], bytea[], uuid[], timestamptz[], uuid[], text[], text[], uuid[], text[], bytea[], \
+                     timestamptz[])";
+        planner.plan_of_writer("UPDATE events", types).uses("(id=?)", "Nested Loop");
+    }
+
+    async fn recording_touches_only_the_deliveries_it_names(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let outcomes = planner.store.outcome_queue(QueueOptions::default()).unwrap();
+        let id = DeliveryId::from_uuid(Uuid::new_v4());
+        let made = outcome(id, Uuid::new_v4(), 1, DeliveryState::Failed);
+        outcomes.record(made).await.unwrap();
+        let types = "(uuid[], uuid[], text[], text[], timestamptz[], timestamptz[], uuid[], int[], int[], int[], text[], text[], \
+                     bytea[], bytea[], bytea[], timestamptz[])";
+        planner.plan_of_writer("UPDATE deliveries", types).uses("(id=?)", "using deliveries_pkey on deliveries held");
+    }
+
+    async fn leasing_reads_what_is_due_in_order(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.lease_due(Instant::now(), 10, (Uuid::new_v4(), Duration::ZERO), vec![]).await.unwrap();
+        planner.plan("UPDATE deliveries").uses("deliveries_due_idx (due_at<?)", "using deliveries_due_idx").sorts_nothing();
+    }
+
+    async fn leasing_asks_the_index_which_endpoints_are_disabled(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.lease_due(Instant::now(), 10, (Uuid::new_v4(), Duration::ZERO), vec![]).await.unwrap();
+        let plan = planner.plan("UPDATE deliveries");
+        // On Postgres it depends on how many endpoints there are; here are none.
+        assert!(yard.is_postgres() || plan.text.contains("endpoints_disabled_idx"), "{}", plan.text);
+    }
+
+    async fn the_reaper_reads_the_dead_leases_in_order(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.reap(Instant::now(), Duration::ZERO, 10).await.unwrap();
+        let types = "(timestamptz, timestamptz, timestamptz, timestamptz, bigint)";
+        planner
+            .explain("UPDATE deliveries", &Asked { types, ..Asked::default() })
+            .uses("deliveries_lease_idx (lease_until<?)", "using deliveries_lease_idx")
+            .sorts_nothing();
+    }
+
+    async fn jobs_are_found_by_their_keys_in_their_own_days(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let id = DeliveryId::of(EventId::generate(), &given::endpoint_id("1"), 0);
+        planner.store.leased_jobs(vec![(id, Uuid::new_v4())]).await.unwrap();
+        let (first, end) = (id.instant(), id.instant() + Duration::from_millis(1));
+        let uuids = vec![id.uuid(), EventId::new(first, 0).uuid(), EventId::new(end, 0).uuid()];
+        let plan = planner
+            .explain("deliveries", &Asked { uuids, ..Asked::default() })
+            .uses("SEARCH events USING INDEX sqlite_autoindex_events_1 (id=?)", "_pkey on events_{today}");
+        assert!(plan.text.contains("deliveries_pkey") || plan.text.contains("deliveries_1 (id=?)"), "{}", plan.text);
+        assert_eq!(plan.text.matches(" on events_").count(), usize::from(yard.is_postgres()), "{}", plan.text);
+    }
+
+    async fn events_are_listed_in_the_order_of_their_index(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        for before in [None, Some(EventId::generate())] {
+            planner.store.events(&workspace(), EventFilter::default(), before, 50).await.unwrap();
+            let large = Asked { text: "ws_1", ..Asked::default() };
+            planner
+                .explain("events", &large)
+                .uses("events_workspace_idx (workspace_id=?", "events_{today}_workspace_id_id_idx on events_{today}")
+                .sorts_nothing();
+        }
+        planner.store.events(&workspace(), EventFilter::default(), None, 50).await.unwrap();
+        planner.plan("events").uses("events_workspace_idx", "events_{today}_workspace_id_id_idx on events_{today}");
+    }
+
+    async fn deliveries_of_a_workspace_are_listed_in_the_order_of_their_index(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        for before in [None, Some(DeliveryId::from_uuid(Uuid::new_v4()))] {
+            planner.store.deliveries(&workspace(), DeliveryFilter::default(), before, 50).await.unwrap();
+            planner.plan("deliveries").uses("deliveries_workspace_idx", "using deliveries_workspace_idx").sorts_nothing();
+        }
+    }
+
+    async fn deliveries_of_an_endpoint_are_listed_in_the_order_of_their_index(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let filter = DeliveryFilter { endpoint_id: Some(given::endpoint_id("1")), ..DeliveryFilter::default() };
+        for before in [None, Some(DeliveryId::from_uuid(Uuid::new_v4()))] {
+            planner.store.deliveries(&workspace(), filter.clone(), before, 50).await.unwrap();
+            planner.plan("deliveries").uses("deliveries_endpoint_idx", "using deliveries_endpoint_idx").sorts_nothing();
+        }
+    }
+
+    async fn what_an_operator_must_look_at_has_indexes_of_its_own(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        for state in [DeliveryState::DeadLetter, DeliveryState::Failed] {
+            let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+            planner.store.deliveries(&workspace(), filter, None, 50).await.unwrap();
+            planner.plan("deliveries").uses("deliveries_failed_idx", "using deliveries_failed_idx").sorts_nothing();
+        }
+        let filter = EventFilter { state: Some(EventState::Quarantined), ..EventFilter::default() };
+        planner.store.events(&workspace(), filter, None, 50).await.unwrap();
+        planner.plan("events").uses("events_quarantined_idx", "events_{today}_workspace_id_id_idx1 on events_{today}");
+    }
+
+    async fn deliveries_of_an_event_are_found_by_it(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        for endpoint_id in [None, Some(given::endpoint_id("1"))] {
+            let event_id = Some(EventId::generate());
+            let filter = DeliveryFilter { event_id, endpoint_id, state: None };
+            planner.store.deliveries(&workspace(), filter, None, 50).await.unwrap();
+            planner.plan("deliveries").uses("deliveries_event_idx", "deliveries_event_idx");
+        }
+    }
+
+    async fn what_events_became_is_counted_by_index(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.outcomes_of(vec![EventId::generate(), EventId::generate()]).await.unwrap();
+        planner.plan("deliveries").uses("deliveries_event_idx", "deliveries_event_idx");
+        planner.store.outcomes_of(vec![EventId::generate(), EventId::generate()]).await.unwrap();
+        planner.plan("runs").uses("runs_event_idx", "runs_event_idx");
+    }
+
+    async fn attempts_are_found_by_their_delivery(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.attempts(DeliveryId::from_uuid(Uuid::new_v4())).await.unwrap();
+        // An old delivery's: every day since then is looked at.
+        let uuids = vec![Uuid::nil()];
+        planner
+            .explain("attempts", &Asked { uuids, ..Asked::default() })
+            .uses("attempts_delivery_idx (delivery_id=?", "attempts_{today}_delivery_id_number_idx on attempts_{today}");
+    }
+
+    async fn rejections_are_listed_in_the_order_of_their_index(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        for before in [None, Some(RejectionId::generate())] {
+            planner.store.rejections(&workspace(), before, 50).await.unwrap();
+            planner.plan("rejections").uses("rejections_workspace_idx", "using rejections_workspace_idx").sorts_nothing();
+        }
+    }
+
+    async fn runs_are_listed_and_swept_in_the_order_of_their_indexes(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        for before in [None, Some(RunId::generate())] {
+            planner.store.runs(&workspace(), before, 50).await.unwrap();
+            planner.plan("runs").uses("runs_workspace_idx", "using runs_workspace_idx").sorts_nothing();
+        }
+        planner.store.waiting_runs(50).await.unwrap();
+        planner.plan("runs").uses("runs_pending_idx", "using runs_pending_idx").sorts_nothing();
+    }
+
+    async fn a_source_is_found_by_its_token_and_by_its_slugs(yard: &Yard) {
+        many_sources(yard);
+        let planner = Planner::over(yard).await;
+        planner.store.source_by_token("src_1").await.unwrap();
+        planner.plan("sources").uses("(token=?)", "sources_token_key");
+        planner.store.source_by_slugs("w1", "s1").await.unwrap();
+        planner.plan("sources").uses("(workspace_id=? AND slug=?)", "sources_slug_key");
+    }
+}
+
+/// Enough for an index to be worth it.
+fn many_sources(yard: &Yard) {
+    let at = yard.literal(Instant::now());
+    let numbers = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 2000)";
+    let cast = if yard.is_postgres() { "n::text" } else { "n" };
+    yard.execute(&format!(
+        "INSERT INTO workspaces (id, slug, name, created_at, updated_at) {numbers} \
+         SELECT 'ws_' || {cast}, 'w' || {cast}, '', {at}, {at} FROM g; \
+         INSERT INTO environments (id, workspace_id, slug, created_at, updated_at) {numbers} \
+         SELECT 'env_' || {cast}, 'ws_' || {cast}, '', {at}, {at} FROM g; \
+         INSERT INTO sources (id, workspace_id, environment_id, slug, token, spec, created_at, updated_at) {numbers} \
+         SELECT 'so_' || {cast}, 'ws_' || {cast}, 'env_' || {cast}, 's' || {cast}, 'src_' || {cast}, '{{\"slug\":\"s\"}}', {at}, {at} FROM g; \
+         ANALYZE",
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_a_look_up_by_id_reads_one_partition() {
+    let yard = Yard::on_postgres().await;
+    let planner = Planner::over(&yard).await;
+    planner
+        .store
+        .event(&workspace(), EventId::generate())
+        .await
+        .unwrap();
+    let plan = planner.plan_of_writer("events", "");
+    let scans: Vec<&str> = plan.text.lines().filter(|line| line.contains("Scan")).collect();
+    assert_eq!(scans.len(), 1, "{}", plan.text);
+}

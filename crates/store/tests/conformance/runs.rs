@@ -1,0 +1,61 @@
+//! Runs: recorded with the event that starts them, taken once.
+
+use crate::given::{accepted, routed, workspace};
+use crate::on_both;
+use crate::yard::Yard;
+use bytes::Bytes;
+use hookyard_store::{NewRun, QueueOptions, RoutedEvent};
+use wire::{Instant, PlaybookId, RouteId, RunId, RunState};
+
+/// Starts `count` runs of as many events, oldest first.
+async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
+    let events = accepted(&yard.store, count, Instant::now()).await;
+    let playbook_id = PlaybookId::from_stored("pb_onboarding");
+    let decisions: Vec<RoutedEvent> = events
+        .iter()
+        .map(|event| RoutedEvent {
+            runs: vec![NewRun {
+                id: RunId::of(*event, &playbook_id, 0),
+                workspace_id: workspace(),
+                playbook_id: playbook_id.clone(),
+                route_id: Some(RouteId::from_stored("rt_paid")),
+                input: Bytes::from_static(b"{\"a\":1}"),
+            }],
+            ..routed(*event, vec![])
+        })
+        .collect();
+    let ids = decisions.iter().map(|decision| decision.runs[0].id).collect();
+    let routing = yard.store.routing_queue(QueueOptions::default()).unwrap();
+    routing.route(decisions).await.unwrap();
+    ids
+}
+
+on_both! {
+    async fn runs_wait_oldest_first_and_are_read_whole(yard: &Yard) {
+        let ids = started(yard, 3).await;
+        let waiting = yard.store.waiting_runs(2).await.unwrap();
+        assert_eq!(waiting.iter().map(|run| run.id).collect::<Vec<_>>(), ids[..2]);
+        assert_eq!((waiting[0].state, waiting[0].input.as_slice()), (RunState::Pending, &b"{\"a\":1}"[..]));
+        assert_eq!(yard.store.pending_runs(ids.clone()).await.unwrap().len(), 3);
+        let page = yard.store.runs(&workspace(), None, 2).await.unwrap();
+        assert_eq!(page.rows.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
+        assert!(page.more);
+        let rest = yard.store.runs(&workspace(), Some(ids[1]), 2).await.unwrap();
+        assert_eq!((rest.rows.len(), rest.more), (1, false));
+    }
+
+    async fn a_run_is_faulted_once_and_waits_no_more(yard: &Yard) {
+        let id = started(yard, 1).await[0];
+        let at = Instant::now();
+        let fault = |text: &str| yard.store.fault_run(id, text.to_owned(), at);
+        assert!(fault("{\"type\":\"no_engine\"}").await.unwrap());
+        assert!(!fault("{}").await.unwrap());
+        let run = yard.store.run(&workspace(), id).await.unwrap().unwrap();
+        assert_eq!((run.state, run.error.as_deref()), (RunState::Faulted, Some("{\"type\":\"no_engine\"}")));
+        assert_eq!((run.started_at, run.ended_at), (Some(at), Some(at)));
+        assert!(yard.store.waiting_runs(9).await.unwrap().is_empty());
+        assert!(yard.store.pending_runs(vec![id]).await.unwrap().is_empty());
+        let stranger = wire::WorkspaceId::from_stored("ws_other");
+        assert!(yard.store.run(&stranger, id).await.unwrap().is_none());
+    }
+}
