@@ -4,7 +4,8 @@ use crate::{Changes, Consumer, Counts, Error, InProcess, Rabbit, RabbitSettings,
 use std::num::NonZeroU16;
 use wire::{Change, Message, Queue};
 
-/// Moves messages between services. Clones are handles to the same conveyor.
+/// Moves messages between services. Clones are handles to the same conveyor; it ends with the last of them and of its
+/// consumers, or by [`Conveyor::close`], which alone waits for what is outstanding.
 #[derive(Debug, Clone)]
 pub enum Conveyor {
     /// Queues at a RabbitMQ, for services in processes of their own.
@@ -109,5 +110,32 @@ impl Conveyor {
             Self::Rabbit(rabbit) => rabbit.close().await,
             Self::InProcess(queues) => queues.close(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spawnable<F: Future + Send>(future: F) -> F {
+        future
+    }
+
+    #[tokio::test]
+    async fn every_wait_can_be_made_on_a_task() {
+        let conveyor = Conveyor::in_process(1);
+        let mut consumer = conveyor.consume(Queue::Run, NonZeroU16::MIN);
+        let mut changes = conveyor.changes();
+        let message = Message::new(Vec::new(), None);
+        spawnable(conveyor.publish(Queue::Run, &message)).await.unwrap();
+        assert!(spawnable(consumer.next()).await.is_some());
+        spawnable(conveyor.announce(&Change { workspace: None }))
+            .await
+            .unwrap();
+        assert!(spawnable(changes.next()).await.is_some());
+        assert_eq!(spawnable(conveyor.depth(Queue::Run)).await.unwrap(), 0);
+        assert_eq!(spawnable(conveyor.purge(Queue::Run)).await.unwrap(), 0);
+        assert!(spawnable(conveyor.connected()).await);
+        spawnable(conveyor.close()).await;
     }
 }

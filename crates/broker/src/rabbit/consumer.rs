@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use super::line::{Line, chain};
-use super::{ANSWER_DEADLINE, Shared};
+use super::{ANSWER_DEADLINE, Rabbit, Shared};
 use crate::Error;
 use crate::consumer::{self, Received};
 use crate::error::cause;
@@ -22,6 +22,8 @@ use wire::{Message, Queue};
 /// A consumer of a queue at a RabbitMQ.
 #[derive(Debug)]
 pub(crate) struct Consumer {
+    /// Keeps the connections: a consumer may outlive its caller's handle.
+    _conveyor: Rabbit,
     opener: Opener,
     stage: Stage,
 }
@@ -63,16 +65,17 @@ struct Held {
 }
 
 impl Consumer {
-    pub(super) fn new(queue: Queue, prefetch: NonZeroU16, line: Line, shared: Shared) -> Self {
+    pub(super) fn new(conveyor: &Rabbit, queue: Queue, prefetch: NonZeroU16) -> Self {
         let opener = Opener {
             queue,
             prefetch,
-            line,
-            shared,
+            line: conveyor.0.consuming.clone(),
+            shared: conveyor.0.shared.clone(),
         };
         Self {
             stage: Stage::Opening(opener.clone().open(Backoff::new()).boxed()),
             opener,
+            _conveyor: conveyor.clone(),
         }
     }
 

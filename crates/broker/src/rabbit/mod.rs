@@ -27,6 +27,7 @@ use crate::counts::{Counters, Counts};
 use crate::error::cause;
 use crate::{Error, State};
 use dial::Dialer;
+use lapin::Channel;
 use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::FieldTable;
 use line::{Line, Link};
@@ -126,7 +127,7 @@ impl Rabbit {
     }
 
     pub(crate) fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Consumer {
-        Consumer::new(queue, prefetch, self.0.consuming.clone(), self.0.shared.clone())
+        Consumer::new(self, queue, prefetch)
     }
 
     pub(crate) async fn announce(&self, change: &Change) -> Result<(), Error> {
@@ -157,51 +158,42 @@ impl Rabbit {
 
     pub(crate) async fn depth(&self, queue: Queue) -> Result<u32, Error> {
         let name = self.0.shared.topology.queue(queue);
-        let ask = async {
-            let channel = self
-                .0
-                .publishing
-                .connection()?
-                .create_channel()
-                .await
-                .map_err(cause_of("read the depth of", &name))?;
+        let asked = self.ask("read the depth of", &name, async |channel| {
             let options = QueueDeclareOptions::default().passive();
-            let declared = channel
-                .queue_declare(name.as_ref().into(), options, FieldTable::default())
-                .await;
-            Ok(declared
-                .map_err(cause_of("read the depth of", &name))?
-                .message_count())
-        };
-        self.answered(ask).await
+            let declared = channel.queue_declare(name.as_ref().into(), options, FieldTable::default());
+            Ok(declared.await?.message_count())
+        });
+        asked.await
     }
 
     pub(crate) async fn purge(&self, queue: Queue) -> Result<u32, Error> {
         let name = self.0.shared.topology.queue(queue);
-        let ask = async {
-            let channel = self
-                .0
-                .publishing
-                .connection()?
-                .create_channel()
-                .await
-                .map_err(cause_of("purge", &name))?;
-            let purged = channel
+        let asked = self.ask("purge", &name, async |channel| {
+            channel
                 .queue_purge(name.as_ref().into(), QueuePurgeOptions::default())
-                .await;
-            purged.map_err(cause_of("purge", &name))
-        };
-        self.answered(ask).await
+                .await
+        });
+        asked.await
     }
 
-    async fn answered<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let silent = || Error::Silent {
-            address: self.0.publishing.address(),
-            after: ANSWER_DEADLINE,
-        };
-        timeout(ANSWER_DEADLINE, answer)
-            .await
-            .unwrap_or_else(|_late| Err(silent()))
+    /// Asks on a channel of its own, which a refusal ends, and not on the connection that may be blocked.
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        queue: &Arc<str>,
+        question: impl AsyncFnOnce(Channel) -> lapin::Result<T>,
+    ) -> Result<T, Error> {
+        let connection = self.0.consuming.connection()?;
+        let ask = async { question(connection.create_channel().await?).await };
+        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut).into();
+        let answer = timeout(ANSWER_DEADLINE, ask).await;
+        answer
+            .unwrap_or_else(|_late| Err(late()))
+            .map_err(|error| Error::Operation {
+                operation,
+                queue: Arc::clone(queue),
+                source: cause(error),
+            })
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -218,14 +210,5 @@ impl Rabbit {
         if flushed.is_err() || parted.is_err() {
             tracing::warn!("the conveyor did not close in time; its connections end with the process");
         }
-    }
-}
-
-fn cause_of(operation: &'static str, queue: &Arc<str>) -> impl Fn(lapin::Error) -> Error {
-    let queue = Arc::clone(queue);
-    move |error| Error::Operation {
-        operation,
-        queue: Arc::clone(&queue),
-        source: cause(error),
     }
 }

@@ -240,7 +240,10 @@ impl Task {
         };
         let opened = timeout(ANSWER_DEADLINE, open).await;
         opened
-            .map_err(|_late| self.line.disconnected(None))?
+            .map_err(|_late| Error::Silent {
+                address: self.line.address(),
+                after: ANSWER_DEADLINE,
+            })?
             .map_err(|error| self.interrupted(&error))
     }
 

@@ -27,7 +27,7 @@ impl Site {
     pub(crate) async fn rabbit() -> Self {
         let broker = testkit::broker::rabbitmq();
         let conveyor = Conveyor::rabbit(&settings(&broker, broker.url())).unwrap();
-        assert!(conveyor.connected().await);
+        assert!(within(conveyor.connected()).await);
         Self {
             conveyor,
             broker: Some(broker),
@@ -45,7 +45,7 @@ impl Site {
             return self.conveyor.clone();
         };
         let conveyor = Conveyor::rabbit(&settings(broker, broker.url())).unwrap();
-        assert!(conveyor.connected().await);
+        assert!(within(conveyor.connected()).await);
         conveyor
     }
 }
