@@ -1,11 +1,11 @@
 //! Whatever runs often or lists what grows has its index, and reads no more than it needs.
 //!
-//! The statements are caught on their way to the database. On Postgres they are planned as a prepared statement is in the
-//! long run, without knowledge of its parameters, over tables with rows; on SQLite as always, without statistics.
+//! The statements are caught on their way to the database, with what their connections have set for themselves. Postgres
+//! plans them over tables with rows, SQLite as always without statistics.
 
 use crate::given::{self, keyed, outcome, routed, workspace};
 use crate::on_both;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Statement};
 use crate::yard::{Yard, connect};
 use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, Store};
 use std::time::Duration;
@@ -35,40 +35,22 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The plan of the one statement since the last time whose text has `part`, as the pool's connections plan it: for its
-    /// parameters.
+    /// The plan of the one statement since the last time whose text has `part`, as its own connection would plan it.
     fn plan(&self, part: &str) -> Plan {
         self.explain(part, &Asked::default())
     }
 
-    /// The same, as a writer's connection plans it: once, without its parameters. Postgres must be told their types, since
-    /// `unnest` takes any.
-    fn plan_of_writer(&self, part: &str, types: &str) -> Plan {
-        let session = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; \
-                       SET enable_mergejoin = off";
-        self.explain(
-            part,
-            &Asked {
-                types,
-                session,
-                ..Asked::default()
-            },
-        )
-    }
-
     fn explain(&self, part: &str, asked: &Asked<'_>) -> Plan {
         let mut run = self.recorder.take().run;
-        run.retain(|sql| sql.contains(part));
+        run.retain(|statement| statement.sql.contains(part));
         run.dedup();
-        let [sql] = run.as_slice() else {
+        let [Statement { sql, session }] = run.as_slice() else {
             panic!("not one statement with {part}: {run:#?}")
         };
         let mut raw = self.yard.raw();
         let text = if self.yard.is_postgres() {
-            raw.execute(&format!(
-                "{}; PREPARE statement {} AS {sql}",
-                asked.session, asked.types
-            ));
+            assert!(session.contains("plan_cache_mode"), "{session}");
+            raw.execute(&format!("{session}; PREPARE statement {} AS {sql}", asked.types));
             let types = raw.texts("SELECT unnest(parameter_types)::text AS value FROM pg_prepared_statements WHERE name = 'statement'");
             let arguments = asked.arguments(&types);
             raw.plan(&format!("EXPLAIN (COSTS OFF) EXECUTE statement {arguments}"))
@@ -86,8 +68,8 @@ impl<'a> Planner<'a> {
 
 /// What Postgres is to plan for.
 struct Asked<'a> {
+    /// The parameters' types where the text does not tell them: `unnest` takes any.
     types: &'a str,
-    session: &'a str,
     text: &'a str,
     /// In turn.
     uuids: Vec<Uuid>,
@@ -97,7 +79,6 @@ impl Default for Asked<'_> {
     fn default() -> Self {
         Self {
             types: "",
-            session: "SET plan_cache_mode = force_custom_plan",
             // Nobody's id, and a state that events are in.
             text: "accepted",
             uuids: vec![EventId::generate().uuid()],
@@ -247,7 +228,7 @@ on_both! {
             queue.accept(keyed("k", "{}")).await.unwrap();
         }
         planner
-            .plan_of_writer("UPDATE claims", "(text[], bytea[], bytea[], uuid[])")
+            .explain("UPDATE claims", &Asked { types: "(text[], bytea[], bytea[], uuid[])", ..Asked::default() })
             .uses("SEARCH claims USING PRIMARY KEY (scope=? AND key_hash=?)", "using claims_pkey on claims held");
     }
 
@@ -284,7 +265,7 @@ on_both! {
         let types = "(uuid[], text[], bytea[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
                      timestamptz[], uuid[], bytea[], uuid[], timestamptz[], uuid[], text[], text[], uuid[], text[], bytea[], \
                      timestamptz[])";
-        planner.plan_of_writer("UPDATE events", types).uses("(id=?)", "Nested Loop");
+        planner.explain("UPDATE events", &Asked { types, ..Asked::default() }).uses("(id=?)", "Nested Loop");
     }
 
     async fn recording_touches_only_the_deliveries_it_names(yard: &Yard) {
@@ -295,7 +276,7 @@ on_both! {
         outcomes.record(made).await.unwrap();
         let types = "(uuid[], uuid[], text[], text[], timestamptz[], timestamptz[], uuid[], int[], int[], int[], text[], text[], \
                      bytea[], bytea[], bytea[], timestamptz[])";
-        planner.plan_of_writer("UPDATE deliveries", types).uses("(id=?)", "using deliveries_pkey on deliveries held");
+        planner.explain("UPDATE deliveries", &Asked { types, ..Asked::default() }).uses("(id=?)", "using deliveries_pkey on deliveries held");
     }
 
     async fn leasing_reads_what_is_due_in_order(yard: &Yard) {
@@ -459,7 +440,7 @@ async fn on_postgres_a_look_up_by_id_reads_one_partition() {
         .event(&workspace(), EventId::generate())
         .await
         .unwrap();
-    let plan = planner.plan_of_writer("events", "");
+    let plan = planner.plan("events");
     let scans: Vec<&str> = plan.text.lines().filter(|line| line.contains("Scan")).collect();
     assert_eq!(scans.len(), 1, "{}", plan.text);
 }

@@ -72,7 +72,7 @@ async fn on_postgres_a_batch_is_one_statement_whatever_its_size() {
         .take()
         .run
         .iter()
-        .filter(|sql| sql.contains("INSERT INTO deliveries"))
+        .filter(|statement| statement.sql.contains("INSERT INTO deliveries"))
         .count();
     assert_eq!(inserts, 1);
 }

@@ -10,10 +10,18 @@ static WATCHED: Mutex<Option<HashMap<String, Record>>> = Mutex::new(None);
 /// What was seen.
 #[derive(Default, Clone)]
 pub(crate) struct Record {
-    /// The texts of the statements, in the order of their beginning.
-    pub(crate) run: Vec<String>,
+    /// The statements in the order of their beginning.
+    pub(crate) run: Vec<Statement>,
     /// The texts of those that were prepared to be run again.
     pub(crate) prepared: Vec<String>,
+}
+
+/// One statement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    /// What its connection had set for itself.
+    pub(crate) session: String,
 }
 
 /// Watches the connections to `database` that are opened from now on.
@@ -25,7 +33,7 @@ impl Recorder {
     pub(crate) fn start(database: &str) -> Self {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {
-            set_default_instrumentation(|| Some(Box::new(Connection { database: None }))).unwrap();
+            set_default_instrumentation(|| Some(Box::new(Connection::default()))).unwrap();
         });
         // The address of a Postgres gets parameters; what comes before them names the database.
         let database = database.rsplit('/').next().unwrap_or_default().to_owned();
@@ -50,8 +58,10 @@ impl Drop for Recorder {
 }
 
 /// One connection's.
+#[derive(Default)]
 struct Connection {
     database: Option<String>,
+    session: String,
 }
 
 impl Instrumentation for Connection {
@@ -60,11 +70,16 @@ impl Instrumentation for Connection {
             InstrumentationEvent::StartEstablishConnection { url, .. } => {
                 self.database = watched(|all| all.keys().find(|name| url.contains(name.as_str())).cloned());
             }
-            InstrumentationEvent::StartQuery { query, .. } => self.note(|record| {
+            InstrumentationEvent::StartQuery { query, .. } if self.database.is_some() => {
                 let text = query.to_string();
                 let sql = text.split(" -- binds: ").next().unwrap_or_default().to_owned();
-                record.run.push(sql);
-            }),
+                if sql.starts_with("SET ") {
+                    self.session = sql;
+                } else {
+                    let session = self.session.clone();
+                    self.note(|record| record.run.push(Statement { sql, session }));
+                }
+            }
             InstrumentationEvent::CacheQuery { sql, .. } => {
                 self.note(|record| record.prepared.push(sql.to_owned()));
             }
