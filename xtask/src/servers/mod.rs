@@ -14,7 +14,7 @@ mod rabbitmq;
 mod user;
 
 pub(crate) use addresses::Addresses;
-pub(crate) use process::signal;
+pub(crate) use process::send as signal;
 
 use crate::interrupt;
 use anyhow::{Context as _, ensure};

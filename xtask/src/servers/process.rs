@@ -38,11 +38,14 @@ impl Server<'_> {
             .spawn()
             .with_context(|| format!("cannot run {}", command.get_program().display()))?;
         let list = self.folder.join("processes");
+        let line = format!("{} {} {}\n", child.id(), self.signal, self.name);
         fs::OpenOptions::new()
             .append(true)
             .create(true)
             .open(&list)
-            .and_then(|mut file| file.write_all(format!("{} {}\n", child.id(), self.signal).as_bytes()))
+            .and_then(|mut file| {
+                file.write_all(format!("{} {} {}\n", child.id(), self.signal, self.name).as_bytes())
+            })
             .with_context(|| format!("cannot write {}", list.display()))?;
         Ok(child)
     }
@@ -131,23 +134,32 @@ pub(super) fn password() -> anyhow::Result<String> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// Whether every process of the folder's list still runs.
+/// Whether every process of the folder's list still runs; says which does not.
 pub(super) fn all_alive(folder: &Path) -> bool {
     let listed = listed(folder);
-    !listed.is_empty() && listed.iter().all(|(pid, _)| is_ours(folder, pid))
+    let mut alive = !listed.is_empty();
+    for Listed { pid, name, .. } in &listed {
+        if !is_ours(folder, pid) {
+            eprintln!("{name} (process {pid}) has ended on its own");
+            alive = false;
+        }
+    }
+    alive
 }
 
 /// Ends every process of the folder's list and waits until they are gone.
 pub(super) fn stop_all(folder: &Path) {
     let listed = listed(folder);
-    for (pid, name) in listed.iter().filter(|(pid, _)| is_ours(folder, pid)) {
-        signal(name, &format!("-{pid}"));
+    for Listed { pid, signal, .. } in &listed {
+        if is_ours(folder, pid) {
+            send(signal, &format!("-{pid}"));
+        }
     }
     let deadline = Instant::now() + STOP_DEADLINE;
-    for (pid, _) in &listed {
+    for Listed { pid, .. } in &listed {
         while is_ours(folder, pid) {
             if Instant::now() > deadline {
-                signal("KILL", &format!("-{pid}"));
+                send("KILL", &format!("-{pid}"));
                 break;
             }
             sleep(Duration::from_millis(20));
@@ -156,9 +168,9 @@ pub(super) fn stop_all(folder: &Path) {
 }
 
 /// Sends a signal to a process, or to a group by a negative id. The standard library has no call for it, every shell does.
-pub(crate) fn signal(name: &str, pid: &str) {
+pub(crate) fn send(signal: &str, pid: &str) {
     let sent = Command::new("/bin/sh")
-        .args(["-c", "kill -s \"$0\" -- \"$1\"", name, pid])
+        .args(["-c", "kill -s \"$0\" -- \"$1\"", signal, pid])
         .stderr(Stdio::null())
         .status();
     if let Err(error) = sent {
@@ -166,12 +178,24 @@ pub(crate) fn signal(name: &str, pid: &str) {
     }
 }
 
-fn listed(folder: &Path) -> Vec<(String, String)> {
+/// A line of the folder's list: `4711 QUIT postgres`.
+struct Listed {
+    pid: String,
+    signal: String,
+    name: String,
+}
+
+fn listed(folder: &Path) -> Vec<Listed> {
     let text = fs::read_to_string(folder.join("processes")).unwrap_or_default();
-    text.lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(pid, name)| (pid.to_owned(), name.to_owned()))
-        .collect()
+    let parse = |line: &str| {
+        let mut words = line.split(' ').map(str::to_owned);
+        Some(Listed {
+            pid: words.next()?,
+            signal: words.next()?,
+            name: words.next()?,
+        })
+    };
+    text.lines().filter_map(parse).collect()
 }
 
 /// A process works where we started it; another one that got the same id later does not.
