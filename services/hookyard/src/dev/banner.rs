@@ -65,6 +65,7 @@ impl<'a> Banner<'a> {
         };
         row("doors", &format!("{url}/ingest/…, {url}/api/…"));
         row("management API", &format!("{url}/management/v1/…"));
+        row("console", &format!("{url}/"));
         row("health", &format!("{url}/readyz, {url}/metrics"));
         row("ledger", &format!("{ledger}, keys in {data}"));
         row("deliveries to", &self.reach());
@@ -108,6 +109,7 @@ fn lines(url: &str, demo: &Demo) -> String {
     } = demo;
     let receiver = receiver::PATH;
     let program = program();
+    // Without quotes and brackets: zsh reads pasted comments as commands.
     let heading = |text: &str| styled(BOLD, format_args!("# {text}"));
     [
         String::new(),
@@ -119,22 +121,22 @@ fn lines(url: &str, demo: &Demo) -> String {
         format!("BODY='{PUSH}'"),
         format!("SIGNATURE=$(printf %s \"$BODY\" | openssl dgst -sha256 -hmac {source_secret} | sed 's/^.* //')"),
         format!(
-            "curl -si $HOOKYARD_URL/ingest/{source_token} -H 'Content-Type: application/json' -H 'X-GitHub-Event: push' \
+            "curl -siw '\\n' $HOOKYARD_URL/ingest/{source_token} -H 'Content-Type: application/json' -H 'X-GitHub-Event: push' \
              -H \"X-GitHub-Delivery: $(date +%s%N)\" -H \"X-Hub-Signature-256: sha256=$SIGNATURE\" --data-binary \"$BODY\""
         ),
         String::new(),
-        heading("2. What became of it: the event, each route's decision, the delivery, its attempts"),
+        heading("2. What became of it: the event, what each route decided, the delivery, its attempts"),
         r#"EVENT=$(curl -s -H "$AUTH" "$API/events?limit=1" | sed 's/.*"id":"\(msg_[^"]*\)".*/\1/')"#.to_owned(),
-        r#"curl -s -H "$AUTH" "$API/events/$EVENT""#.to_owned(),
-        r#"curl -s -H "$AUTH" "$API/events/$EVENT/trace""#.to_owned(),
+        r#"curl -sw '\n' -H "$AUTH" "$API/events/$EVENT""#.to_owned(),
+        r#"curl -sw '\n' -H "$AUTH" "$API/events/$EVENT/trace""#.to_owned(),
         r#"DELIVERY=$(curl -s -H "$AUTH" "$API/events/$EVENT/deliveries" | sed 's/.*"id":"\(del_[^"]*\)".*/\1/')"#.to_owned(),
-        r#"curl -s -H "$AUTH" "$API/deliveries/$DELIVERY/attempts""#.to_owned(),
+        r#"curl -sw '\n' -H "$AUTH" "$API/deliveries/$DELIVERY/attempts""#.to_owned(),
         String::new(),
-        heading("3. What the demo's receiver got, and whether its signature verified"),
-        format!("curl -s $HOOKYARD_URL{receiver}"),
+        heading("3. What the receiver of the demo got, and whether the signature verified"),
+        format!("curl -sw '\\n' $HOOKYARD_URL{receiver}"),
         String::new(),
-        heading("4. Let it fail twice, send again (1.), and watch the retries"),
-        format!("curl -s $HOOKYARD_URL{receiver}/fail -d '{{\"times\":2}}'"),
+        heading("4. Let it fail twice, send again as in 1, and watch the retries"),
+        format!("curl -sw '\\n' $HOOKYARD_URL{receiver}/fail -d '{{\"times\":2}}'"),
         String::new(),
         heading("The same with the command line"),
         format!("{program} send github --as github --secret {source_secret} --type push -d \"$BODY\""),

@@ -73,7 +73,7 @@ async fn a_kill_of_everything_and_an_emptied_broker_lose_no_accepted_event() {
 
     yard.take_again();
     let _services = deployment.start_all(1).await;
-    yard.all_delivered(&accepted, Duration::from_mins(3)).await;
+    yard.all_delivered(&accepted, Duration::from_mins(2)).await;
 }
 
 async fn empty(deployment: &Deployment) {

@@ -63,8 +63,6 @@ impl Deployment {
             .env("HOOKYARD__CONSOLE__LISTEN", "127.0.0.1:0")
             .env("HOOKYARD__HEALTH__LISTEN", "127.0.0.1:0")
             .env("HOOKYARD__EGRESS__ALLOW", "127.0.0.0/8")
-            // The shortest that is allowed: after a kill, what was held waits for it.
-            .env("HOOKYARD__DELIVERY__LEASE", "61s")
     }
 
     /// Makes a workspace, straight in the ledger.
@@ -101,12 +99,15 @@ impl Deployment {
     }
 }
 
-/// Where a service's program lies: beside this one. Cargo builds other packages' programs for nobody's tests, so they
-/// are built here, which takes no time when they are there.
+/// Where a service's program lies: beside this one. `cargo test --workspace`, which `cargo xtask test` runs, builds all
+/// programs before it runs a test, and says so. Testing this package alone builds no other's: then they are built here.
 fn program(role: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_hookyard")).parent().unwrap();
+        if std::env::var_os("HOOKYARD_TEST_PROGRAMS_BUILT").is_some() {
+            return folder.to_owned();
+        }
         let profile = match folder.file_name().unwrap().to_str().unwrap() {
             "debug" => "dev",
             other => other,
