@@ -43,9 +43,7 @@ impl Server<'_> {
             .append(true)
             .create(true)
             .open(&list)
-            .and_then(|mut file| {
-                file.write_all(format!("{} {} {}\n", child.id(), self.signal, self.name).as_bytes())
-            })
+            .and_then(|mut file| file.write_all(line.as_bytes()))
             .with_context(|| format!("cannot write {}", list.display()))?;
         Ok(child)
     }
