@@ -33,10 +33,6 @@ fn cargo_test(arguments: &[String], addresses: &Addresses) -> anyhow::Result<Exi
     if !arguments.iter().any(|argument| names_a_package(argument)) {
         command.arg("--workspace");
     }
-    if arguments.is_empty() {
-        // Building them again for fewer packages would choose other features, and compile everything anew.
-        command.env("HOOKYARD_TEST_PROGRAMS_BUILT", "1");
-    }
     command.args(arguments).envs(addresses.variables());
     let mut child = command.spawn().context("cannot run `cargo test`")?;
     interrupt::pass_on_to(child.id());

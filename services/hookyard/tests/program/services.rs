@@ -99,29 +99,33 @@ impl Deployment {
     }
 }
 
-/// Where a service's program lies: beside this one. `cargo test --workspace`, which `cargo xtask test` runs, builds all
-/// programs before it runs a test, and says so. Testing this package alone builds no other's: then they are built here.
+/// Where a service's program lies: beside this one. `cargo test --workspace` builds them all; whoever tests this package
+/// alone gets those that are there.
 fn program(role: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_BIN_EXE_hookyard")).parent().unwrap();
-        if std::env::var_os("HOOKYARD_TEST_PROGRAMS_BUILT").is_some() {
-            return folder.to_owned();
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_hookyard"))
+            .parent()
+            .unwrap()
+            .to_owned();
+        if !ROLES.iter().all(|role| folder.join(role).exists()) {
+            build(&folder);
         }
-        let profile = match folder.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let packages = ROLES.iter().flat_map(|role| ["--package", role]);
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--bins", "--profile", profile])
-            .args(packages);
-        let built = run(cargo.current_dir(env!("CARGO_MANIFEST_DIR")));
-        assert!(built.status.success(), "{}", stderr(&built));
-        folder.to_owned()
+        folder
     });
     folder.join(role)
+}
+
+fn build(folder: &Path) {
+    eprintln!("building {ROLES:?}, which are not all there");
+    let profile = match folder.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        other => other,
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--workspace", "--bins", "--profile", profile]);
+    let built = run(cargo.current_dir(env!("CARGO_MANIFEST_DIR")));
+    assert!(built.status.success(), "{}", stderr(&built));
 }
 
 /// One process of a role; killed when dropped.
