@@ -69,7 +69,8 @@ pub enum Command {
 /// `hookyard dev`
 #[derive(Debug, Clone, Args)]
 pub struct Dev {
-    /// Where everything listens: doors, management API, health pages. Port 0 takes a free one.
+    /// Where everything listens: doors, management API, health pages [default: gateway.listen, 127.0.0.1:8080]. Port 0
+    /// takes a free one.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Where the ledger and the keys are kept.
