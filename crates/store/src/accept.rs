@@ -12,7 +12,7 @@
 
 use crate::sql::Uid;
 use crate::write::{ANSWER_TIMEOUT, BatchError, PATIENCE, Unwritten, Writer, statements, together};
-use crate::{Error, NewEvent, QueueError, QueueOptions, Store, postgres, sqlite};
+use crate::{Error, NewEvent, QueueError, QueueOptions, RoutedEvent, Store, postgres, sqlite};
 use batcher::Batcher;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -49,6 +49,9 @@ pub struct Acceptance {
     pub claim: Option<NewClaim>,
     /// What to record.
     pub event: NewEvent,
+    /// What becomes of it, where that is decided already: it is recorded in the same statement, and no router sees the
+    /// event. None: a router decides.
+    pub routed: Option<RoutedEvent>,
 }
 
 /// What became of a request. Either way its event is durable.
@@ -248,7 +251,8 @@ impl Plan {
 
 impl Leader {
     fn bytes(&self) -> usize {
-        self.row.event.body.len() + self.row.event.headers.len()
+        let routed = self.row.routed.as_ref().map_or(0, RoutedEvent::bytes);
+        self.row.event.body.len() + self.row.event.headers.len() + routed
     }
 
     fn order(&self) -> (Option<&str>, [u8; 32]) {
@@ -354,6 +358,7 @@ mod tests {
                 idempotency_key: None,
                 traceparent: None,
             },
+            routed: None,
         }
     }
 

@@ -2,15 +2,17 @@
 
 use crate::connect::{read, write};
 use crate::{
-    Endpoint, Environment, Error, ManagementToken, Names, NewManagementToken, Playbook, Route, RoutingTable,
-    Source, Store, Workspace,
+    ApiKey, Application, Contact, Endpoint, Environment, Error, EventType, ManagementToken, Names,
+    NewManagementToken, Playbook, Project, Route, RoutingTable, Source, Store, Template, Workspace,
 };
 use wire::{
-    EndpointId, EnvironmentId, Instant, ManagementTokenId, PlaybookId, RouteId, SourceId, WorkspaceId,
+    ApiKeyId, ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId,
+    PlaybookId, ProjectId, RouteId, SourceId, TemplateId, WorkspaceId,
 };
 
-pub(crate) use rows::{EndpointRow, PlaybookRow, RouteRow, SourceRow};
+pub(crate) use rows::{EndpointRow, PlaybookRow, RouteRow, SourceRow, from_json, hash, json, place};
 
+mod registered;
 mod rows;
 
 /// How many things of a kind a workspace may have at the most: lists of configured things are not paged.
@@ -31,8 +33,31 @@ pub enum Edit {
     Endpoint(Endpoint),
     /// Saves a playbook.
     Playbook(Playbook),
-    /// Saves a route.
+    /// Saves a route or a subscription.
     Route(Route),
+    /// Saves an API key, as its hash.
+    ApiKey(ApiKey),
+    /// Saves a contact; the addresses it had are replaced.
+    Contact(Contact),
+    /// Saves an event type.
+    EventType(EventType),
+    /// Saves a project.
+    Project(Project),
+    /// Saves a template.
+    Template(Template),
+    /// Saves an application.
+    Application(Application),
+    /// Fails with [`Error::Full`] when the application has more endpoints by now than it may have.
+    CheckLimit(ApplicationId),
+    /// Says whether an environment's portal shows an event type.
+    Publish {
+        /// Where.
+        environment: EnvironmentId,
+        /// What.
+        event_type: EventTypeId,
+        /// Whether it is shown.
+        published: bool,
+    },
     /// Removes an environment; fails while a source or an endpoint is in it.
     RemoveEnvironment(EnvironmentId),
     /// Removes a management token.
@@ -43,8 +68,20 @@ pub enum Edit {
     RemoveEndpoint(EndpointId),
     /// Removes a playbook; its runs stay.
     RemovePlaybook(PlaybookId),
-    /// Removes a route.
+    /// Removes a route or a subscription.
     RemoveRoute(RouteId),
+    /// Removes an API key.
+    RemoveApiKey(ApiKeyId),
+    /// Removes a contact and its addresses.
+    RemoveContact(ContactId),
+    /// Removes an event type and the subscriptions to it.
+    RemoveEventType(EventTypeId),
+    /// Removes a project.
+    RemoveProject(ProjectId),
+    /// Removes a template.
+    RemoveTemplate(TemplateId),
+    /// Removes an application, and marks its endpoints as deleted.
+    RemoveApplication(ApplicationId),
 }
 
 impl Store {
@@ -167,7 +204,7 @@ impl Store {
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 
-    /// A workspace's routes in their order.
+    /// A workspace's routes in their order, without subscriptions.
     pub async fn routes(&self, workspace: &WorkspaceId) -> Result<Vec<Route>, Error> {
         let workspace = workspace.clone();
         let rows = read!(self, |conn, queries| queries::routes::list(
@@ -181,36 +218,41 @@ impl Store {
     /// A workspace's playbooks by slug.
     pub async fn playbooks(&self, workspace: &WorkspaceId) -> Result<Vec<Playbook>, Error> {
         let workspace = workspace.clone();
-        let rows = read!(self, |conn, queries| queries::routes::playbooks(
+        let rows = read!(self, |conn, queries| queries::playbooks::list(
             conn,
             &workspace,
             CONFIGURED_LIMIT
         ))?;
-        rows.into_iter().map(PlaybookRow::open).collect()
+        rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 
     /// All that the router needs to decide a workspace's events.
     pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
         let workspace = workspace.clone();
         let (routes, endpoints, playbooks) = read!(self, |conn, queries| Ok((
-            queries::routes::list(conn, &workspace, CONFIGURED_LIMIT)?,
+            queries::routes::all(conn, &workspace, CONFIGURED_LIMIT)?,
             queries::routes::targets(conn, &workspace, CONFIGURED_LIMIT)?,
-            queries::routes::playbooks(conn, &workspace, CONFIGURED_LIMIT)?,
+            queries::playbooks::list(conn, &workspace, CONFIGURED_LIMIT)?,
         )))?;
         let playbooks: Vec<Playbook> = playbooks
             .into_iter()
-            .map(PlaybookRow::open)
+            .map(|row| row.open(&self.keyring))
             .collect::<Result<_, Error>>()?;
-        Ok(RoutingTable {
+        let mut table = RoutingTable {
             routes: routes
                 .into_iter()
                 .map(RouteRow::open)
                 .collect::<Result<_, Error>>()?,
-            endpoints: endpoints.into_iter().collect(),
             playbooks: playbooks
                 .into_iter()
                 .map(|playbook| (playbook.id, playbook.spec.enabled))
                 .collect(),
-        })
+            ..RoutingTable::default()
+        };
+        for (id, enabled, environment) in endpoints {
+            table.environments.insert(id.clone(), environment);
+            table.endpoints.insert(id, enabled);
+        }
+        Ok(table)
     }
 }

@@ -38,6 +38,14 @@ pub enum Error {
         /// The foreign key.
         constraint: String,
     },
+    /// It holds as much as it may.
+    #[error("{what} is full: it may have {most}")]
+    Full {
+        /// Which thing.
+        what: String,
+        /// How many it may have.
+        most: u64,
+    },
     /// The database refused the statement; that is a fault of ours.
     #[error("the ledger refused a statement")]
     Statement(#[source] DieselError),

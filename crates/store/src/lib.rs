@@ -33,6 +33,7 @@ mod model;
 mod outcome;
 mod partitions;
 mod postgres;
+mod rejections;
 mod routing;
 mod schema;
 mod sql;

@@ -3,13 +3,13 @@
 use crate::connect::{read, write};
 use crate::due::LONGEST_SWEEP;
 use crate::{
-    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery,
-    NewRejection, Page, Rejection, Run, Store,
+    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, Page,
+    Run, Store,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::time::Duration;
-use wire::{DeliveryId, EventId, Instant, RejectionId, RunId, WorkspaceId};
+use wire::{DeliveryId, EventId, Instant, RunId, WorkspaceId};
 
 /// How many attempts of one delivery are shown; schedules have at most 50, retries by hand come on top.
 const ATTEMPTS_SHOWN: i64 = 200;
@@ -22,7 +22,7 @@ const CLAIM_GRACE: Duration = Duration::from_hours(1);
 
 impl<Row> Page<Row> {
     /// From one row more than `limit`, which only says that there are more.
-    fn of(mut rows: Vec<Row>, limit: i64) -> Self {
+    pub(crate) fn of(mut rows: Vec<Row>, limit: i64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(0);
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -98,31 +98,6 @@ impl Store {
             now - CLAIM_GRACE,
             limit
         ))
-    }
-
-    /// Keeps a refused request.
-    pub async fn reject(&self, rejection: NewRejection) -> Result<(), Error> {
-        write!(self, |conn, queries| queries::events::insert_rejection(
-            conn, &rejection
-        ))
-    }
-
-    /// A workspace's rejections before `before`, newest first.
-    pub async fn rejections(
-        &self,
-        workspace: &WorkspaceId,
-        before: Option<RejectionId>,
-        limit: i64,
-    ) -> Result<Page<Rejection>, Error> {
-        let workspace = workspace.clone();
-        let limit = limit.clamp(0, LONGEST_PAGE);
-        let rows = read!(self, |conn, queries| queries::events::rejections(
-            conn,
-            &workspace,
-            before,
-            limit + 1
-        ))?;
-        Ok(Page::of(rows, limit))
     }
 
     /// One delivery.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use uuid::Uuid;
 use wire::{
-    DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RouteId, RunId,
+    DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RouteId, RunId, Trigger,
     WorkspaceId,
 };
 
@@ -68,6 +68,12 @@ pub struct NewRun {
     pub route_id: Option<RouteId>,
     /// JSON.
     pub input: Bytes,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// The slug of the project it is targeted at.
+    pub project: Option<String>,
+    /// The slug of the template whose inputs it has.
+    pub template: Option<String>,
 }
 
 /// A handle to the routing thread; clones share it.
@@ -120,7 +126,7 @@ fn route(
 }
 
 impl RoutedEvent {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let bodies = self
             .deliveries
             .iter()

@@ -10,6 +10,7 @@ macro_rules! ledger_schema {
                 accepting -> Bool,
                 created_at -> $time,
                 updated_at -> $time,
+                spec -> Text,
             }
         }
         diesel::table! {
@@ -20,6 +21,7 @@ macro_rules! ledger_schema {
                 is_default -> Bool,
                 created_at -> $time,
                 updated_at -> $time,
+                name -> Nullable<Text>,
             }
         }
         diesel::table! {
@@ -43,6 +45,8 @@ macro_rules! ledger_schema {
                 sealed -> Nullable<Binary>,
                 created_at -> $time,
                 updated_at -> $time,
+                app_id -> Nullable<Text>,
+                app_sealed -> Nullable<Binary>,
             }
         }
         diesel::table! {
@@ -57,6 +61,8 @@ macro_rules! ledger_schema {
                 created_at -> $time,
                 updated_at -> $time,
                 deleted_at -> Nullable<$time>,
+                application_id -> Nullable<Text>,
+                credential_sealed -> Nullable<Binary>,
             }
         }
         diesel::table! {
@@ -68,6 +74,9 @@ macro_rules! ledger_schema {
                 spec -> Text,
                 created_at -> $time,
                 updated_at -> $time,
+                secret_hash -> Nullable<Binary>,
+                hook_hash -> Nullable<Binary>,
+                secrets_sealed -> Nullable<Binary>,
             }
         }
         diesel::table! {
@@ -79,6 +88,8 @@ macro_rules! ledger_schema {
                 spec -> Text,
                 created_at -> $time,
                 updated_at -> $time,
+                event_type_id -> Nullable<Text>,
+                endpoint_id -> Nullable<Text>,
             }
         }
         diesel::table! {
@@ -128,6 +139,9 @@ macro_rules! ledger_schema {
                 remote_address -> Nullable<Text>,
                 headers -> Binary,
                 body_preview -> Binary,
+                door -> Text,
+                request_sealed -> Nullable<Binary>,
+                event_id -> Nullable<$uid>,
             }
         }
         diesel::table! {
@@ -181,9 +195,107 @@ macro_rules! ledger_schema {
                 started_at -> Nullable<$time>,
                 ended_at -> Nullable<$time>,
                 updated_at -> $time,
+                trigger -> Text,
+                project -> Nullable<Text>,
+                template -> Nullable<Text>,
+            }
+        }
+        diesel::table! {
+            api_keys (id) {
+                id -> Text,
+                workspace_id -> Text,
+                environment_id -> Nullable<Text>,
+                name -> Text,
+                key_hash -> Binary,
+                spec -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            event_types (id) {
+                id -> Text,
+                workspace_id -> Text,
+                name -> Text,
+                spec -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            published_event_types (environment_id, event_type_id) {
+                environment_id -> Text,
+                event_type_id -> Text,
+            }
+        }
+        diesel::table! {
+            applications (id) {
+                id -> Text,
+                workspace_id -> Text,
+                external_id -> Nullable<Text>,
+                spec -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            projects (id) {
+                id -> Text,
+                workspace_id -> Text,
+                slug -> Text,
+                spec -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            templates (id) {
+                id -> Text,
+                workspace_id -> Text,
+                slug -> Text,
+                spec -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            contacts (id) {
+                id -> Text,
+                workspace_id -> Text,
+                name -> Text,
+                created_at -> $time,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
+            contact_addresses (source_id, address) {
+                source_id -> Text,
+                address -> Text,
+                contact_id -> Text,
+            }
+        }
+        diesel::table! {
+            portal_sessions (id) {
+                id -> Text,
+                application_id -> Text,
+                workspace_id -> Text,
+                code_hash -> Binary,
+                cookie_hash -> Nullable<Binary>,
+                spec -> Text,
+                created_at -> $time,
+                expires_at -> $time,
             }
         }
         diesel::allow_tables_to_appear_in_same_query!(
+            api_keys,
+            event_types,
+            published_event_types,
+            applications,
+            projects,
+            templates,
+            contacts,
+            contact_addresses,
+            portal_sessions,
             workspaces,
             environments,
             management_tokens,

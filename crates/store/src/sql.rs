@@ -10,8 +10,9 @@ use diesel::sql_types::{BigInt, Binary, Nullable, SqlType, Text, Timestamptz};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 use wire::{
-    AttemptId, DeliveryId, EndpointId, EnvironmentId, EventId, Instant, ManagementTokenId, PlaybookId,
-    RejectionId, RouteId, RunId, SourceId, WorkspaceId,
+    ApiKeyId, ApplicationId, AttemptId, ContactId, DeliveryId, EndpointId, EnvironmentId, EventId,
+    EventTypeId, Instant, ManagementTokenId, PlaybookId, PortalSessionId, ProjectId, RejectionId, RouteId,
+    RunId, SourceId, TemplateId, WorkspaceId,
 };
 
 /// A UUID: `uuid` on Postgres, a 16-byte `BLOB` on SQLite.
@@ -162,7 +163,14 @@ configured_ids!(
     EndpointId,
     RouteId,
     PlaybookId,
-    ManagementTokenId
+    ManagementTokenId,
+    ApiKeyId,
+    ApplicationId,
+    ContactId,
+    EventTypeId,
+    PortalSessionId,
+    ProjectId,
+    TemplateId
 );
 
 impl From<Maybe<Uid>> for Option<Uuid> {

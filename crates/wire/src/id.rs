@@ -170,6 +170,13 @@ impl DeliveryId {
     }
 }
 
+impl RouteId {
+    /// Makes the id of a subscription, `sub_…`: a route from one event type to one endpoint, in the same table.
+    pub fn of_subscription(at: Instant, random: u128) -> Self {
+        Self(format!("sub_{}", encode(uuid_v7(at, random))).into())
+    }
+}
+
 impl RunId {
     /// The run of `playbook` that `event` starts: the same inputs give the same id, see [`DeliveryId::of`].
     pub fn of(event: EventId, playbook: &PlaybookId, nonce: u128) -> Self {
@@ -304,6 +311,34 @@ configured_id!(
 configured_id!(
     /// A customer of the workspace, who owns endpoints.
     ApplicationId, "app_"
+);
+configured_id!(
+    /// A source's app, in door 5's path.
+    AppId, "app_"
+);
+configured_id!(
+    /// What authenticates a sender at doors 3 and 7.
+    ApiKeyId, "key_"
+);
+configured_id!(
+    /// A registered dotted name of what happens.
+    EventTypeId, "evt_"
+);
+configured_id!(
+    /// A registered sender for an app door.
+    ContactId, "con_"
+);
+configured_id!(
+    /// What runs are targeted at.
+    ProjectId, "prj_"
+);
+configured_id!(
+    /// Default inputs of runs.
+    TemplateId, "tpl_"
+);
+configured_id!(
+    /// A customer's visit to the portal.
+    PortalSessionId, "ps_"
 );
 configured_id!(
     /// What authenticates an operator's program at the management API.

@@ -7,6 +7,7 @@
 //! Where it sits on the path: the gateway makes a [`Reference`] of each accepted event, the
 //! router turns it into references to deliveries and runs, the workers consume those.
 
+mod event_type;
 mod id;
 mod instant;
 mod pattern;
@@ -15,12 +16,14 @@ pub mod resource;
 mod retry;
 mod state;
 
+pub use event_type::{EventTypeName, ParseEventTypeError};
 pub use id::{
-    ApplicationId, AttemptId, ConfiguredId, DeliveryId, EndpointId, EnvironmentId, EventId,
-    ManagementTokenId, ParseIdError, PlaybookId, RejectionId, RouteId, RunId, SourceId, WorkspaceId,
+    ApiKeyId, AppId, ApplicationId, AttemptId, ConfiguredId, ContactId, DeliveryId, EndpointId,
+    EnvironmentId, EventId, EventTypeId, ManagementTokenId, ParseIdError, PlaybookId, PortalSessionId,
+    ProjectId, RejectionId, RouteId, RunId, SourceId, TemplateId, WorkspaceId,
 };
 pub use instant::{Instant, ParseInstantError};
 pub use pattern::{EventTypePattern, ParsePatternError};
 pub use queue::{Change, DecodeError, Message, Queue, Reference};
 pub use retry::{Next, RetryPolicy, RetryPolicyError};
-pub use state::{DeliveryState, EventState, RunState, UnknownState};
+pub use state::{DeliveryState, Door, EventState, RunState, Trigger, UnknownState};

@@ -120,6 +120,36 @@ states!(
     }
 );
 
+states!(
+    /// What started a run.
+    Trigger, "route, webhook, hook, api, app, manual" {
+        /// A route took an event.
+        Route = "route",
+        /// Door 2.
+        Webhook = "webhook",
+        /// Door 6.
+        Hook = "hook",
+        /// Door 7.
+        Api = "api",
+        /// A message at door 5 that nothing else took.
+        App = "app",
+        /// An operator, over the management API.
+        Manual = "manual",
+    }
+);
+
+states!(
+    /// A door that keeps what it refuses.
+    Door, "channel, token, app" {
+        /// Door 1.
+        Channel = "channel",
+        /// Door 4.
+        Token = "token",
+        /// Door 5.
+        App = "app",
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

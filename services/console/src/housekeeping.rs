@@ -113,7 +113,13 @@ mod tests {
             window: Duration::ZERO,
         });
         let queue = store.accept_queue(QueueOptions::default()).unwrap();
-        queue.accept(Acceptance { claim, event }).await
+        queue
+            .accept(Acceptance {
+                routed: None,
+                claim,
+                event,
+            })
+            .await
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -162,6 +162,8 @@ mod tests {
     fn recipient(headers: &[(&str, &str)]) -> Recipient {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let endpoint = store::Endpoint {
+            application_id: None,
+            credential: None,
             id: EndpointId::from_stored("ep_one"),
             workspace_id: WorkspaceId::from_stored("ws_one"),
             environment_id: EnvironmentId::from_stored("env_one"),

@@ -57,7 +57,11 @@ pub(crate) async fn accept(gateway: &Gateway, offer: Offer<'_>) -> Result<Receip
     let event = event(gateway, offer, id, traceparent.clone());
     let accepted = tokio::time::timeout(
         gateway.settings.accept_timeout,
-        gateway.accepts.accept(Acceptance { claim, event }),
+        gateway.accepts.accept(Acceptance {
+            routed: None,
+            claim,
+            event,
+        }),
     );
     match accepted.await {
         Ok(Ok(Accepted::Created)) => {

@@ -87,6 +87,8 @@ impl Rejections {
             return;
         }
         let rejection = NewRejection {
+            door: wire::Door::Token,
+            request: None,
             id: RejectionId::new(now, rand::random()),
             workspace_id: open.source.workspace_id.clone(),
             source_id: Some(open.source.id.clone()),

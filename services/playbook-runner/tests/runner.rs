@@ -121,6 +121,9 @@ impl Yard {
             trace: Bytes::from_static(b"{}"),
             deliveries: Vec::new(),
             runs: vec![NewRun {
+                project: None,
+                template: None,
+                trigger: wire::Trigger::Route,
                 id,
                 workspace_id: workspace().id,
                 playbook_id,
@@ -130,7 +133,11 @@ impl Yard {
             at: now,
         };
         self.accepts
-            .accept(Acceptance { claim: None, event })
+            .accept(Acceptance {
+                routed: None,
+                claim: None,
+                event,
+            })
             .await
             .unwrap();
         let written = self.routes.route(vec![routed]).await.unwrap();
@@ -159,6 +166,7 @@ impl Yard {
 
 fn workspace() -> Workspace {
     Workspace {
+        spec: wire::resource::WorkspaceSpec::default(),
         id: WorkspaceId::from_stored("ws_acme"),
         slug: "acme".to_owned(),
         name: "Acme".to_owned(),

@@ -1,12 +1,14 @@
 //! The rows of configured things: settings as JSON, secrets sealed.
 
 use crate::sql::Stamp;
-use crate::{Endpoint, Error, KeyRing, Playbook, Route, SigningSecret, Source};
+use crate::{Endpoint, Error, KeyRing, Playbook, Route, Source};
 use diesel::Queryable;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::{EndpointId, EnvironmentId, PlaybookId, RouteId, SourceId, WorkspaceId};
+use wire::{
+    ApplicationId, EndpointId, EnvironmentId, EventTypeId, PlaybookId, RouteId, SourceId, WorkspaceId,
+};
 use zeroize::Zeroizing;
 
 /// A row of `sources`.
@@ -22,6 +24,8 @@ pub(crate) struct SourceRow {
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) created_at: Stamp,
     pub(crate) updated_at: Stamp,
+    pub(crate) app_id: Option<String>,
+    pub(crate) app_sealed: Option<Vec<u8>>,
 }
 
 impl SourceRow {
@@ -34,24 +38,39 @@ impl SourceRow {
             token: source.token.expose_secret().to_owned(),
             channel_secret_hash: source.channel_secret_hash.map(|hash| hash.to_vec()),
             spec: json(&source.spec),
-            sealed: seal(keyring, "sources", source.id.as_str(), &source.secrets)?,
+            sealed: seal(
+                keyring,
+                &place("sources", source.id.as_str(), "sealed"),
+                some(&source.secrets),
+            )?,
             created_at: source.created_at.into(),
             updated_at: source.updated_at.into(),
+            app_id: source.spec.app.as_ref().map(|app| app.id.to_string()),
+            app_sealed: seal(
+                keyring,
+                &place("sources", source.id.as_str(), "app_sealed"),
+                Some(&source.app_secrets).filter(|secrets| !secrets.is_empty()),
+            )?,
         })
     }
 
     pub(crate) fn open(self, keyring: &KeyRing) -> Result<Source, Error> {
-        let hash = self.channel_secret_hash.map(|hash| {
-            <[u8; 32]>::try_from(hash)
-                .map_err(|_length| corrupt("channel_secret_hash of a source", "not 32 bytes"))
-        });
         Ok(Source {
-            secrets: open(keyring, "sources", &self.id, self.sealed.as_deref())?,
+            secrets: open(
+                keyring,
+                &place("sources", &self.id, "sealed"),
+                self.sealed.as_deref(),
+            )?,
+            app_secrets: open(
+                keyring,
+                &place("sources", &self.id, "app_sealed"),
+                self.app_sealed.as_deref(),
+            )?,
             id: SourceId::from_stored(self.id),
             workspace_id: WorkspaceId::from_stored(self.workspace_id),
             environment_id: EnvironmentId::from_stored(self.environment_id),
             token: self.token.into(),
-            channel_secret_hash: hash.transpose()?,
+            channel_secret_hash: hash("channel_secret_hash of a source", self.channel_secret_hash)?,
             spec: from_json("spec of a source", &self.spec)?,
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
@@ -72,6 +91,8 @@ pub(crate) struct EndpointRow {
     pub(crate) created_at: Stamp,
     pub(crate) updated_at: Stamp,
     pub(crate) deleted_at: Option<Stamp>,
+    pub(crate) application_id: Option<String>,
+    pub(crate) credential_sealed: Option<Vec<u8>>,
 }
 
 impl EndpointRow {
@@ -83,16 +104,36 @@ impl EndpointRow {
             slug: endpoint.spec.slug.clone(),
             enabled: endpoint.spec.enabled,
             spec: json(&endpoint.spec),
-            sealed: seal(keyring, "endpoints", endpoint.id.as_str(), &endpoint.secrets)?,
+            sealed: seal(
+                keyring,
+                &place("endpoints", endpoint.id.as_str(), "sealed"),
+                some(&endpoint.secrets),
+            )?,
             created_at: endpoint.created_at.into(),
             updated_at: endpoint.updated_at.into(),
             deleted_at: endpoint.deleted_at.map(Stamp),
+            application_id: endpoint.application_id.as_ref().map(ToString::to_string),
+            credential_sealed: seal(
+                keyring,
+                &place("endpoints", endpoint.id.as_str(), "credential_sealed"),
+                endpoint.credential.as_ref().map(ExposeSecret::expose_secret),
+            )?,
         })
     }
 
     pub(crate) fn open(self, keyring: &KeyRing) -> Result<Endpoint, Error> {
         Ok(Endpoint {
-            secrets: open(keyring, "endpoints", &self.id, self.sealed.as_deref())?,
+            secrets: open(
+                keyring,
+                &place("endpoints", &self.id, "sealed"),
+                self.sealed.as_deref(),
+            )?,
+            credential: open(
+                keyring,
+                &place("endpoints", &self.id, "credential_sealed"),
+                self.credential_sealed.as_deref(),
+            )?,
+            application_id: self.application_id.map(ApplicationId::from_stored),
             id: EndpointId::from_stored(self.id),
             workspace_id: WorkspaceId::from_stored(self.workspace_id),
             environment_id: EnvironmentId::from_stored(self.environment_id),
@@ -114,11 +155,14 @@ pub(crate) struct PlaybookRow {
     pub(crate) spec: String,
     pub(crate) created_at: Stamp,
     pub(crate) updated_at: Stamp,
+    pub(crate) secret_hash: Option<Vec<u8>>,
+    pub(crate) hook_hash: Option<Vec<u8>>,
+    pub(crate) secrets_sealed: Option<Vec<u8>>,
 }
 
 impl PlaybookRow {
-    pub(crate) fn of(playbook: &Playbook) -> Self {
-        Self {
+    pub(crate) fn of(playbook: &Playbook, keyring: &KeyRing) -> Result<Self, Error> {
+        Ok(Self {
             id: playbook.id.to_string(),
             workspace_id: playbook.workspace_id.to_string(),
             slug: playbook.spec.slug.clone(),
@@ -126,11 +170,25 @@ impl PlaybookRow {
             spec: json(&playbook.spec),
             created_at: playbook.created_at.into(),
             updated_at: playbook.updated_at.into(),
-        }
+            secret_hash: playbook.secret_hash.map(|hash| hash.to_vec()),
+            hook_hash: playbook.hook_hash.map(|hash| hash.to_vec()),
+            secrets_sealed: seal(
+                keyring,
+                &place("playbooks", playbook.id.as_str(), "secrets_sealed"),
+                playbook.secrets.as_ref().map(ExposeSecret::expose_secret),
+            )?,
+        })
     }
 
-    pub(crate) fn open(self) -> Result<Playbook, Error> {
+    pub(crate) fn open(self, keyring: &KeyRing) -> Result<Playbook, Error> {
         Ok(Playbook {
+            secrets: open(
+                keyring,
+                &place("playbooks", &self.id, "secrets_sealed"),
+                self.secrets_sealed.as_deref(),
+            )?,
+            secret_hash: hash("secret_hash of a playbook", self.secret_hash)?,
+            hook_hash: hash("hook_hash of a playbook", self.hook_hash)?,
             id: PlaybookId::from_stored(self.id),
             workspace_id: WorkspaceId::from_stored(self.workspace_id),
             number: self.number,
@@ -151,6 +209,8 @@ pub(crate) struct RouteRow {
     pub(crate) spec: String,
     pub(crate) created_at: Stamp,
     pub(crate) updated_at: Stamp,
+    pub(crate) event_type_id: Option<String>,
+    pub(crate) endpoint_id: Option<String>,
 }
 
 impl RouteRow {
@@ -163,6 +223,8 @@ impl RouteRow {
             spec: json(&route.spec),
             created_at: route.created_at.into(),
             updated_at: route.updated_at.into(),
+            event_type_id: route.subscription.as_ref().map(|(id, _)| id.to_string()),
+            endpoint_id: route.subscription.as_ref().map(|(_, id)| id.to_string()),
         }
     }
 
@@ -171,6 +233,15 @@ impl RouteRow {
             id: RouteId::from_stored(self.id),
             workspace_id: WorkspaceId::from_stored(self.workspace_id),
             position: self.position,
+            subscription: self
+                .event_type_id
+                .zip(self.endpoint_id)
+                .map(|(event_type, endpoint)| {
+                    (
+                        EventTypeId::from_stored(event_type),
+                        EndpointId::from_stored(endpoint),
+                    )
+                }),
             spec: from_json("spec of a route", &self.spec)?,
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
@@ -178,57 +249,62 @@ impl RouteRow {
     }
 }
 
-fn json<T: Serialize>(spec: &T) -> String {
+pub(crate) fn json<T: Serialize>(spec: &T) -> String {
     serde_json::to_string(spec).expect("a spec has string keys and finite numbers, which serialise")
 }
 
-fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Error> {
+pub(crate) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|source| Error::Corrupt {
         what,
         source: Box::new(source),
     })
 }
 
-fn corrupt(what: &'static str, how: &'static str) -> Error {
-    Error::Corrupt {
-        what,
-        source: how.into(),
-    }
+/// A column of hashes.
+pub(crate) fn hash(what: &'static str, bytes: Option<Vec<u8>>) -> Result<Option<[u8; 32]>, Error> {
+    let hash = bytes.map(|bytes| {
+        <[u8; 32]>::try_from(bytes).map_err(|_length| Error::Corrupt {
+            what,
+            source: "not 32 bytes".into(),
+        })
+    });
+    hash.transpose()
+}
+
+/// A list with something in it.
+fn some<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
 }
 
 /// No secrets need no key, so an installation without any runs without one.
-fn seal(
+fn seal<T: Serialize + ?Sized>(
     keyring: &KeyRing,
-    table: &str,
-    row: &str,
-    secrets: &[SigningSecret],
+    place: &str,
+    secrets: Option<&T>,
 ) -> Result<Option<Vec<u8>>, Error> {
-    if secrets.is_empty() {
-        return Ok(None);
-    }
+    let Some(secrets) = secrets else { return Ok(None) };
     let text = Zeroizing::new(
-        serde_json::to_vec(secrets)
-            .expect("a list of secrets has string keys and no numbers, which serialises"),
+        serde_json::to_vec(secrets).expect("secrets have string keys and no numbers, which serialises"),
     );
-    Ok(Some(keyring.seal(&place(table, row), &text, rand::random())?))
+    Ok(Some(keyring.seal(place, &text, rand::random())?))
 }
 
-fn open(
+fn open<T: DeserializeOwned + Default>(
     keyring: &KeyRing,
-    table: &str,
-    row: &str,
+    place: &str,
     sealed: Option<&[u8]>,
-) -> Result<Vec<SigningSecret>, Error> {
+) -> Result<T, Error> {
     let Some(sealed) = sealed else {
-        return Ok(Vec::new());
+        return Ok(T::default());
     };
-    let text = keyring.open(&place(table, row), sealed)?;
+    let text = keyring.open(place, sealed)?;
     serde_json::from_slice(&text).map_err(|source| Error::Corrupt {
         what: "the secrets of a row",
         source: Box::new(source),
     })
 }
 
-fn place(table: &str, row: &str) -> String {
-    format!("{table}/{row}/sealed")
+/// Where a sealed value stands: table, row and column. Elsewhere it does not open.
+pub(crate) fn place(table: &str, row: &str, column: &str) -> String {
+    format!("{table}/{row}/{column}")
 }

@@ -3,13 +3,14 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use wire::resource::{EndpointSpec, PlaybookSpec, RouteSpec, SourceSpec};
+use wire::resource::{EndpointSpec, PlaybookSpec, RouteSpec, SourceSpec, WorkspaceSpec};
 use wire::{
-    EndpointId, EnvironmentId, Instant, ManagementTokenId, PlaybookId, RouteId, SourceId, WorkspaceId,
+    ApplicationId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId, PlaybookId, ProjectId,
+    RouteId, SourceId, TemplateId, WorkspaceId,
 };
 
 /// A tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Workspace {
     /// `ws_…`.
     pub id: WorkspaceId,
@@ -19,6 +20,8 @@ pub struct Workspace {
     pub name: String,
     /// The kill switch: false closes every door.
     pub accepting: bool,
+    /// Its other settings.
+    pub spec: WorkspaceSpec,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.
@@ -34,6 +37,8 @@ pub struct Environment {
     pub workspace_id: WorkspaceId,
     /// Unique in its workspace.
     pub slug: String,
+    /// For people; none: the slug serves.
+    pub name: Option<String>,
     /// Exactly one of a workspace's is.
     pub is_default: bool,
     /// When it was made.
@@ -101,10 +106,40 @@ pub struct Source {
     pub spec: SourceSpec,
     /// What its requests may be signed with; any may match.
     pub secrets: Vec<SigningSecret>,
+    /// The secrets of its app at door 5.
+    pub app_secrets: AppSecrets,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.
     pub updated_at: Instant,
+}
+
+/// The secrets of a source's app.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AppSecrets {
+    /// What its requests may be signed with; any may match.
+    pub signing: Vec<SigningSecret>,
+    /// What a platform must know to have its `GET` challenge answered.
+    #[serde(default, serialize_with = "exposed_or_null")]
+    pub verify_token: Option<SecretString>,
+}
+
+impl AppSecrets {
+    /// Whether there is nothing to seal.
+    pub fn is_empty(&self) -> bool {
+        self.signing.is_empty() && self.verify_token.is_none()
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
+fn exposed_or_null<S: serde::Serializer>(
+    value: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => exposed(value, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Where webhooks go out.
@@ -120,6 +155,10 @@ pub struct Endpoint {
     pub spec: EndpointSpec,
     /// What its deliveries are signed with; more than one while a secret is rotated.
     pub secrets: Vec<SigningSecret>,
+    /// The customer whose it is; none: the workspace's own.
+    pub application_id: Option<ApplicationId>,
+    /// The secret part of its [`AuthSpec`](wire::resource::AuthSpec): a password, a token or a header's value.
+    pub credential: Option<SecretString>,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.
@@ -137,6 +176,8 @@ pub struct Route {
     pub workspace_id: WorkspaceId,
     /// Routes are tried in this order.
     pub position: i32,
+    /// The event type and the endpoint of a subscription; none for every other route.
+    pub subscription: Option<(EventTypeId, EndpointId)>,
     /// Its settings.
     pub spec: RouteSpec,
     /// When it was made.
@@ -146,7 +187,7 @@ pub struct Route {
 }
 
 /// A named workflow document.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Playbook {
     /// `pb_…`.
     pub id: PlaybookId,
@@ -156,6 +197,12 @@ pub struct Playbook {
     pub number: i32,
     /// Its settings.
     pub spec: PlaybookSpec,
+    /// SHA-256 of door 2's secret; absent: door 2 is not open.
+    pub secret_hash: Option<[u8; 32]>,
+    /// SHA-256 of the token in door 6's path; absent: door 6 is not open.
+    pub hook_hash: Option<[u8; 32]>,
+    /// What its calls may use as `$secrets`: a JSON object.
+    pub secrets: Option<SecretString>,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.
@@ -169,6 +216,8 @@ pub struct RoutingTable {
     pub routes: Vec<Route>,
     /// The workspace's endpoints that are not deleted, and whether each is enabled.
     pub endpoints: HashMap<EndpointId, bool>,
+    /// Which environment each of those is in.
+    pub environments: HashMap<EndpointId, EnvironmentId>,
     /// The workspace's playbooks, and whether each is enabled.
     pub playbooks: HashMap<PlaybookId, bool>,
 }
@@ -184,4 +233,10 @@ pub struct Names {
     pub endpoints: Vec<(EndpointId, Option<String>)>,
     /// With their slugs.
     pub playbooks: Vec<(PlaybookId, String)>,
+    /// With their slugs.
+    pub projects: Vec<(ProjectId, String)>,
+    /// With their slugs.
+    pub templates: Vec<(TemplateId, String)>,
+    /// With their external ids.
+    pub applications: Vec<(ApplicationId, Option<String>)>,
 }

@@ -2,12 +2,14 @@
 
 mod configured;
 mod recorded;
+mod registered;
 
 pub use configured::{
-    Endpoint, Environment, Names, NewManagementToken, Playbook, Route, RoutingTable, SigningSecret, Source,
-    Workspace,
+    AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, Route, RoutingTable,
+    SigningSecret, Source, Workspace,
 };
 pub use recorded::{
     Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
-    NewEvent, NewRejection, Page, Rejection, Run,
+    NewEvent, NewRejection, Page, RejectedRequest, Rejection, Run,
 };
+pub use registered::{ApiKey, Application, Contact, EventType, PortalSession, Project, Template};

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use diesel::Queryable;
 use uuid::Uuid;
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RejectionId,
-    RouteId, RunId, RunState, SourceId, WorkspaceId,
+    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, PlaybookId,
+    RejectionId, RouteId, RunId, RunState, SourceId, Trigger, WorkspaceId,
 };
 
 /// An event about to be recorded.
@@ -175,6 +175,34 @@ pub struct NewRejection {
     pub headers: Bytes,
     /// The first 4 KiB.
     pub body_preview: Bytes,
+    /// Which door refused it.
+    pub door: Door,
+    /// The whole request, kept encrypted, where it may yet be accepted by hand.
+    pub request: Option<RejectedRequest>,
+}
+
+/// A refused request as it came, secrets included.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RejectedRequest {
+    /// The request's method.
+    pub method: String,
+    /// Path and query, as they stood in the request line.
+    pub target: String,
+    /// In the order of their coming.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The exact bytes.
+    pub body: Bytes,
+    /// The sender's address.
+    pub remote_address: Option<String>,
+}
+
+impl std::fmt::Debug for RejectedRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("RejectedRequest")
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A refused request.
@@ -203,6 +231,14 @@ pub struct Rejection {
     pub headers: Vec<u8>,
     /// The first 4 KiB.
     pub body_preview: Vec<u8>,
+    /// Which door refused it.
+    #[diesel(deserialize_as = String)]
+    pub door: Door,
+    /// The event that it became when it was accepted by hand.
+    #[diesel(deserialize_as = Maybe<Uid>)]
+    pub event_id: Option<EventId>,
+    /// Whether the whole request is kept, so that it can be accepted by hand.
+    pub is_whole: bool,
 }
 
 /// One event on its way to one endpoint.
@@ -370,6 +406,13 @@ pub struct Run {
     /// When it last changed.
     #[diesel(deserialize_as = Stamp)]
     pub updated_at: Instant,
+    /// What started it.
+    #[diesel(deserialize_as = String)]
+    pub trigger: Trigger,
+    /// The slug of the project it is targeted at.
+    pub project: Option<String>,
+    /// The slug of the template whose inputs it has.
+    pub template: Option<String>,
 }
 
 /// What authenticates at the management API.

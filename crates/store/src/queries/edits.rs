@@ -5,11 +5,13 @@
 
 use super::super::Conn;
 use super::super::schema::{
-    endpoints, environments, management_tokens, playbooks, routes, sources, workspaces,
+    api_keys, contacts, endpoints, environments, management_tokens, playbooks, routes, sources, workspaces,
 };
-use crate::catalog::{EndpointRow, PlaybookRow, RouteRow, SourceRow};
+use super::{applications, registered, senders};
+use crate::catalog::{EndpointRow, PlaybookRow, RouteRow, SourceRow, json};
 use crate::sql::Stamp;
 use crate::{Edit, Environment, Error, KeyRing, NewManagementToken, Workspace};
+
 use diesel::query_dsl::methods::FilterDsl;
 use diesel::upsert::excluded;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
@@ -27,7 +29,7 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::ManagementToken(token) => save_management_token(conn, token),
         Edit::Source(source) => save_source(conn, &SourceRow::of(source, keyring)?),
         Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
-        Edit::Playbook(playbook) => save_playbook(conn, &PlaybookRow::of(playbook)),
+        Edit::Playbook(playbook) => save_playbook(conn, &PlaybookRow::of(playbook, keyring)?),
         Edit::Route(route) => save_route(conn, &RouteRow::of(route)),
         Edit::RemoveEnvironment(id) => super::workspaces::remove_environment(conn, id),
         Edit::RemoveManagementToken(id) => {
@@ -38,17 +40,7 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
             diesel::delete(sources::table.find(id.as_str())).execute(conn)?;
             Ok(())
         }
-        Edit::RemoveEndpoint(id) => {
-            // Its deliveries' history stays, so the row does too, without its secrets. Its slug is free again.
-            diesel::update(endpoints::table.find(id.as_str()))
-                .set((
-                    endpoints::deleted_at.eq(Some(Stamp(now))),
-                    endpoints::sealed.eq(None::<Vec<u8>>),
-                    endpoints::updated_at.eq(Stamp(now)),
-                ))
-                .execute(conn)?;
-            Ok(())
-        }
+        Edit::RemoveEndpoint(id) => super::endpoints::remove(conn, id, now),
         Edit::RemovePlaybook(id) => {
             diesel::delete(playbooks::table.find(id.as_str())).execute(conn)?;
             Ok(())
@@ -57,11 +49,43 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
             diesel::delete(routes::table.find(id.as_str())).execute(conn)?;
             Ok(())
         }
+        other => registered(conn, other, now),
+    }
+}
+
+/// The same for what has its queries in a module of its own.
+fn registered(conn: &mut Conn, edit: &Edit, now: Instant) -> Result<(), Error> {
+    match edit {
+        Edit::ApiKey(key) => senders::save_key(conn, key),
+        Edit::Contact(contact) => senders::save_contact(conn, contact),
+        Edit::EventType(event_type) => registered::types::save(conn, event_type),
+        Edit::Project(project) => registered::project::save(conn, project),
+        Edit::Template(template) => registered::template::save(conn, template),
+        Edit::Application(application) => applications::save(conn, application),
+        Edit::CheckLimit(id) => applications::check_limit(conn, id),
+        Edit::Publish {
+            environment,
+            event_type,
+            published,
+        } => registered::publish(conn, environment, event_type, *published),
+        Edit::RemoveApiKey(id) => {
+            diesel::delete(api_keys::table.find(id.as_str())).execute(conn)?;
+            Ok(())
+        }
+        Edit::RemoveContact(id) => {
+            diesel::delete(contacts::table.find(id.as_str())).execute(conn)?;
+            Ok(())
+        }
+        Edit::RemoveEventType(id) => registered::types::remove(conn, id),
+        Edit::RemoveProject(id) => registered::project::remove(conn, id),
+        Edit::RemoveTemplate(id) => registered::template::remove(conn, id),
+        Edit::RemoveApplication(id) => applications::remove(conn, id, now),
+        _ => unreachable!("`one` carries out every other edit"),
     }
 }
 
 /// Whether the row was written, which it is not when its id is another workspace's.
-fn saved(rows: usize, id: &impl std::fmt::Display) -> Result<(), Error> {
+pub(super) fn saved(rows: usize, id: &impl std::fmt::Display) -> Result<(), Error> {
     if rows == 0 {
         return Err(Error::Taken {
             constraint: format!("the id `{id}`"),
@@ -79,6 +103,7 @@ fn save_workspace(conn: &mut Conn, row: &Workspace) -> Result<(), Error> {
             workspaces::accepting.eq(row.accepting),
             workspaces::created_at.eq(Stamp(row.created_at)),
             workspaces::updated_at.eq(Stamp(row.updated_at)),
+            workspaces::spec.eq(json(&row.spec)),
         ))
         .on_conflict(workspaces::id)
         .do_update()
@@ -86,6 +111,7 @@ fn save_workspace(conn: &mut Conn, row: &Workspace) -> Result<(), Error> {
             workspaces::slug.eq(excluded(workspaces::slug)),
             workspaces::name.eq(excluded(workspaces::name)),
             workspaces::accepting.eq(excluded(workspaces::accepting)),
+            workspaces::spec.eq(excluded(workspaces::spec)),
             workspaces::updated_at.eq(excluded(workspaces::updated_at)),
         ))
         .execute(conn)?;
@@ -98,6 +124,7 @@ fn save_environment(conn: &mut Conn, row: &Environment) -> Result<(), Error> {
             environments::id.eq(row.id.as_str()),
             environments::workspace_id.eq(row.workspace_id.as_str()),
             environments::slug.eq(&row.slug),
+            environments::name.eq(&row.name),
             environments::is_default.eq(row.is_default),
             environments::created_at.eq(Stamp(row.created_at)),
             environments::updated_at.eq(Stamp(row.updated_at)),
@@ -106,6 +133,7 @@ fn save_environment(conn: &mut Conn, row: &Environment) -> Result<(), Error> {
         .do_update()
         .set((
             environments::slug.eq(excluded(environments::slug)),
+            environments::name.eq(excluded(environments::name)),
             environments::is_default.eq(excluded(environments::is_default)),
             environments::updated_at.eq(excluded(environments::updated_at)),
         ))
@@ -147,6 +175,8 @@ fn save_source(conn: &mut Conn, row: &SourceRow) -> Result<(), Error> {
             sources::sealed.eq(&row.sealed),
             sources::created_at.eq(row.created_at),
             sources::updated_at.eq(row.updated_at),
+            sources::app_id.eq(&row.app_id),
+            sources::app_sealed.eq(&row.app_sealed),
         ))
         .on_conflict(sources::id)
         .do_update()
@@ -158,6 +188,8 @@ fn save_source(conn: &mut Conn, row: &SourceRow) -> Result<(), Error> {
             sources::spec.eq(excluded(sources::spec)),
             sources::sealed.eq(excluded(sources::sealed)),
             sources::updated_at.eq(excluded(sources::updated_at)),
+            sources::app_id.eq(excluded(sources::app_id)),
+            sources::app_sealed.eq(excluded(sources::app_sealed)),
         ))
         .filter(sources::workspace_id.eq(excluded(sources::workspace_id)))
         .execute(conn)?;
@@ -177,6 +209,8 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
             endpoints::created_at.eq(row.created_at),
             endpoints::updated_at.eq(row.updated_at),
             endpoints::deleted_at.eq(row.deleted_at),
+            endpoints::application_id.eq(&row.application_id),
+            endpoints::credential_sealed.eq(&row.credential_sealed),
         ))
         .on_conflict(endpoints::id)
         .do_update()
@@ -188,6 +222,8 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
             endpoints::sealed.eq(excluded(endpoints::sealed)),
             endpoints::updated_at.eq(excluded(endpoints::updated_at)),
             endpoints::deleted_at.eq(excluded(endpoints::deleted_at)),
+            endpoints::application_id.eq(excluded(endpoints::application_id)),
+            endpoints::credential_sealed.eq(excluded(endpoints::credential_sealed)),
         ))
         .filter(endpoints::workspace_id.eq(excluded(endpoints::workspace_id)))
         .execute(conn)?;
@@ -204,6 +240,9 @@ fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {
             playbooks::spec.eq(&row.spec),
             playbooks::created_at.eq(row.created_at),
             playbooks::updated_at.eq(row.updated_at),
+            playbooks::secret_hash.eq(&row.secret_hash),
+            playbooks::hook_hash.eq(&row.hook_hash),
+            playbooks::secrets_sealed.eq(&row.secrets_sealed),
         ))
         .on_conflict(playbooks::id)
         .do_update()
@@ -212,6 +251,9 @@ fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {
             playbooks::number.eq(excluded(playbooks::number)),
             playbooks::spec.eq(excluded(playbooks::spec)),
             playbooks::updated_at.eq(excluded(playbooks::updated_at)),
+            playbooks::secret_hash.eq(excluded(playbooks::secret_hash)),
+            playbooks::hook_hash.eq(excluded(playbooks::hook_hash)),
+            playbooks::secrets_sealed.eq(excluded(playbooks::secrets_sealed)),
         ))
         .filter(playbooks::workspace_id.eq(excluded(playbooks::workspace_id)))
         .execute(conn)?;
@@ -228,6 +270,8 @@ fn save_route(conn: &mut Conn, row: &RouteRow) -> Result<(), Error> {
             routes::spec.eq(&row.spec),
             routes::created_at.eq(row.created_at),
             routes::updated_at.eq(row.updated_at),
+            routes::event_type_id.eq(&row.event_type_id),
+            routes::endpoint_id.eq(&row.endpoint_id),
         ))
         .on_conflict(routes::id)
         .do_update()

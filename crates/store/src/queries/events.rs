@@ -1,15 +1,15 @@
-//! Events and rejections.
+//! Events and the claims on their keys.
 
 use super::super::Conn;
-use super::super::schema::{claims, events, rejections};
+use super::super::schema::{claims, events};
 use super::in_state;
 use crate::sql::{Stamp, Uid};
-use crate::{Claim, Error, Event, EventFilter, EventSummary, NewRejection, Rejection};
+use crate::{Claim, Error, Event, EventFilter, EventSummary};
 use diesel::dsl::sql;
 use diesel::sql_types::Integer;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;
-use wire::{EventId, Instant, RejectionId, SourceId, WorkspaceId};
+use wire::{EventId, Instant, WorkspaceId};
 
 pub(crate) fn accepted(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, Error> {
     let ids: Vec<Uid> = ids.iter().copied().map(Uid::from).collect();
@@ -135,52 +135,4 @@ pub(crate) fn forget_claims(conn: &mut Conn, before: Instant, limit: i64) -> Res
         forgotten += diesel::delete(still_expired).execute(conn)?;
     }
     Ok(forgotten)
-}
-
-pub(crate) fn insert_rejection(conn: &mut Conn, rejection: &NewRejection) -> Result<(), Error> {
-    diesel::insert_into(rejections::table)
-        .values((
-            rejections::id.eq(Uid::from(rejection.id)),
-            rejections::workspace_id.eq(rejection.workspace_id.as_str()),
-            rejections::source_id.eq(rejection.source_id.as_ref().map(SourceId::as_str)),
-            rejections::cause.eq(&rejection.cause),
-            rejections::detail.eq(&rejection.detail),
-            rejections::received_at.eq(Stamp(rejection.received_at)),
-            rejections::method.eq(&rejection.method),
-            rejections::query.eq(&rejection.query),
-            rejections::remote_address.eq(&rejection.remote_address),
-            rejections::headers.eq(rejection.headers.as_ref()),
-            rejections::body_preview.eq(rejection.body_preview.as_ref()),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-pub(crate) fn rejections(
-    conn: &mut Conn,
-    workspace: &WorkspaceId,
-    before: Option<RejectionId>,
-    limit: i64,
-) -> Result<Vec<Rejection>, Error> {
-    let mut query = rejections::table
-        .filter(rejections::workspace_id.eq(workspace.as_str()))
-        .order(rejections::id.desc())
-        .limit(limit)
-        .select((
-            rejections::id,
-            rejections::source_id,
-            rejections::cause,
-            rejections::detail,
-            rejections::received_at,
-            rejections::method,
-            rejections::query,
-            rejections::remote_address,
-            rejections::headers,
-            rejections::body_preview,
-        ))
-        .into_boxed();
-    if let Some(before) = before {
-        query = query.filter(rejections::id.lt(Uid::from(before)));
-    }
-    Ok(query.load(conn)?)
 }

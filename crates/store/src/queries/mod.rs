@@ -3,13 +3,18 @@
 //! `super::…` is the database's own module, with its `Conn` and its `schema`. A query that would need to know which
 //! one it is belongs into `hot`. Every list is bounded, and has its index and a test of its plan.
 
+pub(crate) mod applications;
 pub(crate) mod deliveries;
 pub(crate) mod edits;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod names;
+pub(crate) mod playbooks;
+pub(crate) mod registered;
+pub(crate) mod rejections;
 pub(crate) mod routes;
 pub(crate) mod runs;
+pub(crate) mod senders;
 pub(crate) mod sources;
 pub(crate) mod workspaces;
 

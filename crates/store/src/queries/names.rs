@@ -1,7 +1,7 @@
 //! What the things of a workspace are called.
 
 use super::super::Conn;
-use super::super::schema::{endpoints, environments, playbooks, sources};
+use super::super::schema::{applications, endpoints, environments, playbooks, projects, sources, templates};
 use crate::sql::StoredText;
 use crate::{Error, Names};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
@@ -29,7 +29,31 @@ pub(crate) fn of(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result
         .select((playbooks::id, playbooks::slug))
         .limit(limit)
         .load(conn)?;
+    let projects: Vec<(StoredText, String)> = projects::table
+        .filter(projects::workspace_id.eq(workspace.as_str()))
+        .select((projects::id, projects::slug))
+        .limit(limit)
+        .load(conn)?;
+    let templates: Vec<(StoredText, String)> = templates::table
+        .filter(templates::workspace_id.eq(workspace.as_str()))
+        .select((templates::id, templates::slug))
+        .limit(limit)
+        .load(conn)?;
+    let applications: Vec<(StoredText, Option<String>)> = applications::table
+        .filter(applications::workspace_id.eq(workspace.as_str()))
+        .select((applications::id, applications::external_id))
+        .limit(limit)
+        .load(conn)?;
     Ok(Names {
+        projects: projects.into_iter().map(|(id, slug)| (id.into(), slug)).collect(),
+        templates: templates
+            .into_iter()
+            .map(|(id, slug)| (id.into(), slug))
+            .collect(),
+        applications: applications
+            .into_iter()
+            .map(|(id, external)| (id.into(), external))
+            .collect(),
         environments: environments
             .into_iter()
             .map(|(id, slug, is_default)| (id.into(), slug, is_default))

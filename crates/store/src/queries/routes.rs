@@ -1,14 +1,15 @@
-//! Routes and playbooks.
+//! Routes, subscriptions among them, and what they lead to.
 
 use super::super::Conn;
-use super::super::schema::{endpoints, playbooks, routes};
+use super::super::schema::{endpoints, routes};
 use crate::Error;
-use crate::catalog::{PlaybookRow, RouteRow};
+use crate::catalog::RouteRow;
 use crate::sql::StoredText;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use wire::{EndpointId, WorkspaceId};
+use wire::{EndpointId, EnvironmentId, EventTypeId, WorkspaceId};
 
-pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<RouteRow>, Error> {
+/// Routes and subscriptions, in the order in which they are tried.
+pub(crate) fn all(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<RouteRow>, Error> {
     Ok(routes::table
         .filter(routes::workspace_id.eq(workspace.as_str()))
         .order((routes::position, routes::id))
@@ -16,32 +17,55 @@ pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Resu
         .load(conn)?)
 }
 
-pub(crate) fn playbooks(
+/// An endpoint's subscriptions, oldest first.
+pub(crate) fn subscriptions(
     conn: &mut Conn,
-    workspace: &WorkspaceId,
+    endpoint: &EndpointId,
     limit: i64,
-) -> Result<Vec<PlaybookRow>, Error> {
-    Ok(playbooks::table
-        .filter(playbooks::workspace_id.eq(workspace.as_str()))
-        .order(playbooks::slug)
+) -> Result<Vec<RouteRow>, Error> {
+    Ok(routes::table
+        .filter(routes::endpoint_id.eq(Some(endpoint.as_str())))
+        .order((routes::created_at, routes::id))
         .limit(limit)
         .load(conn)?)
 }
 
-/// The workspace's endpoints that are not deleted, and whether each is enabled.
+/// Ends a subscription; false when there was none.
+pub(crate) fn unsubscribe(
+    conn: &mut Conn,
+    endpoint: &EndpointId,
+    event_type: &EventTypeId,
+) -> Result<bool, Error> {
+    let subscription = routes::table
+        .filter(routes::endpoint_id.eq(Some(endpoint.as_str())))
+        .filter(routes::event_type_id.eq(Some(event_type.as_str())));
+    Ok(diesel::delete(subscription).execute(conn)? > 0)
+}
+
+/// The routes that are no subscriptions.
+pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<RouteRow>, Error> {
+    Ok(routes::table
+        .filter(routes::workspace_id.eq(workspace.as_str()))
+        .filter(routes::event_type_id.is_null())
+        .order((routes::position, routes::id))
+        .limit(limit)
+        .load(conn)?)
+}
+
+/// The workspace's endpoints that are not deleted, whether each is enabled, and its environment.
 pub(crate) fn targets(
     conn: &mut Conn,
     workspace: &WorkspaceId,
     limit: i64,
-) -> Result<Vec<(EndpointId, bool)>, Error> {
-    let rows: Vec<(StoredText, bool)> = endpoints::table
+) -> Result<Vec<(EndpointId, bool, EnvironmentId)>, Error> {
+    let rows: Vec<(StoredText, bool, StoredText)> = endpoints::table
         .filter(endpoints::workspace_id.eq(workspace.as_str()))
         .filter(endpoints::deleted_at.is_null())
         .limit(limit)
-        .select((endpoints::id, endpoints::enabled))
+        .select((endpoints::id, endpoints::enabled, endpoints::environment_id))
         .load(conn)?;
     Ok(rows
         .into_iter()
-        .map(|(id, enabled)| (id.into(), enabled))
+        .map(|(id, enabled, environment)| (id.into(), enabled, environment.into()))
         .collect())
 }

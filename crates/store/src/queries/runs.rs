@@ -22,6 +22,9 @@ type RunColumns = (
     runs::started_at,
     runs::ended_at,
     runs::updated_at,
+    runs::trigger,
+    runs::project,
+    runs::template,
 );
 
 const COLUMNS: RunColumns = (
@@ -37,6 +40,9 @@ const COLUMNS: RunColumns = (
     runs::started_at,
     runs::ended_at,
     runs::updated_at,
+    runs::trigger,
+    runs::project,
+    runs::template,
 );
 
 pub(crate) fn pending(conn: &mut Conn, ids: &[RunId]) -> Result<Vec<Run>, Error> {

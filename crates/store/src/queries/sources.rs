@@ -30,6 +30,15 @@ pub(crate) fn by_slugs(
         .optional()?)
 }
 
+pub(crate) fn by_app(conn: &mut Conn, app: &str) -> Result<Option<(SourceRow, bool)>, Error> {
+    Ok(sources::table
+        .inner_join(workspaces::table.on(workspaces::id.eq(sources::workspace_id)))
+        .filter(sources::app_id.eq(Some(app)))
+        .select((sources::all_columns, workspaces::accepting))
+        .first(conn)
+        .optional()?)
+}
+
 pub(crate) fn find(conn: &mut Conn, id: &SourceId) -> Result<Option<SourceRow>, Error> {
     Ok(sources::table.find(id.as_str()).first(conn).optional()?)
 }

@@ -2,22 +2,26 @@
 
 use super::super::Conn;
 use super::super::schema::{endpoints, environments, management_tokens, workspaces};
+use crate::catalog::from_json;
 use crate::sql::{Stamp, StoredText};
 use crate::{Environment, Error, ManagementToken, NewManagementToken, Workspace};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use wire::{EnvironmentId, WorkspaceId};
 
-type WorkspaceRow = (StoredText, String, String, bool, Stamp, Stamp);
+type WorkspaceRow = (StoredText, String, String, bool, Stamp, Stamp, String);
 
-fn workspace((id, slug, name, accepting, created_at, updated_at): WorkspaceRow) -> Workspace {
-    Workspace {
+fn workspace(
+    (id, slug, name, accepting, created_at, updated_at, spec): WorkspaceRow,
+) -> Result<Workspace, Error> {
+    Ok(Workspace {
         id: id.into(),
         slug,
         name,
         accepting,
+        spec: from_json("spec of a workspace", &spec)?,
         created_at: created_at.into(),
         updated_at: updated_at.into(),
-    }
+    })
 }
 
 /// Finds a workspace by its id, or else by its slug, which may read like another's id.
@@ -32,7 +36,7 @@ pub(crate) fn find(conn: &mut Conn, id_or_slug: &str) -> Result<Option<Workspace
             .first(conn)
             .optional()?;
     }
-    Ok(found.map(workspace))
+    found.map(workspace).transpose()
 }
 
 pub(crate) fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Workspace>, Error> {
@@ -40,10 +44,10 @@ pub(crate) fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Workspace>, Error>
         .order(workspaces::slug)
         .limit(limit)
         .load::<WorkspaceRow>(conn)?;
-    Ok(rows.into_iter().map(workspace).collect())
+    rows.into_iter().map(workspace).collect()
 }
 
-type EnvironmentRow = (StoredText, StoredText, String, bool, Stamp, Stamp);
+type EnvironmentRow = (StoredText, StoredText, String, bool, Stamp, Stamp, Option<String>);
 
 pub(crate) fn environments(
     conn: &mut Conn,
@@ -58,10 +62,11 @@ pub(crate) fn environments(
     Ok(rows
         .into_iter()
         .map(
-            |(id, workspace_id, slug, is_default, created_at, updated_at)| Environment {
+            |(id, workspace_id, slug, is_default, created_at, updated_at, name)| Environment {
                 id: id.into(),
                 workspace_id: workspace_id.into(),
                 slug,
+                name,
                 is_default,
                 created_at: created_at.into(),
                 updated_at: updated_at.into(),

@@ -31,7 +31,7 @@ on_both! {
     }
 
     async fn an_event_comes_back_as_it_was_written(yard: &Yard) {
-        let row = Acceptance {
+        let row = Acceptance { routed: None,
             claim: None,
             event: NewEvent {
                 body: Bytes::from_static(b"\0\xff\xfe {\"a\":1,\"a\":1.0} \\u0000"),
@@ -71,7 +71,7 @@ on_both! {
         let body: Vec<u8> = (0..25 * 1024 * 1024_u32).map(|at| (at % 251) as u8).collect();
         let event = NewEvent { body: body.into(), ..event("") };
         let (id, body) = (event.id, event.body.clone());
-        yard.accept_queue().accept(Acceptance { claim: None, event }).await.unwrap();
+        yard.accept_queue().accept(Acceptance { routed: None, claim: None, event }).await.unwrap();
         assert!(yard.store.event(&workspace(), id).await.unwrap().unwrap().body == body);
     }
 

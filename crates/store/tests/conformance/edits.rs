@@ -131,7 +131,7 @@ on_both! {
         if let Edit::Workspace(workspace) = &mut second_workspace {
             workspace.slug = "acme".into();
         }
-        let second_default = Edit::Environment(Environment {
+        let second_default = Edit::Environment(Environment { name: None,
             id: EnvironmentId::from_stored("env_second"),
             workspace_id: of("acme"),
             slug: "staging".to_owned(),
@@ -224,7 +224,7 @@ on_both! {
         let store = &yard.store;
         let staging = EnvironmentId::from_stored("env_staging");
         let mut edits = tenant("acme");
-        edits.push(Edit::Environment(Environment {
+        edits.push(Edit::Environment(Environment { name: None,
             id: staging.clone(),
             workspace_id: of("acme"),
             slug: "staging".to_owned(),

@@ -49,6 +49,7 @@ pub(crate) fn event_at(at: Instant, body: &str) -> NewEvent {
 /// A request with an idempotency key, whose fingerprint is of its body.
 pub(crate) fn keyed(key: &str, body: &str) -> Acceptance {
     Acceptance {
+        routed: None,
         claim: Some(NewClaim {
             scope: "so_stripe".to_owned(),
             key: key.to_owned(),
@@ -65,6 +66,7 @@ pub(crate) fn keyed(key: &str, body: &str) -> Acceptance {
 /// A request without a key.
 pub(crate) fn keyless(body: &str) -> Acceptance {
     Acceptance {
+        routed: None,
         claim: None,
         event: event(body),
     }
@@ -77,7 +79,11 @@ pub(crate) async fn accepted(store: &Store, count: usize, at: Instant) -> Vec<Ev
     for index in 0..count {
         let event = event_at(at + Duration::from_millis(index as u64), "{}");
         ids.push(event.id);
-        let row = Acceptance { claim: None, event };
+        let row = Acceptance {
+            routed: None,
+            claim: None,
+            event,
+        };
         assert_eq!(queue.accept(row).await.unwrap(), Accepted::Created);
     }
     ids
@@ -164,6 +170,7 @@ pub(crate) fn tenant(slug: &str) -> Vec<Edit> {
     let id = WorkspaceId::from_stored(format!("ws_{slug}"));
     vec![
         Edit::Workspace(Workspace {
+            spec: wire::resource::WorkspaceSpec::default(),
             id: id.clone(),
             slug: slug.to_owned(),
             name: slug.to_uppercase(),
@@ -172,6 +179,7 @@ pub(crate) fn tenant(slug: &str) -> Vec<Edit> {
             updated_at: now,
         }),
         Edit::Environment(Environment {
+            name: None,
             id: EnvironmentId::from_stored(format!("env_{slug}")),
             workspace_id: id,
             slug: "production".to_owned(),
@@ -186,12 +194,14 @@ pub(crate) fn tenant(slug: &str) -> Vec<Edit> {
 pub(crate) fn source(tenant: &str, name: &str) -> Source {
     let now = Instant::now();
     Source {
+        app_secrets: hookyard_store::AppSecrets::default(),
         id: SourceId::from_stored(format!("so_{name}")),
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         environment_id: EnvironmentId::from_stored(format!("env_{tenant}")),
         token: format!("src_{tenant}_{name}").into(),
         channel_secret_hash: Some([3; 32]),
         spec: SourceSpec {
+            app: None,
             slug: name.to_owned(),
             enabled: true,
             verify: None,
@@ -219,6 +229,8 @@ pub(crate) fn secret(value: &str) -> SigningSecret {
 pub(crate) fn endpoint(tenant: &str, name: &str) -> Endpoint {
     let now = Instant::now();
     Endpoint {
+        application_id: None,
+        credential: None,
         id: endpoint_id(name),
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         environment_id: EnvironmentId::from_stored(format!("env_{tenant}")),
@@ -237,6 +249,7 @@ pub(crate) fn endpoint(tenant: &str, name: &str) -> Endpoint {
 pub(crate) fn route(tenant: &str, name: &str, position: i32, to: Target) -> Route {
     let now = Instant::now();
     Route {
+        subscription: None,
         id: RouteId::from_stored(format!("rt_{name}")),
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         position,
@@ -259,10 +272,17 @@ pub(crate) fn route(tenant: &str, name: &str, position: i32, to: Target) -> Rout
 pub(crate) fn playbook(tenant: &str, name: &str, number: i32) -> Playbook {
     let now = Instant::now();
     Playbook {
+        hook_hash: None,
+        secret_hash: None,
+        secrets: None,
         id: PlaybookId::from_stored(format!("pb_{name}")),
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         number,
         spec: PlaybookSpec {
+            concurrency: None,
+            hook: None,
+            input_schema: None,
+            target: wire::resource::RunTarget::default(),
             slug: name.to_owned(),
             number: None,
             enabled: true,

@@ -62,7 +62,7 @@ on_both! {
                 ..event_at(now + Duration::from_millis(number as u64), "12345")
             };
             made.push(event.id);
-            queue.accept(Acceptance { claim: None, event }).await.unwrap();
+            queue.accept(Acceptance { routed: None, claim: None, event }).await.unwrap();
         }
         let routing = yard.store.routing_queue(QueueOptions::default()).unwrap();
         routing.route(vec![routed(made[1], vec![])]).await.unwrap();
@@ -138,7 +138,7 @@ on_both! {
         let mut made = Vec::new();
         for number in 0..4 {
             let received_at = now + Duration::from_millis(number);
-            let rejection = NewRejection {
+            let rejection = NewRejection { door: wire::Door::Token, request: None,
                 id: RejectionId::new(received_at, rand::random()),
                 workspace_id: workspace(),
                 source_id: Some(SourceId::from_stored("so_stripe")),

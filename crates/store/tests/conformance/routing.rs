@@ -13,6 +13,9 @@ use wire::{DeliveryState, EventId, EventState, Instant, PlaybookId, RunId};
 fn run(event: EventId, playbook: &str) -> NewRun {
     let playbook_id = PlaybookId::from_stored(format!("pb_{playbook}"));
     NewRun {
+        project: None,
+        template: None,
+        trigger: wire::Trigger::Route,
         id: RunId::of(event, &playbook_id, 0),
         workspace_id: workspace(),
         playbook_id,

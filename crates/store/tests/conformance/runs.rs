@@ -15,6 +15,9 @@ async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
         .iter()
         .map(|event| RoutedEvent {
             runs: vec![NewRun {
+                project: None,
+                template: None,
+                trigger: wire::Trigger::Route,
                 id: RunId::of(*event, &playbook_id, 0),
                 workspace_id: workspace(),
                 playbook_id: playbook_id.clone(),

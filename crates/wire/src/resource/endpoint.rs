@@ -1,6 +1,6 @@
 //! Endpoints: where webhooks go out.
 
-use super::duration;
+use super::{duration, enabled};
 use crate::RetryPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,10 +35,33 @@ pub struct EndpointSpec {
     /// The most attempts at the same time, per worker.
     #[serde(default = "EndpointSpec::default_concurrency")]
     pub concurrency: u32,
+    /// Whatever its owner wants to remember.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Nahook's settings by kind, kept for their owner as they came.
+    #[serde(default)]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// How attempts say who they are, beside their signature. The secret part is kept apart, encrypted.
+    #[serde(default)]
+    pub auth: Option<AuthSpec>,
 }
 
-const fn enabled() -> bool {
-    true
+/// How attempts say who they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthSpec {
+    /// `Authorization: Basic` with this user name (RFC 7617).
+    Basic {
+        /// The user name; it has no colon.
+        username: String,
+    },
+    /// `Authorization: Bearer` (RFC 6750).
+    Bearer,
+    /// A header of this name.
+    Header {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl EndpointSpec {
@@ -64,6 +87,9 @@ impl EndpointSpec {
             retry: RetryPolicy::default(),
             rate_limit: None,
             concurrency: Self::default_concurrency(),
+            metadata: BTreeMap::new(),
+            config: serde_json::Map::new(),
+            auth: None,
         }
     }
 }

@@ -4,13 +4,28 @@
 //! and no migration. Fields are only ever added, and always with `#[serde(default)]`: the release before reads what this
 //! one wrote.
 
+mod app;
+mod application;
 pub mod duration;
 mod endpoint;
+mod event_type;
 mod playbook;
+mod project;
 mod route;
+mod sender;
 mod source;
 
-pub use endpoint::{EndpointSpec, RateLimit};
-pub use playbook::PlaybookSpec;
+pub use app::{Adapter, AppSpec, ContactPolicy};
+pub use application::{ApplicationSpec, PortalRole, PortalSpec};
+pub use endpoint::{AuthSpec, EndpointSpec, RateLimit};
+pub use event_type::EventTypeSpec;
+pub use playbook::{HookSpec, PlaybookSpec, RunTarget};
+pub use project::{ProjectSpec, TemplateSpec};
 pub use route::{RouteSpec, Target};
+pub use sender::{ApiKeySpec, KeyScope, WorkspaceSpec};
 pub use source::{ChannelSpec, DedupeSpec, SourceSpec, ValueRule, VerifyMode, VerifySpec};
+
+/// For `#[serde(default = "enabled")]`.
+const fn enabled() -> bool {
+    true
+}

@@ -1,5 +1,7 @@
 //! Playbooks: named workflow documents.
 
+use super::enabled;
+use crate::{ProjectId, TemplateId};
 use serde::{Deserialize, Serialize};
 
 /// A playbook's settings and its document.
@@ -16,8 +18,35 @@ pub struct PlaybookSpec {
     /// The document as it was given.
     #[serde(default)]
     pub definition: String,
+    /// Door 6; absent: not open. Its token is kept as a hash.
+    #[serde(default)]
+    pub hook: Option<HookSpec>,
+    /// What its runs are targeted at unless their request says otherwise.
+    #[serde(default)]
+    pub target: RunTarget,
+    /// The most runs at the same time; absent: the default.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+    /// The JSON Schema that the document asks of its input; absent: anything goes.
+    #[serde(default)]
+    pub input_schema: Option<serde_json::Value>,
 }
 
-const fn enabled() -> bool {
-    true
+/// Door 6's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookSpec {
+    /// When false, door 6 answers 409 `trigger_disabled`.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+/// What runs are targeted at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTarget {
+    /// Where.
+    #[serde(default)]
+    pub project: Option<ProjectId>,
+    /// With which defaults.
+    #[serde(default)]
+    pub template: Option<TemplateId>,
 }

@@ -1,6 +1,6 @@
 //! Routes: from sources and event types to one target.
 
-use super::duration;
+use super::{duration, enabled};
 use crate::{EndpointId, EventTypePattern, PlaybookId, SourceId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -30,10 +30,6 @@ pub struct RouteSpec {
     pub delay: Duration,
     /// Where matching events go.
     pub to: Target,
-}
-
-const fn enabled() -> bool {
-    true
 }
 
 /// Where a route leads.

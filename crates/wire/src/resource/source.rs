@@ -1,6 +1,6 @@
 //! Sources: where webhooks come in.
 
-use super::duration;
+use super::{AppSpec, duration, enabled};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -24,13 +24,12 @@ pub struct SourceSpec {
     /// Opens door 1 under the source's slug.
     #[serde(default)]
     pub channel: Option<ChannelSpec>,
+    /// Opens door 5.
+    #[serde(default)]
+    pub app: Option<AppSpec>,
     /// Bytes; absent: the door's default. At most 25 MiB.
     #[serde(default)]
     pub max_body_bytes: Option<u64>,
-}
-
-const fn enabled() -> bool {
-    true
 }
 
 /// How a request is verified.

@@ -34,6 +34,7 @@ pub(super) async fn create(
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let now = Instant::now();
     let row = Environment {
+        name: None,
         id,
         workspace_id: opened.id().clone(),
         slug,

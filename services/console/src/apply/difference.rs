@@ -351,6 +351,8 @@ mod tests {
     fn endpoint(secret: &str) -> Endpoint {
         let now = Instant::from_unix_micros(0);
         Endpoint {
+            application_id: None,
+            credential: None,
             id: EndpointId::from_stored("ep_a"),
             workspace_id: WorkspaceId::from_stored("ws_a"),
             environment_id: EnvironmentId::from_stored("env_a"),

@@ -191,6 +191,7 @@ fn made_of(draft: Option<workspace::Draft>, current: Option<&Workspace>, now: In
         None => (None, String::new(), None, true),
     };
     Workspace {
+        spec: wire::resource::WorkspaceSpec::default(),
         id: id.or(pinned).unwrap_or_else(WorkspaceId::generate),
         name: name.unwrap_or_else(|| slug.clone()),
         slug,

@@ -292,6 +292,7 @@ impl<'a> Reading<'a> {
             }
             let existing = existing.get(id.as_str());
             let row = Environment {
+                name: None,
                 id,
                 workspace_id: self.workspace.id.clone(),
                 slug: draft.slug,
@@ -332,6 +333,7 @@ impl<'a> Reading<'a> {
 
     fn first_environment(self) -> Built<Environment> {
         let row = Environment {
+            name: None,
             id: EnvironmentId::generate(),
             workspace_id: self.workspace.id.clone(),
             slug: FIRST_ENVIRONMENT.to_owned(),

@@ -161,6 +161,8 @@ impl Draft {
             }
         };
         let row = Endpoint {
+            application_id: None,
+            credential: None,
             id,
             workspace_id: workspace_id.clone(),
             environment_id: self.environment_id,

@@ -28,6 +28,10 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Draft> {
     Some(Draft {
         number: number.and_then(|number| i32::try_from(number).ok()),
         spec: PlaybookSpec {
+            concurrency: None,
+            hook: None,
+            input_schema: None,
+            target: wire::resource::RunTarget::default(),
             slug: slug?,
             number: None,
             enabled,
@@ -67,6 +71,9 @@ impl Draft {
         now: Instant,
     ) -> Playbook {
         Playbook {
+            hook_hash: None,
+            secret_hash: None,
+            secrets: None,
             id,
             workspace_id: workspace_id.clone(),
             number,

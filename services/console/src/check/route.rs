@@ -99,6 +99,7 @@ impl Draft {
         now: Instant,
     ) -> Route {
         Route {
+            subscription: None,
             id,
             workspace_id: workspace_id.clone(),
             position,

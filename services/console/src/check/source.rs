@@ -82,6 +82,7 @@ pub(crate) fn read(
 
 fn empty(slug: String) -> SourceSpec {
     SourceSpec {
+        app: None,
         slug,
         enabled: true,
         verify: None,
@@ -168,6 +169,7 @@ impl Draft {
             .verify
             .build(existing.map_or(&[], |source| &source.secrets), now, &mut made);
         let row = Source {
+            app_secrets: store::AppSecrets::default(),
             id,
             workspace_id: workspace_id.clone(),
             environment_id: self.environment_id,

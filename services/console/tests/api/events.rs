@@ -81,7 +81,7 @@ on_both! {
             .collect();
         let ids: Vec<String> = events.iter().rev().map(|event| event.id.to_string()).collect();
         for event in events {
-            queue.accept(Acceptance { claim: None, event }).await.unwrap();
+            queue.accept(Acceptance { routed: None, claim: None, event }).await.unwrap();
         }
         for (limit, pages) in [("", 5), ("limit=100&", 3), ("limit=1&", 250)] {
             let (mut seen, mut cursor, mut count) = (Vec::new(), String::new(), 0);

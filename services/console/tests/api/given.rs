@@ -46,7 +46,14 @@ pub(crate) async fn accepted(yard: &Yard, key: Option<&str>, body: &[u8]) -> Eve
         window: Duration::from_hours(96),
     });
     let queue = yard.store.accept_queue(QueueOptions::default()).unwrap();
-    let accepted = queue.accept(Acceptance { claim, event }).await.unwrap();
+    let accepted = queue
+        .accept(Acceptance {
+            routed: None,
+            claim,
+            event,
+        })
+        .await
+        .unwrap();
     assert_eq!(accepted, Accepted::Created);
     id
 }
@@ -77,6 +84,9 @@ pub(crate) async fn routed(
     playbook: Option<&PlaybookId>,
 ) {
     let runs = playbook.map(|playbook_id| NewRun {
+        project: None,
+        template: None,
+        trigger: wire::Trigger::Route,
         id: RunId::of(id, playbook_id, 0),
         workspace_id: workspace(),
         playbook_id: playbook_id.clone(),
@@ -149,6 +159,8 @@ pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
 pub(crate) async fn rejected(yard: &Yard, at: Instant) -> RejectionId {
     let id = RejectionId::new(at, rand::random());
     let rejection = NewRejection {
+        door: wire::Door::Token,
+        request: None,
         id,
         workspace_id: workspace(),
         source_id: Some(SourceId::from_stored("so_stripe")),

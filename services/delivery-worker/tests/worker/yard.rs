@@ -167,6 +167,8 @@ impl Yard {
     pub(crate) fn endpoint(&self, name: &str) -> Endpoint {
         let quick = [0, 20, 20].map(Duration::from_millis);
         Endpoint {
+            application_id: None,
+            credential: None,
             id: EndpointId::from_stored(format!("ep_{name}")),
             workspace_id: workspace().id,
             environment_id: environment().id,
@@ -222,7 +224,11 @@ impl Yard {
             at: now,
         };
         self.accepts
-            .accept(Acceptance { claim: None, event })
+            .accept(Acceptance {
+                routed: None,
+                claim: None,
+                event,
+            })
             .await
             .unwrap();
         let written = self.routes.route(vec![routed]).await.unwrap();
@@ -330,6 +336,7 @@ pub(crate) fn event(body: &'static [u8]) -> NewEvent {
 
 pub(crate) fn workspace() -> Workspace {
     Workspace {
+        spec: wire::resource::WorkspaceSpec::default(),
         id: WorkspaceId::from_stored("ws_acme"),
         slug: "acme".to_owned(),
         name: "Acme".to_owned(),
@@ -341,6 +348,7 @@ pub(crate) fn workspace() -> Workspace {
 
 fn environment() -> Environment {
     Environment {
+        name: None,
         id: EnvironmentId::from_stored("env_acme"),
         workspace_id: workspace().id,
         slug: "production".to_owned(),

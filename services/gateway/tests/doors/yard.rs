@@ -160,6 +160,7 @@ const EPOCH: Instant = Instant::from_unix_micros(1_790_000_000_000_000);
 
 pub(crate) fn workspace(accepting: bool) -> Workspace {
     Workspace {
+        spec: wire::resource::WorkspaceSpec::default(),
         id: WorkspaceId::from_stored("ws_acme"),
         slug: "acme".to_owned(),
         name: "Acme".to_owned(),
@@ -171,6 +172,7 @@ pub(crate) fn workspace(accepting: bool) -> Workspace {
 
 fn environment() -> Environment {
     Environment {
+        name: None,
         id: EnvironmentId::from_stored("env_acme"),
         workspace_id: workspace(true).id,
         slug: "production".to_owned(),
@@ -182,6 +184,7 @@ fn environment() -> Environment {
 
 pub(crate) fn spec(slug: &str) -> SourceSpec {
     SourceSpec {
+        app: None,
         slug: slug.to_owned(),
         enabled: true,
         verify: None,
@@ -214,6 +217,7 @@ pub(crate) fn channel(slug: &str, direct_ingest: bool) -> SourceSpec {
 /// The source's channel secret is `s3cret`.
 pub(crate) fn source(spec: SourceSpec, secrets: &[&str]) -> Source {
     Source {
+        app_secrets: store::AppSecrets::default(),
         id: SourceId::from_stored(format!("so_{}", spec.slug)),
         workspace_id: workspace(true).id,
         environment_id: environment().id,
@@ -237,6 +241,8 @@ pub(crate) fn source(spec: SourceSpec, secrets: &[&str]) -> Source {
 
 fn endpoint() -> Endpoint {
     Endpoint {
+        application_id: None,
+        credential: None,
         id: EndpointId::from_stored("ep_sink"),
         workspace_id: workspace(true).id,
         environment_id: environment().id,
@@ -250,6 +256,7 @@ fn endpoint() -> Endpoint {
 
 pub(crate) fn route(name: &str, from: Vec<SourceId>, enabled: bool) -> Route {
     Route {
+        subscription: None,
         id: RouteId::from_stored(format!("rt_{name}")),
         workspace_id: workspace(true).id,
         position: 0,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use store::{Event, NewDelivery, NewRun, Route, RoutedEvent};
 use wire::resource::Target;
-use wire::{DeliveryId, DeliveryState, EndpointId, EventState, PlaybookId, RunId};
+use wire::{DeliveryId, DeliveryState, EndpointId, EventState, PlaybookId, RunId, Trigger};
 
 /// A decision in the making.
 pub(super) struct Decision<'e> {
@@ -144,6 +144,9 @@ impl<'e> Decision<'e> {
             playbook_id: to.clone(),
             route_id: Some(route.id.clone()),
             input: input.unwrap_or_else(|| self.event.body.clone()),
+            trigger: Trigger::Route,
+            project: None,
+            template: None,
         };
         let made = Made {
             finding: every_clause(),

@@ -62,6 +62,7 @@ fn spec(to: Target) -> RouteSpec {
 /// The endpoints `on` and `other` and the playbook `on` are enabled, `off` is disabled, everything else does not exist.
 fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
     let route = |(place, spec): (usize, RouteSpec)| Route {
+        subscription: None,
         id: RouteId::from_stored(format!("rt_{place}")),
         workspace_id: WorkspaceId::from_stored("ws_one"),
         position: i32::try_from(place).unwrap(),
@@ -72,6 +73,7 @@ fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
     let endpoint = |name: &str| EndpointId::from_stored(format!("ep_{name}"));
     let playbook = |name: &str| PlaybookId::from_stored(format!("pb_{name}"));
     RoutingTable {
+        environments: HashMap::new(),
         routes: specs.into_iter().enumerate().map(route).collect(),
         endpoints: [
             (endpoint("on"), true),

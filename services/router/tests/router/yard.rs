@@ -154,7 +154,11 @@ impl Yard {
             idempotency_key: None,
             traceparent: None,
         };
-        let row = Acceptance { claim: None, event };
+        let row = Acceptance {
+            routed: None,
+            claim: None,
+            event,
+        };
         self.accepts.accept(row).await.unwrap();
         id
     }
@@ -232,6 +236,7 @@ pub(crate) fn rabbit() -> Conveyor {
 
 pub(crate) fn workspace() -> Workspace {
     Workspace {
+        spec: wire::resource::WorkspaceSpec::default(),
         id: WorkspaceId::from_stored("ws_acme"),
         slug: "acme".to_owned(),
         name: "Acme".to_owned(),
@@ -243,6 +248,7 @@ pub(crate) fn workspace() -> Workspace {
 
 fn environment() -> Environment {
     Environment {
+        name: None,
         id: EnvironmentId::from_stored("env_acme"),
         workspace_id: workspace().id,
         slug: "production".to_owned(),
@@ -254,6 +260,8 @@ fn environment() -> Environment {
 
 pub(crate) fn endpoint(name: &str, enabled: bool) -> Endpoint {
     Endpoint {
+        application_id: None,
+        credential: None,
         id: EndpointId::from_stored(format!("ep_{name}")),
         workspace_id: workspace().id,
         environment_id: environment().id,
@@ -270,10 +278,17 @@ pub(crate) fn endpoint(name: &str, enabled: bool) -> Endpoint {
 
 fn playbook() -> Playbook {
     Playbook {
+        hook_hash: None,
+        secret_hash: None,
+        secrets: None,
         id: PlaybookId::from_stored("pb_onboarding"),
         workspace_id: workspace().id,
         number: 1,
         spec: PlaybookSpec {
+            concurrency: None,
+            hook: None,
+            input_schema: None,
+            target: wire::resource::RunTarget::default(),
             slug: "onboarding".to_owned(),
             number: Some(1),
             enabled: true,
@@ -286,6 +301,7 @@ fn playbook() -> Playbook {
 
 fn route((place, spec): (usize, RouteSpec)) -> Route {
     Route {
+        subscription: None,
         id: RouteId::from_stored(format!("rt_{}", spec.name)),
         workspace_id: workspace().id,
         position: i32::try_from(place).unwrap(),

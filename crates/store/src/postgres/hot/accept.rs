@@ -1,5 +1,6 @@
 //! ACCEPT: claims and events in one statement, then the claims that were lost.
 
+use super::made::{Deliveries, Runs};
 use crate::accept::{Claimed, Leader};
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
@@ -12,7 +13,13 @@ use wire::SourceId;
 
 /// Writes the leaders' claims and events, and tells for each what became of it, in their order.
 pub(crate) fn accept(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
-    let stored: HashSet<Uid> = Accept::of(leaders).load(conn)?.into_iter().collect();
+    // Nearly every batch has no decided event in it, and its statement is the shorter one.
+    let stored: Vec<Uid> = if leaders.iter().any(|leader| leader.row.routed.is_some()) {
+        AcceptRouted::of(leaders).load(conn)?
+    } else {
+        Accept::of(leaders).load(conn)?
+    };
+    let stored: HashSet<Uid> = stored.into_iter().collect();
     let is_stored = |leader: &Leader| stored.contains(&leader.row.event.id.into());
     let unsettled: Vec<&Leader> = leaders
         .iter()
@@ -157,10 +164,11 @@ impl<'a> Accept<'a> {
     }
 }
 
-impl QueryFragment<Pg> for Accept<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+impl Accept<'_> {
+    /// `WITH input AS (…), won AS (…)`: the rows, and those of them whose claim was won.
+    fn claim<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS (SELECT * FROM ");
-        self.unnest(&mut out)?;
+        self.unnest(out)?;
         out.push_sql(
             " AS row (id, workspace_id, source_id, event_type, verified, received_at, method, query, remote_address, \
              headers, content_type, body, idempotency_key, traceparent, scope, claimed_key, key_hash, fingerprint, window_ms)), \
@@ -173,14 +181,86 @@ impl QueryFragment<Pg> for Accept<'_> {
              event_id = excluded.event_id, accepted_at = excluded.accepted_at, expires_at = excluded.expires_at, \
              repeats = 0, mismatches = 0 \
              WHERE held.expires_at <= now() \
-             RETURNING event_id) \
-             INSERT INTO events (id, workspace_id, source_id, event_type, state, verified, received_at, method, query, \
+             RETURNING event_id)",
+        );
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Accept<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.claim(&mut out)?;
+        out.push_sql(
+            " INSERT INTO events (id, workspace_id, source_id, event_type, state, verified, received_at, method, query, \
              remote_address, headers, content_type, body, idempotency_key, traceparent) \
              SELECT id, workspace_id, source_id, event_type, 'accepted', verified, received_at, method, query, \
              remote_address, headers, content_type, body, idempotency_key, traceparent \
              FROM input WHERE scope IS NULL OR id IN (SELECT event_id FROM won) \
              ON CONFLICT (id) DO NOTHING RETURNING id",
         );
+        Ok(())
+    }
+}
+
+/// The same for a batch in which some events are decided already: their deliveries and runs are made beside them.
+struct AcceptRouted<'a> {
+    accept: Accept<'a>,
+    decided: Vec<Uid>,
+    states: Vec<&'a str>,
+    traces: Vec<&'a [u8]>,
+    deliveries: Deliveries<'a>,
+    runs: Runs<'a>,
+}
+
+statement!(AcceptRouted, Uuid, PgConnection);
+
+impl<'a> AcceptRouted<'a> {
+    fn of(leaders: &[&'a Leader]) -> Self {
+        let mut batch = Self {
+            accept: Accept::of(leaders),
+            decided: Vec::new(),
+            states: Vec::new(),
+            traces: Vec::new(),
+            deliveries: Deliveries::default(),
+            runs: Runs::default(),
+        };
+        for routed in leaders.iter().filter_map(|leader| leader.row.routed.as_ref()) {
+            batch.decided.push(routed.id.into());
+            batch.states.push(routed.state.as_str());
+            batch.traces.push(routed.trace.as_ref());
+            for delivery in &routed.deliveries {
+                batch.deliveries.push(routed.id, routed.at, delivery);
+            }
+            for run in &routed.runs {
+                batch.runs.push(routed.id, routed.at, run);
+            }
+        }
+        batch
+    }
+}
+
+impl QueryFragment<Pg> for AcceptRouted<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.accept.claim(&mut out)?;
+        out.push_sql(", decided AS (SELECT * FROM unnest(");
+        out.push_bind_param::<Array<Uuid>, _>(&self.decided)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.states)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.traces)?;
+        out.push_sql(
+            ") AS row (id, state, trace)), \
+             stored AS (INSERT INTO events (id, workspace_id, source_id, event_type, state, verified, received_at, method, \
+             query, remote_address, headers, content_type, body, idempotency_key, traceparent, trace) \
+             SELECT input.id, workspace_id, source_id, event_type, coalesce(decided.state, 'accepted'), verified, received_at, \
+             method, query, remote_address, headers, content_type, body, idempotency_key, traceparent, decided.trace \
+             FROM input LEFT JOIN decided ON decided.id = input.id \
+             WHERE scope IS NULL OR input.id IN (SELECT event_id FROM won) \
+             ON CONFLICT (id) DO NOTHING RETURNING id)",
+        );
+        self.deliveries.insert(&mut out, "stored")?;
+        self.runs.insert(&mut out, "stored")?;
+        out.push_sql(" SELECT id FROM stored");
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod due;
+mod made;
 mod outcome;
 mod routing;
 

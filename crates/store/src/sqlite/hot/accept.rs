@@ -1,5 +1,6 @@
 //! ACCEPT on SQLite.
 
+use super::routing::insert_made;
 use crate::accept::{Claimed, Leader};
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::schema::{claims, events};
@@ -114,15 +115,15 @@ impl QueryFragment<Sqlite> for TakeClaim<'_> {
 }
 
 fn insert_event(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<()> {
-    let event = &leader.row.event;
-    diesel::insert_into(events::table)
+    let (event, routed) = (&leader.row.event, leader.row.routed.as_ref());
+    let inserted = diesel::insert_into(events::table)
         .values((
             (
                 events::id.eq(Uid::from(event.id)),
                 events::workspace_id.eq(event.workspace_id.as_str()),
                 events::source_id.eq(event.source_id.as_ref().map(SourceId::as_str)),
                 events::event_type.eq(&event.event_type),
-                events::state.eq("accepted"),
+                events::state.eq(routed.map_or("accepted", |routed| routed.state.as_str())),
                 events::verified.eq(event.verified),
                 events::received_at.eq(Stamp(event.received_at)),
                 events::method.eq(&event.method),
@@ -136,12 +137,16 @@ fn insert_event(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<()>
                 events::idempotency_key.eq(&event.idempotency_key),
                 events::traceparent.eq(&event.traceparent),
                 events::failures.eq(0),
+                events::trace.eq(routed.map(|routed| routed.trace.as_ref())),
             ),
         ))
         .on_conflict(events::id)
         .do_nothing()
         .execute(conn)?;
-    Ok(())
+    match routed.filter(|_| inserted > 0) {
+        Some(routed) => insert_made(conn, routed),
+        None => Ok(()),
+    }
 }
 
 type First = (Uid, Stamp, Option<Vec<u8>>);

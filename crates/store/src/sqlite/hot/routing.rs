@@ -27,15 +27,21 @@ pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> Que
                 continue;
             }
             mine.insert(id);
-            for delivery in &event.deliveries {
-                queries::deliveries::insert(conn, event.id, delivery, event.at)?;
-            }
-            for run in &event.runs {
-                insert_run(conn, event, run)?;
-            }
+            insert_made(conn, event)?;
         }
         Ok(mine)
     })
+}
+
+/// Inserts what becomes of an event.
+pub(super) fn insert_made(conn: &mut SqliteConnection, event: &RoutedEvent) -> QueryResult<()> {
+    for delivery in &event.deliveries {
+        queries::deliveries::insert(conn, event.id, delivery, event.at)?;
+    }
+    for run in &event.runs {
+        insert_run(conn, event, run)?;
+    }
+    Ok(())
 }
 
 struct LeaveAccepted<'a> {
@@ -68,6 +74,9 @@ fn insert_run(conn: &mut SqliteConnection, event: &RoutedEvent, run: &NewRun) ->
             runs::route_id.eq(run.route_id.as_ref().map(RouteId::as_str)),
             runs::state.eq("pending"),
             runs::input.eq(run.input.as_ref()),
+            runs::trigger.eq(run.trigger.as_str()),
+            runs::project.eq(&run.project),
+            runs::template.eq(&run.template),
             runs::created_at.eq(Stamp(event.at)),
             runs::updated_at.eq(Stamp(event.at)),
         ))

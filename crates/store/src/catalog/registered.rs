@@ -1,0 +1,296 @@
+//! Looking up what a workspace knows by name: senders, customers, event types, and what runs are targeted at.
+
+use super::CONFIGURED_LIMIT;
+use crate::catalog::RouteRow;
+use crate::connect::{read, write};
+use crate::{
+    ApiKey, Application, Contact, Endpoint, Error, EventType, Playbook, PortalSession, Project, Route,
+    Source, Store, Template,
+};
+use sha2::{Digest, Sha256};
+use wire::{
+    ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, SourceId, WorkspaceId,
+};
+
+impl Store {
+    /// The API key with this SHA-256, and whether its workspace accepts.
+    pub async fn api_key(&self, key_hash: [u8; 32]) -> Result<Option<(ApiKey, bool)>, Error> {
+        read!(self, |conn, queries| queries::senders::key_by_hash(
+            conn, &key_hash
+        ))
+    }
+
+    /// A workspace's API keys by name.
+    pub async fn api_keys(&self, workspace: &WorkspaceId) -> Result<Vec<ApiKey>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::senders::keys(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// A workspace's contacts by name.
+    pub async fn contacts(&self, workspace: &WorkspaceId) -> Result<Vec<Contact>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::senders::contacts(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// Who is known by this address at this source.
+    pub async fn contact_at(&self, source: &SourceId, address: &str) -> Result<Option<ContactId>, Error> {
+        let (source, address) = (source.clone(), address.to_owned());
+        read!(self, |conn, queries| queries::senders::contact_at(
+            conn, &source, &address
+        ))
+    }
+
+    /// The source whose app has this id, and whether its workspace accepts.
+    pub async fn source_by_app(&self, app: &str) -> Result<Option<(Source, bool)>, Error> {
+        let app = app.to_owned();
+        let found = read!(self, |conn, queries| queries::sources::by_app(conn, &app))?;
+        found
+            .map(|(row, accepting)| Ok((row.open(&self.keyring)?, accepting)))
+            .transpose()
+    }
+
+    /// The playbook with this slug in the workspace with that slug, and whether the workspace accepts.
+    pub async fn playbook_by_slugs(
+        &self,
+        workspace: &str,
+        slug: &str,
+    ) -> Result<Option<(Playbook, bool)>, Error> {
+        let (workspace, slug) = (workspace.to_owned(), slug.to_owned());
+        let found = read!(self, |conn, queries| queries::playbooks::by_slugs(
+            conn, &workspace, &slug
+        ))?;
+        found
+            .map(|(row, accepting)| Ok((row.open(&self.keyring)?, accepting)))
+            .transpose()
+    }
+
+    /// The playbook with this token at door 6, and whether its workspace accepts.
+    pub async fn playbook_by_hook(&self, token: &str) -> Result<Option<(Playbook, bool)>, Error> {
+        let hash = <[u8; 32]>::from(Sha256::digest(token.as_bytes()));
+        let found = read!(self, |conn, queries| queries::playbooks::by_hook(conn, &hash))?;
+        found
+            .map(|(row, accepting)| Ok((row.open(&self.keyring)?, accepting)))
+            .transpose()
+    }
+
+    /// A workspace's playbook with this number.
+    pub async fn playbook_by_number(
+        &self,
+        workspace: &WorkspaceId,
+        number: i32,
+    ) -> Result<Option<Playbook>, Error> {
+        let workspace = workspace.clone();
+        let row = read!(self, |conn, queries| queries::playbooks::by_number(
+            conn, &workspace, number
+        ))?;
+        row.map(|row| row.open(&self.keyring)).transpose()
+    }
+
+    /// A workspace's playbook with this id or slug.
+    pub async fn playbook(
+        &self,
+        workspace: &WorkspaceId,
+        id_or_slug: &str,
+    ) -> Result<Option<Playbook>, Error> {
+        let (workspace, name) = (workspace.clone(), id_or_slug.to_owned());
+        let row = read!(self, |conn, queries| queries::playbooks::find(
+            conn, &workspace, &name
+        ))?;
+        row.map(|row| row.open(&self.keyring)).transpose()
+    }
+
+    /// A workspace's event types by name.
+    pub async fn event_types(&self, workspace: &WorkspaceId) -> Result<Vec<EventType>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::registered::types::list(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// A workspace's event type with this id or name.
+    pub async fn event_type(
+        &self,
+        workspace: &WorkspaceId,
+        id_or_name: &str,
+    ) -> Result<Option<EventType>, Error> {
+        let (workspace, name) = (workspace.clone(), id_or_name.to_owned());
+        read!(self, |conn, queries| queries::registered::types::find(
+            conn, &workspace, &name
+        ))
+    }
+
+    /// Registers an event type unless its name is there, and returns the one that is there: of many at once one is made.
+    pub async fn register_event_type(&self, row: EventType) -> Result<EventType, Error> {
+        write!(self, |conn, queries| queries::registered::register_type(
+            conn, &row
+        ))
+    }
+
+    /// The event types that an environment's portal shows.
+    pub async fn published_event_types(
+        &self,
+        environment: &EnvironmentId,
+    ) -> Result<Vec<EventTypeId>, Error> {
+        let environment = environment.clone();
+        read!(self, |conn, queries| queries::registered::published(
+            conn,
+            &environment,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// An endpoint's subscriptions, oldest first.
+    pub async fn subscriptions(&self, endpoint: &EndpointId) -> Result<Vec<Route>, Error> {
+        let endpoint = endpoint.clone();
+        let rows = read!(self, |conn, queries| queries::routes::subscriptions(
+            conn,
+            &endpoint,
+            CONFIGURED_LIMIT
+        ))?;
+        rows.into_iter().map(RouteRow::open).collect()
+    }
+
+    /// Ends a subscription; false when there was none.
+    pub async fn unsubscribe(&self, endpoint: &EndpointId, event_type: &EventTypeId) -> Result<bool, Error> {
+        let (endpoint, event_type) = (endpoint.clone(), event_type.clone());
+        write!(self, |conn, queries| queries::routes::unsubscribe(
+            conn,
+            &endpoint,
+            &event_type
+        ))
+    }
+
+    /// A workspace's projects by slug.
+    pub async fn projects(&self, workspace: &WorkspaceId) -> Result<Vec<Project>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::registered::project::list(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// A workspace's project with this id or slug.
+    pub async fn project(&self, workspace: &WorkspaceId, id_or_slug: &str) -> Result<Option<Project>, Error> {
+        let (workspace, name) = (workspace.clone(), id_or_slug.to_owned());
+        read!(self, |conn, queries| queries::registered::project::find(
+            conn, &workspace, &name
+        ))
+    }
+
+    /// A workspace's templates by slug.
+    pub async fn templates(&self, workspace: &WorkspaceId) -> Result<Vec<Template>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::registered::template::list(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))
+    }
+
+    /// A workspace's template with this id or slug.
+    pub async fn template(
+        &self,
+        workspace: &WorkspaceId,
+        id_or_slug: &str,
+    ) -> Result<Option<Template>, Error> {
+        let (workspace, name) = (workspace.clone(), id_or_slug.to_owned());
+        read!(self, |conn, queries| queries::registered::template::find(
+            conn, &workspace, &name
+        ))
+    }
+
+    /// A workspace's applications, oldest first, from the `offset`th on.
+    pub async fn applications(
+        &self,
+        workspace: &WorkspaceId,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Vec<Application>, Error> {
+        let workspace = workspace.clone();
+        let (offset, limit) = (offset.max(0), limit.clamp(0, CONFIGURED_LIMIT));
+        read!(self, |conn, queries| queries::applications::list(
+            conn, &workspace, offset, limit
+        ))
+    }
+
+    /// A workspace's application with this id or external id.
+    pub async fn application(
+        &self,
+        workspace: &WorkspaceId,
+        id_or_external: &str,
+    ) -> Result<Option<Application>, Error> {
+        let (workspace, name) = (workspace.clone(), id_or_external.to_owned());
+        read!(self, |conn, queries| queries::applications::find(
+            conn, &workspace, &name
+        ))
+    }
+
+    /// An application's endpoints, oldest first, without the deleted ones.
+    pub async fn endpoints_of(&self, application: &ApplicationId) -> Result<Vec<Endpoint>, Error> {
+        let application = application.clone();
+        let rows = read!(self, |conn, queries| queries::endpoints::of_application(
+            conn,
+            &application,
+            CONFIGURED_LIMIT
+        ))?;
+        rows.into_iter().map(|row| row.open(&self.keyring)).collect()
+    }
+
+    /// Makes a visit to the portal, which the code with this SHA-256 opens.
+    pub async fn begin_portal_session(
+        &self,
+        session: PortalSession,
+        code_hash: [u8; 32],
+    ) -> Result<(), Error> {
+        write!(self, |conn, queries| queries::applications::begin_session(
+            conn, &session, &code_hash
+        ))
+    }
+
+    /// Uses a code up, by its SHA-256: true once, and not when it is too late. From here on the browser shows what has
+    /// the SHA-256 `cookie_hash`.
+    pub async fn open_portal_session(
+        &self,
+        code_hash: [u8; 32],
+        cookie_hash: [u8; 32],
+        now: Instant,
+    ) -> Result<bool, Error> {
+        write!(self, |conn, queries| queries::applications::open_session(
+            conn,
+            &code_hash,
+            &cookie_hash,
+            now
+        ))
+    }
+
+    /// The visit of the browser that shows what has this SHA-256, unless it is over.
+    pub async fn portal_session(
+        &self,
+        cookie_hash: [u8; 32],
+        now: Instant,
+    ) -> Result<Option<PortalSession>, Error> {
+        read!(self, |conn, queries| queries::applications::session(
+            conn,
+            &cookie_hash,
+            now
+        ))
+    }
+
+    /// Removes up to `limit` visits that are over; returns how many.
+    pub async fn forget_portal_sessions(&self, now: Instant, limit: i64) -> Result<usize, Error> {
+        write!(self, |conn, queries| queries::applications::forget_sessions(
+            conn, now, limit
+        ))
+    }
+}

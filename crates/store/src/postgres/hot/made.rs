@@ -1,0 +1,178 @@
+//! What becomes of events: their deliveries and runs, inserted in the statement that routes or accepts the events.
+
+use crate::routing::{NewDelivery, NewRun};
+use crate::sql::{Stamp, Uid};
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz, Uuid};
+use wire::{EventId, Instant, RouteId};
+
+/// The deliveries of a batch of events, one array a column.
+#[derive(Default)]
+pub(super) struct Deliveries<'a> {
+    ids: Vec<Uid>,
+    workspaces: Vec<&'a str>,
+    events: Vec<Uid>,
+    endpoints: Vec<&'a str>,
+    routes: Vec<Option<&'a str>>,
+    event_types: Vec<Option<&'a str>>,
+    states: Vec<&'a str>,
+    reasons: Vec<Option<&'a str>>,
+    due_at: Vec<Option<Stamp>>,
+    lease_until: Vec<Option<Stamp>>,
+    lease_tokens: Vec<Option<Uid>>,
+    bodies: Vec<Option<&'a [u8]>>,
+    replay_of: Vec<Option<Uid>>,
+    created_at: Vec<Stamp>,
+}
+
+/// The runs of a batch of events, one array a column.
+#[derive(Default)]
+pub(super) struct Runs<'a> {
+    ids: Vec<Uid>,
+    workspaces: Vec<&'a str>,
+    playbooks: Vec<&'a str>,
+    events: Vec<Uid>,
+    routes: Vec<Option<&'a str>>,
+    inputs: Vec<&'a [u8]>,
+    triggers: Vec<&'a str>,
+    projects: Vec<Option<&'a str>>,
+    templates: Vec<Option<&'a str>>,
+    created_at: Vec<Stamp>,
+}
+
+impl<'a> Deliveries<'a> {
+    /// Adds a delivery of `event`, made at `at`.
+    pub(super) fn push(&mut self, event: EventId, at: Instant, delivery: &'a NewDelivery) {
+        self.ids.push(delivery.id.into());
+        self.workspaces.push(delivery.workspace_id.as_str());
+        self.events.push(event.into());
+        self.endpoints.push(delivery.endpoint_id.as_str());
+        self.routes.push(delivery.route_id.as_ref().map(RouteId::as_str));
+        self.event_types.push(delivery.event_type.as_deref());
+        self.states.push(delivery.state.as_str());
+        self.reasons.push(delivery.reason.as_deref());
+        self.due_at.push(delivery.due_at.map(Stamp));
+        self.lease_until
+            .push(delivery.lease.map(|(_, until)| Stamp(until)));
+        self.lease_tokens
+            .push(delivery.lease.map(|(token, _)| Uid(token)));
+        self.bodies.push(delivery.body.as_deref());
+        self.replay_of.push(delivery.replay_of.map(Uid::from));
+        self.created_at.push(at.into());
+    }
+}
+
+impl<'a> Runs<'a> {
+    /// Adds a run that `event` starts, made at `at`.
+    pub(super) fn push(&mut self, event: EventId, at: Instant, run: &'a NewRun) {
+        self.ids.push(run.id.into());
+        self.workspaces.push(run.workspace_id.as_str());
+        self.playbooks.push(run.playbook_id.as_str());
+        self.events.push(event.into());
+        self.routes.push(run.route_id.as_ref().map(RouteId::as_str));
+        self.inputs.push(run.input.as_ref());
+        self.triggers.push(run.trigger.as_str());
+        self.projects.push(run.project.as_deref());
+        self.templates.push(run.template.as_deref());
+        self.created_at.push(at.into());
+    }
+}
+
+impl Deliveries<'_> {
+    /// `, made AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`.
+    pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
+        out.push_sql(
+            ", made AS (INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, route_id, event_type, state, reason, \
+             due_at, lease_until, lease_token, body, replay_of, created_at, updated_at) \
+             SELECT row.*, row.created_at FROM ",
+        );
+        self.walk(out)?;
+        // `IS TRUE` keeps the look-up a hash table; a bare IN becomes a join, row by row.
+        out.push_sql(" WHERE (row.event_id IN (SELECT id FROM ");
+        out.push_sql(of);
+        out.push_sql(")) IS TRUE ON CONFLICT (id) DO NOTHING)");
+        Ok(())
+    }
+
+    fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("unnest(");
+        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.workspaces)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Uuid>, _>(&self.events)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.endpoints)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.routes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.event_types)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.states)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.reasons)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&self.due_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&self.lease_until)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Uuid>>, _>(&self.lease_tokens)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.bodies)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Uuid>>, _>(&self.replay_of)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
+        out.push_sql(
+            ") AS row (id, workspace_id, event_id, endpoint_id, route_id, event_type, state, reason, due_at, lease_until, \
+             lease_token, body, replay_of, created_at)",
+        );
+        Ok(())
+    }
+}
+
+impl Runs<'_> {
+    /// `, started AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`.
+    pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
+        out.push_sql(
+            ", started AS (INSERT INTO runs (id, workspace_id, playbook_id, event_id, route_id, input, trigger, project, \
+             template, state, created_at, updated_at) \
+             SELECT row.id, row.workspace_id, row.playbook_id, row.event_id, row.route_id, row.input, row.trigger, \
+             row.project, row.template, 'pending', row.created_at, row.created_at FROM ",
+        );
+        self.walk(out)?;
+        out.push_sql(" WHERE (row.event_id IN (SELECT id FROM ");
+        out.push_sql(of);
+        out.push_sql(")) IS TRUE ON CONFLICT (id) DO NOTHING)");
+        Ok(())
+    }
+
+    fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("unnest(");
+        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.workspaces)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.playbooks)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Uuid>, _>(&self.events)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.routes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.inputs)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.triggers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.projects)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.templates)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
+        out.push_sql(
+            ") AS row (id, workspace_id, playbook_id, event_id, route_id, input, trigger, project, template, created_at)",
+        );
+        Ok(())
+    }
+}

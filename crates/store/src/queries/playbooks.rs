@@ -1,0 +1,73 @@
+//! Playbooks.
+
+use super::super::Conn;
+use super::super::schema::{playbooks, workspaces};
+use crate::Error;
+use crate::catalog::PlaybookRow;
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
+use wire::WorkspaceId;
+
+pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<PlaybookRow>, Error> {
+    Ok(playbooks::table
+        .filter(playbooks::workspace_id.eq(workspace.as_str()))
+        .order(playbooks::slug)
+        .limit(limit)
+        .load(conn)?)
+}
+
+/// The playbook with this slug in the workspace with that slug, and whether the workspace accepts.
+pub(crate) fn by_slugs(
+    conn: &mut Conn,
+    workspace: &str,
+    slug: &str,
+) -> Result<Option<(PlaybookRow, bool)>, Error> {
+    Ok(playbooks::table
+        .inner_join(workspaces::table.on(workspaces::id.eq(playbooks::workspace_id)))
+        .filter(workspaces::slug.eq(workspace))
+        .filter(playbooks::slug.eq(slug))
+        .select((playbooks::all_columns, workspaces::accepting))
+        .first(conn)
+        .optional()?)
+}
+
+/// The playbook with this token at door 6, and whether its workspace accepts.
+pub(crate) fn by_hook(conn: &mut Conn, hook_hash: &[u8]) -> Result<Option<(PlaybookRow, bool)>, Error> {
+    Ok(playbooks::table
+        .inner_join(workspaces::table.on(workspaces::id.eq(playbooks::workspace_id)))
+        .filter(playbooks::hook_hash.eq(Some(hook_hash)))
+        .select((playbooks::all_columns, workspaces::accepting))
+        .first(conn)
+        .optional()?)
+}
+
+pub(crate) fn by_number(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    number: i32,
+) -> Result<Option<PlaybookRow>, Error> {
+    Ok(playbooks::table
+        .filter(playbooks::workspace_id.eq(workspace.as_str()))
+        .filter(playbooks::number.eq(number))
+        .first(conn)
+        .optional()?)
+}
+
+/// By its id or else by its slug.
+pub(crate) fn find(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    id_or_slug: &str,
+) -> Result<Option<PlaybookRow>, Error> {
+    let of_workspace = || playbooks::table.filter(playbooks::workspace_id.eq(workspace.as_str()));
+    let mut found = of_workspace()
+        .filter(playbooks::id.eq(id_or_slug))
+        .first(conn)
+        .optional()?;
+    if found.is_none() {
+        found = of_workspace()
+            .filter(playbooks::slug.eq(id_or_slug))
+            .first(conn)
+            .optional()?;
+    }
+    Ok(found)
+}

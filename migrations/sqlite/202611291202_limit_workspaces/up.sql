@@ -1,0 +1,2 @@
+-- wire::resource::WorkspaceSpec as JSON.
+ALTER TABLE workspaces ADD COLUMN spec TEXT NOT NULL DEFAULT '{}';

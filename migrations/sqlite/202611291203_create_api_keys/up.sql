@@ -1,0 +1,17 @@
+-- Times are microseconds since 1970 in UTC; ids are the 16 bytes of a UUID.
+
+CREATE TABLE api_keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    -- A key sends into one workspace.
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    -- Null: every environment of the workspace. A key that is limited to an environment goes with it.
+    environment_id TEXT REFERENCES environments (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    -- SHA-256 of the key, which is never kept.
+    key_hash BLOB NOT NULL CONSTRAINT api_keys_key_hash_key UNIQUE,
+    -- wire::resource::ApiKeySpec as JSON.
+    spec TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CONSTRAINT api_keys_name_key UNIQUE (workspace_id, name)
+);
