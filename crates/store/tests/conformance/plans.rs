@@ -264,7 +264,7 @@ on_both! {
         routing.route(vec![routed(EventId::generate(), vec![])]).await.unwrap();
         let types = "(uuid[], text[], bytea[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
                      timestamptz[], uuid[], bytea[], uuid[], timestamptz[], uuid[], text[], text[], uuid[], text[], bytea[], \
-                     timestamptz[])";
+                     text[], text[], text[], timestamptz[])";
         planner.explain("UPDATE events", &Asked { types, ..Asked::default() }).uses("(id=?)", "Nested Loop");
     }
 
