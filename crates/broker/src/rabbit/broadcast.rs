@@ -87,7 +87,7 @@ async fn subscribe(connection: &Connection, shared: &Shared) -> Result<(Channel,
     Ok((channel, consumer))
 }
 
-fn hand_on(listeners: &Sender<Change>, change: Change) {
+fn hand_on(listeners: &Listeners, change: Change) {
     listeners.generation.advance();
     // Nobody may be listening.
     let _listeners = listeners.announced.send(change);
