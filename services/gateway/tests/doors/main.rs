@@ -9,6 +9,12 @@
 
 mod channel;
 mod faults;
+mod given;
+mod hook;
+mod playbook;
+mod send;
+mod send_batches;
 mod token;
+mod trigger;
 mod wire_http;
 mod yard;
