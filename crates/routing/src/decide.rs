@@ -136,4 +136,4 @@ pub fn quarantine(event: &Event, why: String, now: Instant) -> RoutedEvent {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

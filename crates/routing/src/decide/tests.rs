@@ -10,13 +10,13 @@ use wire::{
 
 const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
 
-const MOMENT: Moment = Moment {
+pub(crate) const MOMENT: Moment = Moment {
     now: NOW,
     lease: Uuid::from_u128(7),
     lease_until: Instant::from_unix_micros(1_800_000_090_000_000),
 };
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     Event {
         id: EventId::new(NOW, 1),
         workspace_id: WorkspaceId::from_stored("ws_one"),
@@ -38,7 +38,7 @@ fn event() -> Event {
     }
 }
 
-fn to(endpoint: &str) -> Target {
+pub(crate) fn to(endpoint: &str) -> Target {
     Target::Endpoint(EndpointId::from_stored(format!("ep_{endpoint}")))
 }
 
@@ -46,7 +46,7 @@ fn to_playbook(playbook: &str) -> Target {
     Target::Playbook(PlaybookId::from_stored(format!("pb_{playbook}")))
 }
 
-fn spec(to: Target) -> RouteSpec {
+pub(crate) fn spec(to: Target) -> RouteSpec {
     RouteSpec {
         name: "a route".to_owned(),
         enabled: true,
@@ -60,7 +60,7 @@ fn spec(to: Target) -> RouteSpec {
 }
 
 /// The endpoints `on` and `other` and the playbook `on` are enabled, `off` is disabled, everything else does not exist.
-fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
+pub(crate) fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
     let route = |(place, spec): (usize, RouteSpec)| Route {
         subscription: None,
         id: RouteId::from_stored(format!("rt_{place}")),
