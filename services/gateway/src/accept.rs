@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::sources::OpenSource;
 use crate::{Gateway, kept};
-use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use wire::{EventId, Instant};
 
 /// A request that has passed its door's checks.
 pub(crate) struct Offer<'a> {
-    pub(crate) request: &'a HttpRequest,
+    pub(crate) request: &'a RequestHead,
     pub(crate) source: &'a OpenSource,
     pub(crate) body: Bytes,
     pub(crate) event_type: Option<String>,
@@ -45,16 +45,23 @@ pub(crate) struct Replay {
 ///
 /// The fingerprint is of the exact bytes; whether a differing one is refused is the door's to decide.
 pub(crate) async fn accept(gateway: &Gateway, offer: Offer<'_>) -> Result<Receipt, Problem> {
-    let id = EventId::new(offer.received_at, rand::random());
-    let traceparent = boot::trace::current();
     let claim = offer.key.clone().map(|key| NewClaim {
         scope: offer.source.source.id.to_string(),
         key,
         fingerprint: Some(Sha256::digest(&offer.body).into()),
         window: offer.window,
     });
-    let received_at = offer.received_at;
-    let event = event(gateway, offer, id, traceparent.clone());
+    let event = event(gateway, offer);
+    record(gateway, claim, event).await
+}
+
+/// Records an event, unless its key was claimed by another.
+pub(crate) async fn record(
+    gateway: &Gateway,
+    claim: Option<NewClaim>,
+    event: NewEvent,
+) -> Result<Receipt, Problem> {
+    let (id, received_at, traceparent) = (event.id, event.received_at, event.traceparent.clone());
     let accepted = tokio::time::timeout(
         gateway.settings.accept_timeout,
         gateway.accepts.accept(Acceptance {
@@ -89,27 +96,28 @@ pub(crate) async fn accept(gateway: &Gateway, offer: Offer<'_>) -> Result<Receip
     }
 }
 
-fn event(gateway: &Gateway, offer: Offer<'_>, id: EventId, traceparent: Option<String>) -> NewEvent {
+/// What is kept of an offer.
+pub(crate) fn event(gateway: &Gateway, offer: Offer<'_>) -> NewEvent {
     let request = offer.request;
     NewEvent {
-        id,
+        id: EventId::new(offer.received_at, rand::random()),
         workspace_id: offer.source.source.workspace_id.clone(),
         source_id: Some(offer.source.source.id.clone()),
         event_type: offer.event_type,
         verified: offer.verified,
         received_at: offer.received_at,
-        method: request.method().to_string(),
-        query: Some(request.query_string().to_owned()).filter(|query| !query.is_empty()),
+        method: request.method.to_string(),
+        query: kept::query(request),
         remote_address: kept::remote_address(request, &gateway.settings.trusted_proxies)
             .map(|address| address.to_string()),
-        headers: kept::headers(request.headers()),
+        headers: kept::headers(&request.headers, |name| offer.source.is_secret(name)),
         content_type: request
-            .headers()
+            .headers
             .get(CONTENT_TYPE)
             .map(|value| crate::key::text(value.as_bytes())),
         body: offer.body,
         idempotency_key: offer.key,
-        traceparent,
+        traceparent: boot::trace::current(),
     }
 }
 

@@ -14,6 +14,7 @@
 //! Route or deliver; keep a secret of a sender's in an event, a rejection or a log; wait for the conveyor.
 
 mod accept;
+mod arrival;
 mod body;
 mod doors;
 mod identity;
@@ -75,7 +76,7 @@ impl Gateway {
         sources.follow(&conveyor, tasks);
         Ok(Arc::new(Self {
             publisher: publish::Publisher::start(conveyor, tasks),
-            rejections: reject::Rejections::start(store.clone(), tasks),
+            rejections: reject::Rejections::start(store.clone(), settings.trusted_proxies.clone(), tasks),
             settings,
             store,
             accepts,

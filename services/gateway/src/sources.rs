@@ -4,6 +4,7 @@
 //! that something changed. The generation in the key keeps a look-up that began before a change from being remembered
 //! after it.
 
+use crate::verify::Guard;
 use boot::Tasks;
 use boot::settings::ByteSize;
 use broker::Conveyor;
@@ -13,7 +14,7 @@ use signature::{Profile, Secret};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{RoutingTable, Source, Store};
+use store::{RoutingTable, SigningSecret, Source, Store};
 use wire::resource::VerifyMode;
 use wire::{Instant, WorkspaceId};
 
@@ -44,15 +45,32 @@ impl OpenSource {
         self.source.spec.max_body_bytes.map_or(door, |own| own.min(most))
     }
 
-    /// The signing secrets that count at `now`.
-    pub(crate) fn live_secrets(&self, now: Instant) -> Vec<Secret> {
-        self.source
-            .secrets
-            .iter()
-            .filter(|secret| secret.is_live(now))
-            .map(|secret| Secret::new(secret.id.clone(), secret.value.expose_secret()))
-            .collect()
+    /// How door 4's requests are checked; none: they are not.
+    pub(crate) fn guard(&self) -> Option<Guard<'_>> {
+        let check = self.check.as_ref()?;
+        Some(Guard {
+            profile: &check.profile,
+            enforce: check.enforce,
+            provider: self.provider,
+            secrets: live(&self.source.secrets, Instant::now()),
+            verify_token: None,
+        })
     }
+
+    /// Whether a header is itself the secret that authenticates this source's senders.
+    pub(crate) fn is_secret(&self, header: &str) -> bool {
+        let check = self.check.as_ref();
+        check.is_some_and(|check| check.profile.reveals_the_secret(header))
+    }
+}
+
+/// The signing secrets that count at `now`.
+pub(crate) fn live(secrets: &[SigningSecret], now: Instant) -> Vec<Secret> {
+    secrets
+        .iter()
+        .filter(|secret| secret.is_live(now))
+        .map(|secret| Secret::new(secret.id.clone(), secret.value.expose_secret()))
+        .collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
