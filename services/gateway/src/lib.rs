@@ -14,6 +14,7 @@
 //! Route or deliver; keep a secret of a sender's in an event, a rejection or a log; wait for the conveyor.
 
 mod accept;
+mod adapters;
 mod arrival;
 mod body;
 mod doors;
@@ -46,6 +47,7 @@ pub struct Gateway {
     publisher: publish::Publisher,
     rejections: reject::Rejections,
     published_keys: verify::PublishedKeys,
+    egress: egress::Client,
     jail: Jail,
 }
 
@@ -54,7 +56,7 @@ pub struct Gateway {
 pub struct Tools {
     /// Evaluates the sources' rules.
     pub jail: Jail,
-    /// Fetches the keys that providers publish.
+    /// Fetches the keys that providers publish, and asks the adapters of apps.
     pub egress: egress::Client,
 }
 
@@ -81,7 +83,8 @@ impl Gateway {
             store,
             accepts,
             sources,
-            published_keys: verify::PublishedKeys::new(tools.egress),
+            published_keys: verify::PublishedKeys::new(tools.egress.clone()),
+            egress: tools.egress,
             jail: tools.jail,
         }))
     }

@@ -18,6 +18,8 @@ pub(crate) struct Issue {
 pub(crate) enum Problem {
     /// The body is not what the door takes.
     InvalidBody(Issue),
+    /// The same at the doors whose answers have no `issues`.
+    Malformed(String),
     /// Door 1's key is missing.
     MissingKey,
     /// The key is empty, too long or has control characters.
@@ -30,6 +32,8 @@ pub(crate) enum Problem {
     Unauthorized,
     /// The signature check failed.
     InvalidSignature,
+    /// Door 5's sender is none of the registered contacts.
+    UnknownSender,
     /// A handshake's token is wrong.
     HandshakeForbidden,
     /// A handshake asks for what is not echoed.
@@ -52,6 +56,8 @@ pub(crate) enum Problem {
     Overloaded,
     /// The ledger does not answer.
     Unavailable,
+    /// The adapter of an app does not answer, or nonsense.
+    AdapterFailed,
     /// A fault of ours.
     Internal,
 }
@@ -60,13 +66,14 @@ impl Problem {
     /// The stable word.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::InvalidBody(_) | Self::BodyBroken => "invalid_body",
+            Self::InvalidBody(_) | Self::Malformed(_) | Self::BodyBroken => "invalid_body",
             Self::MissingKey => "missing_idempotency_key",
             Self::InvalidKey => "invalid_idempotency_key",
             Self::InvalidEventType => "invalid_event_type",
             Self::DirectIngestDisabled => "direct_ingest_disabled",
             Self::Unauthorized => "unauthorized",
             Self::InvalidSignature => "invalid_signature",
+            Self::UnknownSender => "unknown_sender",
             Self::HandshakeForbidden => "forbidden",
             Self::HandshakeRefused => "invalid_challenge",
             Self::NotFound => "not_found",
@@ -76,7 +83,7 @@ impl Problem {
             Self::TooLarge(_) => "payload_too_large",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::Overloaded => "rate_limited",
-            Self::Unavailable => "unavailable",
+            Self::Unavailable | Self::AdapterFailed => "unavailable",
             Self::Internal => "internal_error",
         }
     }
@@ -86,6 +93,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::InvalidBody(issue) => return formatter.write_str(&issue.message),
+            Self::Malformed(what) => return formatter.write_str(what),
             Self::TooLarge(limit) => return write!(formatter, "the body is over the limit of {limit} bytes"),
             Self::MissingKey => "the header X-Idempotency-Key is missing",
             Self::InvalidKey => "an idempotency key is 1 to 255 bytes without control characters, sent once",
@@ -95,6 +103,7 @@ impl fmt::Display for Problem {
             Self::DirectIngestDisabled => "this channel takes no direct requests",
             Self::Unauthorized => "the header X-Channel-Secret is missing or wrong",
             Self::InvalidSignature => "the signature does not match the request",
+            Self::UnknownSender => "the sender is not a registered contact",
             Self::HandshakeForbidden => "the token of this handshake is wrong",
             Self::HandshakeRefused => "this challenge cannot be answered",
             Self::NotFound => "there is nothing here",
@@ -107,6 +116,7 @@ impl fmt::Display for Problem {
             }
             Self::Overloaded => "too many requests at once; send it again in a moment",
             Self::Unavailable => "the event could not be recorded now; send it again in a moment",
+            Self::AdapterFailed => "the app's adapter did not answer; send it again in a moment",
             Self::Internal => "something went wrong on our side; the request id names it in the logs",
         };
         formatter.write_str(text)
@@ -125,6 +135,7 @@ impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::InvalidBody(_)
+            | Self::Malformed(_)
             | Self::BodyBroken
             | Self::MissingKey
             | Self::InvalidKey
@@ -132,7 +143,7 @@ impl ResponseError for Problem {
             | Self::DirectIngestDisabled
             | Self::HandshakeRefused => StatusCode::BAD_REQUEST,
             Self::Unauthorized | Self::InvalidSignature => StatusCode::UNAUTHORIZED,
-            Self::HandshakeForbidden => StatusCode::FORBIDDEN,
+            Self::HandshakeForbidden | Self::UnknownSender => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -140,7 +151,7 @@ impl ResponseError for Problem {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::AdapterFailed => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -149,7 +160,9 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         match self {
-            Self::Overloaded | Self::Unavailable => response.insert_header((RETRY_AFTER, "1")),
+            Self::Overloaded | Self::Unavailable | Self::AdapterFailed => {
+                response.insert_header((RETRY_AFTER, "1"))
+            }
             Self::MethodNotAllowed => response.insert_header((ALLOW, "POST")),
             // What is left of the body is not read, so the connection cannot be used again.
             Self::TooLarge(_) | Self::BodyTimeout | Self::BodyBroken | Self::UnsupportedEncoding => {

@@ -4,6 +4,7 @@
 //! that something changed. The generation in the key keeps a look-up that began before a change from being remembered
 //! after it.
 
+use crate::adapters::App;
 use crate::verify::Guard;
 use boot::Tasks;
 use boot::settings::ByteSize;
@@ -29,6 +30,8 @@ pub(crate) struct OpenSource {
     pub(crate) check: Option<Check>,
     /// For metrics: a built-in profile's name, `custom` or `none`.
     pub(crate) provider: &'static str,
+    /// What listens at door 5; none: it is not open.
+    pub(crate) app: Option<App>,
 }
 
 /// A signature check, ready to run.
@@ -59,8 +62,9 @@ impl OpenSource {
 
     /// Whether a header is itself the secret that authenticates this source's senders.
     pub(crate) fn is_secret(&self, header: &str) -> bool {
-        let check = self.check.as_ref();
+        let (check, app) = (self.check.as_ref(), self.app.as_ref());
         check.is_some_and(|check| check.profile.reveals_the_secret(header))
+            || app.is_some_and(|app| app.is_secret(header))
     }
 }
 
@@ -77,6 +81,7 @@ pub(crate) fn live(secrets: &[SigningSecret], now: Instant) -> Vec<Secret> {
 enum Door {
     Token(Arc<str>),
     Channel(Arc<str>, Arc<str>),
+    App(Arc<str>),
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +157,14 @@ impl Sources {
             .await
     }
 
+    /// The source of an app, if its door is open.
+    pub(crate) async fn by_app(&self, app: &str) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
+        let key = (self.generation.load(Ordering::SeqCst), Door::App(app.into()));
+        self.open
+            .try_get_with(key, async { open(self.store.source_by_app(app).await?) })
+            .await
+    }
+
     /// A workspace's routes.
     pub(crate) async fn routes(
         &self,
@@ -174,12 +187,13 @@ fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store:
     if !accepting || !source.spec.enabled {
         return Ok(None);
     }
+    let corrupt = || store::Error::Corrupt {
+        what: "the signature scheme of a source",
+        source: "no such profile, or a scheme that does not parse".into(),
+    };
     let (check, provider) = match &source.spec.verify {
         Some(verify) if verify.mode != VerifyMode::Off => {
-            let (profile, provider) = profile(verify).ok_or(store::Error::Corrupt {
-                what: "the signature scheme of a source",
-                source: "no such profile, or a scheme that does not parse".into(),
-            })?;
+            let (profile, provider) = profile(verify).ok_or_else(corrupt)?;
             (
                 Some(Check {
                     profile,
@@ -190,7 +204,9 @@ fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store:
         }
         _ => (None, "none"),
     };
+    let app = source.spec.app.as_ref().map(App::of).transpose();
     Ok(Some(Arc::new(OpenSource {
+        app: app.map_err(|_scheme| corrupt())?,
         source,
         check,
         provider,

@@ -1,8 +1,9 @@
 //! The doors, one file each.
 
+pub(crate) mod app;
 mod channel;
 mod json;
-mod token;
+pub(crate) mod token;
 
 use crate::problem::Problem;
 use actix_web::web::{self, ServiceConfig};
@@ -17,7 +18,13 @@ pub(crate) fn mount(config: &mut ServiceConfig) {
                 .route(web::post().to(channel::post))
                 .default_service(web::to(method_not_allowed)),
         )
-        .service(web::resource("/ingest/{token}").route(web::to(token::any)));
+        .service(web::resource("/ingest/{token}").route(web::to(token::any)))
+        .service(
+            web::resource("/api/v1/webhooks/{app}")
+                .route(web::get().to(app::any))
+                .route(web::post().to(app::any))
+                .default_service(web::to(method_not_allowed)),
+        );
 }
 
 /// The answer where no door is.
