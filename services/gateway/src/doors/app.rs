@@ -1,7 +1,7 @@
 //! Door 5: ORQO's app webhooks, `GET` and `POST /api/v1/webhooks/{appId}`: messages of registered contacts.
 
 use super::lookup_failed;
-use crate::accept::{self, Offer, Receipt};
+use crate::accept::{self, Key, Offer, Receipt};
 use crate::adapters::{App, Heard, Id, Message};
 use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
@@ -14,7 +14,6 @@ use boot::metrics::{self, Ingest};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use std::collections::HashMap;
-use store::NewClaim;
 use wire::resource::ContactPolicy;
 use wire::{ContactId, Door, EventId};
 
@@ -196,10 +195,9 @@ async fn record(
     message: Message,
     event_type: String,
 ) -> Result<Receipt, Problem> {
-    let key = message.id.as_str().to_owned();
-    let claim = NewClaim {
+    let key = Key {
         scope: open.source.id.to_string(),
-        key: key.clone(),
+        text: message.id.as_str().to_owned(),
         // One id is one message, whatever a platform adds to it when it tries again.
         fingerprint: None,
         window: open.source.spec.dedupe.window,
@@ -207,17 +205,17 @@ async fn record(
     let body = serde_json::to_vec(&message).expect("texts and JSON texts serialise");
     let offer = Offer {
         request: arrival.head,
-        source: open,
+        workspace_id: &open.source.workspace_id,
+        source: Some(open),
         body: body.into(),
         event_type: Some(event_type),
         verified: Some(true),
         key: Some(key),
-        window: claim.window,
         received_at: arrival.recorded_at(),
     };
-    let mut event = accept::event(gateway, offer);
-    event.content_type = Some("application/json".to_owned());
-    accept::record(gateway, Some(claim), event).await
+    let mut draft = accept::draft(gateway, offer);
+    draft.event.content_type = Some("application/json".to_owned());
+    accept::accept_draft(gateway, draft, None).await
 }
 
 fn answer(app: &App, receipts: &[Receipt]) -> HttpResponse {

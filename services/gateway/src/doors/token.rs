@@ -1,7 +1,7 @@
 //! Door 4: GetHook's ingest, `POST /ingest/{token}`: any body, kept as it is.
 
 use super::lookup_failed;
-use crate::accept::{self, Offer, Receipt, Replay};
+use crate::accept::{self, Key, Offer, Receipt, Replay};
 use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
 use crate::sources::OpenSource;
@@ -106,15 +106,16 @@ pub(crate) async fn admit(
     }
     let event_type = identity::event_type(gateway, head, open, body).await?;
     let key = identity::idempotency_key(gateway, head, open, body).await?;
+    // What an operator lets in is let in once, though its sender names no key.
+    let key = key.or_else(|| arrival.rejection.map(|id| id.to_string()));
     let offer = Offer {
         request: head,
-        source: open,
+        workspace_id: &open.source.workspace_id,
+        source: Some(open),
         body: body.clone(),
         event_type,
         verified,
-        // What an operator lets in is let in once, though its sender names no key.
-        key: key.or_else(|| arrival.rejection.map(|id| id.to_string())),
-        window: open.source.spec.dedupe.window,
+        key: key.map(|key| Key::of_source(open, key, body)),
         received_at: arrival.recorded_at(),
     };
     Ok(Admitted::Event(accept::accept(gateway, offer).await?))

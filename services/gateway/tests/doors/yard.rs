@@ -71,11 +71,12 @@ impl Yard {
                 policy: egress::Policy::new(process.settings.egress.allow.iter().copied()),
                 ..egress::Settings::default()
             }),
+            lease: process.settings.delivery.lease,
         };
         let gateway = Gateway::start(
             process.settings.gateway.clone(),
             store.clone(),
-            conveyor.clone(),
+            &conveyor,
             tools,
             &process.tasks,
         )
