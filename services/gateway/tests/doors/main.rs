@@ -7,6 +7,8 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod adapter;
+mod app;
 mod channel;
 mod faults;
 mod given;

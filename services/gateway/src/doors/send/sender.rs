@@ -164,9 +164,9 @@ impl<'a> Sender<'a> {
 
     fn draft(&self, payload: Bytes, event_type: Option<String>, key: Option<Key>) -> Draft {
         let offer = Offer {
-            request: self.request,
+            request: self.request.head(),
             workspace_id: &self.known.key.workspace_id,
-            source_id: None,
+            source: None,
             body: payload,
             event_type,
             verified: None,
