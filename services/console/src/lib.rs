@@ -25,6 +25,7 @@ mod page;
 mod problem;
 mod secret;
 mod show;
+mod yaml;
 
 pub use api::{configure, not_found};
 pub use check::Checks;

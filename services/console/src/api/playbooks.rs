@@ -1,6 +1,6 @@
 //! Named workflow documents. They are configured as code until their engine is here to check them.
 
-use super::ok;
+use super::{directory, ok};
 use crate::access::Opened;
 use crate::show::PlaybookView;
 use crate::{Console, Error};
@@ -9,7 +9,11 @@ use actix_web::web::{Data, Path};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     let rows = console.store().playbooks(opened.id()).await?;
-    Ok(ok(rows.iter().map(PlaybookView::of).collect::<Vec<_>>()))
+    let directory = directory(&console, opened.id()).await?;
+    Ok(ok(rows
+        .iter()
+        .map(|row| PlaybookView::of(row, &directory))
+        .collect::<Vec<_>>()))
 }
 
 /// By slug or id.
@@ -18,11 +22,10 @@ pub(super) async fn one(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let rows = console.store().playbooks(opened.id()).await?;
-    let row = rows
-        .iter()
-        .find(|row| row.id.as_str() == path.1 || row.spec.slug == path.1);
+    let row = console.store().playbook(opened.id(), &path.1).await?;
+    let directory = directory(&console, opened.id()).await?;
     Ok(ok(PlaybookView::of(
-        row.ok_or(Error::NotFound { what: "playbook" })?,
+        &row.ok_or(Error::NotFound { what: "playbook" })?,
+        &directory,
     )))
 }

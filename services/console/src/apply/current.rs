@@ -1,7 +1,10 @@
 //! What the ledger has of a workspace before a file is applied.
 
 use crate::Error;
-use store::{Endpoint, Environment, NewManagementToken, Playbook, Route, Source, Store, Workspace};
+use store::{
+    ApiKey, Contact, Endpoint, Environment, NewManagementToken, Playbook, Project, Route, Source, Store,
+    Template, Workspace,
+};
 
 /// Everything configured in one workspace.
 #[derive(Debug, Default)]
@@ -14,6 +17,10 @@ pub(super) struct Current {
     pub(super) sources: Vec<Source>,
     pub(super) playbooks: Vec<Playbook>,
     pub(super) routes: Vec<Route>,
+    pub(super) api_keys: Vec<ApiKey>,
+    pub(super) projects: Vec<Project>,
+    pub(super) templates: Vec<Template>,
+    pub(super) contacts: Vec<Contact>,
 }
 
 impl Current {
@@ -30,6 +37,10 @@ impl Current {
             sources: store.sources(id).await?,
             playbooks: store.playbooks(id).await?,
             routes: store.routes(id).await?,
+            api_keys: store.api_keys(id).await?,
+            projects: store.projects(id).await?,
+            templates: store.templates(id).await?,
+            contacts: store.contacts(id).await?,
             workspace: Some(workspace),
         })
     }

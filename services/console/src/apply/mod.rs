@@ -11,41 +11,42 @@ mod current;
 mod difference;
 mod entries;
 mod fill;
-mod text;
+mod kinds;
 mod wanted;
 
 pub use difference::{Action, Applied, Change, FieldChange, Generated};
 pub use fill::Outside;
 
 use crate::check::{Built, Checks, Directory, Report, Style, workspace};
-use crate::{Error, Problem};
+use crate::{Error, Problem, yaml};
 use broker::Conveyor;
 use current::Current;
-use difference::{ENDPOINT, ENVIRONMENT, Kind, PLAYBOOK, ROUTE, SOURCE, TOKEN, Thing, WORKSPACE};
+use difference::Thing;
+use kinds::{
+    API_KEY, CONTACT, ENDPOINT, ENVIRONMENT, Kind, PLAYBOOK, PROJECT, ROUTE, SOURCE, TEMPLATE, TOKEN,
+    WORKSPACE,
+};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
-use store::{Edit, Store, Workspace};
+use store::{Contact, Edit, Store, Workspace};
 use wanted::{Reading, Wanted};
-use wire::{Instant, WorkspaceId};
+use wire::{Instant, SourceId, WorkspaceId};
 
 /// The sections that a file may have beside `workspace`.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 10] = [
     "environments",
     "management_tokens",
+    "api_keys",
+    "projects",
+    "templates",
     "endpoints",
     "sources",
     "playbooks",
     "routes",
-];
-/// The sections that the contract has and this release does not.
-const LATER: [&str; 6] = [
-    "api_keys",
-    "event_types",
-    "applications",
-    "projects",
-    "templates",
     "contacts",
 ];
+/// The sections that the contract has and this release does not.
+const LATER: [&str; 2] = ["event_types", "applications"];
 
 /// Which workspace a file may be about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +118,7 @@ pub async fn inline(file: &str, outside: Outside<'_>) -> Result<String, Error> {
 }
 
 async fn filled(file: &str, outside: Outside<'_>) -> Result<(Value, Vec<Problem>), Error> {
-    let mut document = text::parse(file).map_err(|problem| Error::Invalid(vec![problem]))?;
+    let mut document = yaml::parse(file).map_err(|mistake| Error::Invalid(vec![mistake.into()]))?;
     let unfilled = fill::fill(&mut document, outside).await;
     Ok((document, unfilled))
 }
@@ -185,17 +186,14 @@ async fn find(
 
 fn made_of(draft: Option<workspace::Draft>, current: Option<&Workspace>, now: Instant) -> Workspace {
     let id = current.map(|workspace| workspace.id.clone());
-    let (pinned, slug, name, accepting) = match draft {
-        Some(draft) => (draft.id, draft.slug, draft.name, draft.accepting),
-        // Only for reading on: without a workspace nothing is executed.
-        None => (None, String::new(), None, true),
-    };
+    // Only for reading on: without a workspace nothing is executed.
+    let draft = draft.unwrap_or_default();
     Workspace {
-        spec: wire::resource::WorkspaceSpec::default(),
-        id: id.or(pinned).unwrap_or_else(WorkspaceId::generate),
-        name: name.unwrap_or_else(|| slug.clone()),
-        slug,
-        accepting,
+        id: id.or(draft.id).unwrap_or_else(WorkspaceId::generate),
+        name: draft.name.unwrap_or_else(|| draft.slug.clone()),
+        slug: draft.slug,
+        accepting: draft.accepting,
+        spec: draft.spec,
         created_at: current.map_or(now, |workspace| workspace.created_at),
         updated_at: now,
     }
@@ -228,10 +226,14 @@ impl Plan {
         let Wanted {
             mut environments,
             tokens,
+            api_keys,
+            projects,
+            templates,
             endpoints,
             sources,
             playbooks,
             routes,
+            contacts,
             directory,
         } = wanted;
         let mut plan = Self {
@@ -258,10 +260,15 @@ impl Plan {
             reading,
             directory: &directory,
         };
+        merge.section("projects", &PROJECT, &current.projects, projects);
+        merge.section("templates", &TEMPLATE, &current.templates, templates);
         merge.section("endpoints", &ENDPOINT, &current.endpoints, endpoints);
         merge.section("sources", &SOURCE, &current.sources, sources);
         merge.section("playbooks", &PLAYBOOK, &current.playbooks, playbooks);
         merge.section("routes", &ROUTE, &current.routes, routes);
+        merge.release_addresses(&contacts);
+        merge.section("contacts", &CONTACT, &current.contacts, contacts);
+        merge.section("api_keys", &API_KEY, &current.api_keys, api_keys);
         merge.section("management_tokens", &TOKEN, &current.tokens, tokens);
 
         // Last, when nothing is in them any more.
@@ -372,5 +379,22 @@ impl Merge<'_> {
             }
         }
         self.plan.save(kind, current, wanted, self.directory);
+    }
+
+    /// Takes addresses away from contacts that lose some, before others get them: two contacts may swap.
+    fn release_addresses(&mut self, wanted: &[Built<Contact>]) {
+        for before in &self.reading.current.contacts {
+            let Some(after) = wanted.iter().find(|built| built.row.id == before.id) else {
+                continue;
+            };
+            let is_kept = |address: &&(SourceId, String)| after.row.addresses.contains(address);
+            let kept: Vec<_> = before.addresses.iter().filter(is_kept).cloned().collect();
+            if kept.len() < before.addresses.len() {
+                self.plan.edits.push(Edit::Contact(Contact {
+                    addresses: kept,
+                    ..before.clone()
+                }));
+            }
+        }
     }
 }

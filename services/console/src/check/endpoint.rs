@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, SigningSecret};
-use wire::resource::{EndpointSpec, RateLimit};
+use wire::resource::EndpointSpec;
 use wire::{EndpointId, EnvironmentId, Instant, RetryPolicy, WorkspaceId};
 
 /// The shortest and the longest timeout: a delivery's lease must outlive it.
@@ -47,14 +47,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     read_headers(fields, &mut spec.headers);
     fields.set("timeout", &mut spec.timeout, value::duration(TIMEOUTS));
     read_retry(fields, &mut spec.retry);
-    fields.set_object("rate_limit", &mut spec.rate_limit, |limit| {
-        let per_second = limit.required("per_second", value::number(0.001..=100_000.0))?;
-        let burst = limit.optional("burst", value::integer(1..=1_000_000));
-        Some(RateLimit {
-            per_second,
-            burst: burst.and_then(|burst| u32::try_from(burst).ok()),
-        })
-    });
+    super::workspace::read_rate_limit(fields, &mut spec.rate_limit);
     if let Some(concurrency) = fields.optional("concurrency", value::integer(1..=1_000)) {
         spec.concurrency = u32::try_from(concurrency).unwrap_or(EndpointSpec::default_concurrency());
     }
@@ -69,7 +62,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
 
 /// What the contract names and this release has no feature for; what would change nothing is let through.
 fn read_later(fields: &mut Fields<'_>) {
-    fields.later(&["auth", "application", "auth_username", "auth_password"]);
+    fields.later(&["auth", "auth_username", "auth_password"]);
     if fields.optional("ordered", value::boolean) == Some(true) {
         fields.refuse("ordered", "is not supported by this release yet; leave it out");
     }

@@ -4,11 +4,18 @@
 //! is wrong is collected in a [`Report`], all of it, with its path. Only the jq programs are left to
 //! [`Checks::settle`], because compiling a stranger's program happens in the jail.
 
+pub(crate) mod api_key;
+pub(crate) mod app;
+pub(crate) mod contact;
+pub(crate) mod definition;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
 mod fields;
 pub(crate) mod playbook;
+pub(crate) mod project;
 pub(crate) mod route;
+mod said;
+pub(crate) mod schema;
 pub(crate) mod source;
 pub(crate) mod value;
 mod verify;
@@ -16,6 +23,7 @@ pub(crate) mod workspace;
 
 pub(crate) use directory::Directory;
 pub(crate) use fields::{Fields, Report, Style, kind};
+pub(crate) use said::Said;
 
 use crate::{Error, Problem};
 use egress::Policy;
