@@ -200,8 +200,8 @@ impl Thing {
 
     pub(super) fn environment(row: &Environment, _directory: &Directory) -> Self {
         let mut thing = Self::new("environment", &row.id, &row.slug, EnvironmentView::of(row));
-        // The same as the slug.
-        thing.settings.remove("name");
+        // Not the slug, which the view shows in its place.
+        thing.settings.insert("name".to_owned(), row.name.clone().into());
         thing
     }
 
@@ -215,8 +215,13 @@ impl Thing {
 
     pub(super) fn endpoint(row: &Endpoint, _directory: &Directory) -> Self {
         let name = row.spec.slug.as_deref().unwrap_or(row.id.as_str());
+        let credential = row.credential.as_ref();
+        let credential = credential.map(|credential| secret::hash(credential.expose_secret()));
         Self {
-            secrets: vec![("secret", hashes(&row.secrets))],
+            secrets: vec![
+                ("secret", hashes(&row.secrets)),
+                ("auth", credential.into_iter().collect()),
+            ],
             ..Self::new("endpoint", &row.id, name, EndpointView::of(row))
         }
     }
@@ -324,7 +329,7 @@ fn compare(
 /// Names the fields as the file does; what is data in a view stays as it is.
 fn in_words_of_the_file(settings: Map<String, Value>) -> Map<String, Value> {
     let renamed = settings.into_iter().map(|(name, value)| match value {
-        Value::Object(inner) if !matches!(name.as_str(), "headers" | "scheme") => {
+        Value::Object(inner) if !matches!(name.as_str(), "headers" | "scheme" | "config" | "metadata") => {
             (snake(&name), Value::Object(in_words_of_the_file(inner)))
         }
         other => (snake(&name), other),

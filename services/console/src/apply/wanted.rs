@@ -292,7 +292,7 @@ impl<'a> Reading<'a> {
             }
             let existing = existing.get(id.as_str());
             let row = Environment {
-                name: None,
+                name: draft.name,
                 id,
                 workspace_id: self.workspace.id.clone(),
                 slug: draft.slug,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::Hash;
 use store::Names;
-use wire::{ConfiguredId, EndpointId, EnvironmentId, PlaybookId, SourceId};
+use wire::{ApplicationId, ConfiguredId, EndpointId, EnvironmentId, PlaybookId, SourceId};
 
 /// One kind of thing: found by its id or by its slug.
 #[derive(Debug, Clone)]
@@ -24,11 +24,11 @@ impl<Id> Default for Index<Id> {
 }
 
 impl<Id: ConfiguredId + Eq + Hash> Index<Id> {
-    /// Adds a thing.
+    /// Adds a thing. A slug that looks like another thing's id, as external ids may, does not hide that thing.
     pub(crate) fn insert(&mut self, id: Id, slug: Option<&str>) {
         self.ids.insert(id.as_str().into(), id.clone());
         if let Some(slug) = slug {
-            self.ids.insert(slug.into(), id.clone());
+            self.ids.entry(slug.into()).or_insert_with(|| id.clone());
             self.slugs.insert(id, slug.into());
         }
     }
@@ -60,6 +60,8 @@ pub(crate) struct Directory {
     pub(crate) sources: Index<SourceId>,
     pub(crate) endpoints: Index<EndpointId>,
     pub(crate) playbooks: Index<PlaybookId>,
+    /// By their external ids, as far as they have one.
+    pub(crate) applications: Index<ApplicationId>,
 }
 
 impl Directory {
@@ -81,6 +83,9 @@ impl Directory {
         for (id, slug) in names.playbooks {
             directory.playbooks.insert(id, Some(&slug));
         }
+        for (id, external_id) in names.applications {
+            directory.applications.insert(id, external_id.as_deref());
+        }
         directory
     }
 
@@ -94,6 +99,10 @@ impl Directory {
 
     pub(crate) fn endpoint(&self, value: &Value) -> Result<EndpointId, Refused> {
         self.endpoints.refer(value, "endpoint")
+    }
+
+    pub(crate) fn application(&self, value: &Value) -> Result<ApplicationId, Refused> {
+        self.applications.refer(value, "application")
     }
 
     pub(crate) fn playbook(&self, value: &Value) -> Result<PlaybookId, Refused> {

@@ -4,9 +4,13 @@
 //! is wrong is collected in a [`Report`], all of it, with its path. Only the jq programs are left to
 //! [`Checks::settle`], because compiling a stranger's program happens in the jail.
 
+pub(crate) mod application;
+mod auth;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
+pub(crate) mod event_type;
 mod fields;
+pub(crate) mod metadata;
 pub(crate) mod playbook;
 pub(crate) mod route;
 pub(crate) mod source;

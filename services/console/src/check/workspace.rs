@@ -67,6 +67,7 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Draft> {
 #[derive(Debug)]
 pub(crate) struct EnvironmentDraft {
     pub(crate) slug: String,
+    pub(crate) name: Option<String>,
     pub(crate) is_default: Option<bool>,
 }
 
@@ -75,9 +76,11 @@ pub(crate) fn read_environment_draft(fields: &mut Fields<'_>) -> Option<Environm
     read_id::<EnvironmentId>(fields, None);
     let slug = fields.required("slug", value::slug);
     let is_default = fields.optional("default", value::boolean);
-    fields.later(&["name"]);
+    let mut name = None;
+    fields.set_optional("name", &mut name, value::name);
     Some(EnvironmentDraft {
         slug: slug?,
+        name,
         is_default,
     })
 }

@@ -7,9 +7,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, Environment, Playbook, Route, SigningSecret, Source};
-use wire::resource::{Target, ValueRule, VerifyMode, duration};
+use wire::resource::{AuthSpec, Target, ValueRule, VerifyMode, duration};
 use wire::{
-    EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy, RouteId, SourceId,
+    ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy, RouteId,
+    SourceId,
 };
 
 /// An endpoint: Nahook's fields, and ours.
@@ -25,10 +26,12 @@ pub(crate) struct EndpointView {
     is_active: bool,
     #[serde(rename = "type")]
     kind: &'static str,
-    config: BTreeMap<String, Value>,
+    config: serde_json::Map<String, Value>,
     metadata: BTreeMap<String, String>,
     environment_id: EnvironmentId,
+    application_id: Option<ApplicationId>,
     headers: BTreeMap<String, String>,
+    auth: Option<AuthView>,
     #[serde(serialize_with = "duration::serialize")]
     timeout: Duration,
     retry: RetryPolicy,
@@ -40,6 +43,25 @@ pub(crate) struct EndpointView {
     /// Only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+}
+
+/// How attempts authenticate, without the secret part.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum AuthView {
+    Basic { username: String },
+    Bearer {},
+    Header { name: String },
+}
+
+impl AuthView {
+    fn of(spec: AuthSpec) -> Self {
+        match spec {
+            AuthSpec::Basic { username } => Self::Basic { username },
+            AuthSpec::Bearer => Self::Bearer {},
+            AuthSpec::Header { name } => Self::Header { name },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -61,10 +83,12 @@ impl EndpointView {
             enabled: spec.enabled,
             is_active: spec.enabled,
             kind: "webhook",
-            config: BTreeMap::new(),
-            metadata: BTreeMap::new(),
+            config: spec.config,
+            metadata: spec.metadata,
             environment_id: row.environment_id.clone(),
+            application_id: row.application_id.clone(),
             headers: spec.headers,
+            auth: spec.auth.map(AuthView::of),
             timeout: spec.timeout,
             retry: spec.retry,
             rate_limit: spec.rate_limit.map(|limit| RateLimitView {
@@ -290,7 +314,7 @@ impl PlaybookView {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EnvironmentView {
     id: EnvironmentId,
-    /// The same as the slug: environments have no other name.
+    /// The slug, where nobody gave it another name.
     name: String,
     slug: String,
     is_default: bool,
@@ -302,7 +326,7 @@ impl EnvironmentView {
     pub(crate) fn of(row: &Environment) -> Self {
         Self {
             id: row.id.clone(),
-            name: row.slug.clone(),
+            name: row.name.clone().unwrap_or_else(|| row.slug.clone()),
             slug: row.slug.clone(),
             is_default: row.is_default,
             created_at: row.created_at,

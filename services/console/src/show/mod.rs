@@ -6,8 +6,10 @@
 mod bytes;
 mod configured;
 mod recorded;
+mod registered;
 
 pub(crate) use configured::{EndpointView, EnvironmentView, PlaybookView, RouteView, SourceView};
 pub(crate) use recorded::{
     AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, RunView, TraceView,
 };
+pub(crate) use registered::{ApplicationView, EventTypeView, PortalView, SubscriptionView, VisibilityView};
