@@ -188,6 +188,24 @@ on_both! {
         assert_eq!(endpoints(yard, "app_one").await.len(), 3);
     }
 
+    async fn an_application_that_goes_leaves_no_endpoint_behind(yard: &Yard) {
+        let body = json!({"url": URL});
+        for round in 0..40 {
+            let application = format!("applications/app_{round}");
+            yard.post("applications", &json!({"id": format!("app_{round}"), "name": "a"})).await.expect(201);
+            let path = format!("{application}/endpoints");
+            let making = futures_util::future::join_all((0..6).map(|_| yard.post(&path, &body)));
+            let (made, gone) = futures_util::future::join(making, yard.delete(&application)).await;
+            assert_eq!(gone.status.as_u16(), 204);
+            for answer in made {
+                assert!(matches!(answer.status.as_u16(), 201 | 404 | 409), "{}", answer.text);
+            }
+        }
+        let left = yard.get("endpoints").await.expect(200);
+        let left: Vec<&Value> = left.as_array().unwrap().iter().map(|endpoint| &endpoint["applicationId"]).collect();
+        assert_eq!(left, [&Value::Null]);
+    }
+
     async fn a_link_into_the_portal_is_made_and_only_its_hash_is_kept(yard: &Yard) {
         yard.post("applications", &json!({"id": "app_one", "name": "a", "externalId": "one"})).await.expect(201);
         let before = wire::Instant::now();
