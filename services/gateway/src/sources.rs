@@ -1,24 +1,21 @@
 //! Sources as the doors need them, remembered for a while.
 //!
 //! Every entry, also that there is no such source, is kept for some seconds and forgotten at once when the console says
-//! that something changed. The generation in the key keeps a look-up that began before a change from being remembered
-//! after it.
+//! that something changed: the conveyor's count of changes is part of the key.
 
-use boot::Tasks;
 use boot::settings::ByteSize;
-use broker::Conveyor;
+use broker::Generation;
 use moka::future::Cache;
 use secrecy::ExposeSecret;
 use signature::{Profile, Secret};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{RoutingTable, Source, Store};
+use store::{Source, Store};
+use wire::Instant;
 use wire::resource::VerifyMode;
-use wire::{Instant, WorkspaceId};
 
 /// Look-ups that are remembered. A flood of made-up tokens must not fill the memory.
-const REMEMBERED: u64 = 10_000;
+pub(crate) const REMEMBERED: u64 = 10_000;
 
 /// A source whose doors are open.
 #[derive(Debug)]
@@ -64,54 +61,25 @@ enum Door {
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     store: Store,
-    generation: Arc<AtomicU64>,
+    generation: Generation,
     open: Cache<(u64, Door), Option<Arc<OpenSource>>>,
-    tables: Cache<(u64, WorkspaceId), Arc<RoutingTable>>,
 }
 
 impl Sources {
-    pub(crate) fn new(store: Store, ttl: Duration) -> Self {
+    pub(crate) fn new(store: Store, generation: Generation, ttl: Duration) -> Self {
         Self {
             store,
-            generation: Arc::default(),
+            generation,
             open: Cache::builder()
-                .max_capacity(REMEMBERED)
-                .time_to_live(ttl)
-                .build(),
-            tables: Cache::builder()
                 .max_capacity(REMEMBERED)
                 .time_to_live(ttl)
                 .build(),
         }
     }
 
-    /// Forgets everything whenever something changes.
-    pub(crate) fn follow(&self, conveyor: &Conveyor, tasks: &Tasks) {
-        let sources = self.clone();
-        let mut changes = conveyor.changes();
-        let stopping = tasks.shutdown().stopping();
-        tasks.spawn("gateway.changes", async move {
-            loop {
-                tokio::select! {
-                    change = changes.next() => match change {
-                        Some(_change) => sources.forget(),
-                        None => return,
-                    },
-                    () = stopping.cancelled() => return,
-                }
-            }
-        });
-    }
-
-    fn forget(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.open.invalidate_all();
-        self.tables.invalidate_all();
-    }
-
     /// The source behind door 4's token, if its door is open.
     pub(crate) async fn by_token(&self, token: &str) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
-        let key = (self.generation.load(Ordering::SeqCst), Door::Token(token.into()));
+        let key = (self.generation.now(), Door::Token(token.into()));
         self.open
             .try_get_with(key, async { open(self.store.source_by_token(token).await?) })
             .await
@@ -124,25 +92,12 @@ impl Sources {
         slug: &str,
     ) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
         let key = (
-            self.generation.load(Ordering::SeqCst),
+            self.generation.now(),
             Door::Channel(workspace.into(), slug.into()),
         );
         self.open
             .try_get_with(key, async {
                 open(self.store.source_by_slugs(workspace, slug).await?)
-            })
-            .await
-    }
-
-    /// A workspace's routes.
-    pub(crate) async fn routes(
-        &self,
-        workspace: &WorkspaceId,
-    ) -> Result<Arc<RoutingTable>, Arc<store::Error>> {
-        let key = (self.generation.load(Ordering::SeqCst), workspace.clone());
-        self.tables
-            .try_get_with(key, async {
-                self.store.routing_table(workspace).await.map(Arc::new)
             })
             .await
     }

@@ -1,7 +1,7 @@
 //! Door 1: RakerOne's direct channel ingest, `POST /api/channels/orgs/{orgSlug}/{channelSlug}`.
 
 use super::{json, lookup_failed};
-use crate::accept::{self, Offer, Receipt, Replay};
+use crate::accept::{self, Key, Offer, Receipt, Replay};
 use crate::problem::Problem;
 use crate::reject::Refusal;
 use crate::sources::OpenSource;
@@ -101,21 +101,23 @@ async fn take(
     let key = key::from_header(request.headers(), "x-idempotency-key")?.ok_or(Problem::MissingKey)?;
     let event_type = identity::event_type(gateway, request, open, &body).await?;
     let table = gateway
-        .sources
+        .targets
         .routes(&open.source.workspace_id)
         .await
         .map_err(|error| lookup_failed(&error))?;
-    if let Some(reason) = cannot_match(&table, open, event_type.as_deref()) {
+    if cannot_match(&table, open, event_type.as_deref()).is_some()
+        && let Some(reason) = cannot_match_now(gateway, open, event_type.as_deref()).await?
+    {
         return skip(gateway, open, &key, &body, reason).await;
     }
     let offer = Offer {
         request,
-        source: open,
+        workspace_id: &open.source.workspace_id,
+        source_id: Some(&open.source.id),
+        key: Some(Key::of_source(open, key, &body)),
         body,
         event_type,
         verified: None,
-        key: Some(key),
-        window: open.source.spec.dedupe.window,
         received_at,
     };
     answer(open, &accept::accept(gateway, offer).await?)
@@ -149,6 +151,18 @@ fn cannot_match(table: &RoutingTable, open: &OpenSource, event_type: Option<&str
         Some(first) if first.enabled || possible.any(|route| route.enabled) => None,
         Some(_) => Some("paused"),
     }
+}
+
+/// The same of the routes that there are at this very moment: a sender is not told that nothing can match while the route
+/// that was just made for it is still unknown here.
+async fn cannot_match_now(
+    gateway: &Gateway,
+    open: &OpenSource,
+    event_type: Option<&str>,
+) -> Result<Option<&'static str>, Problem> {
+    let table = gateway.targets.routes_now(&open.source.workspace_id).await;
+    let table = table.map_err(|error| lookup_failed(&error))?;
+    Ok(cannot_match(&table, open, event_type))
 }
 
 /// Nothing can match, so nothing is recorded and no key is used up; a request that was accepted before is still a replay.

@@ -1,7 +1,7 @@
 //! Door 4: GetHook's ingest, `POST /ingest/{token}`: any body, kept as it is.
 
 use super::lookup_failed;
-use crate::accept::{self, Offer, Receipt, Replay};
+use crate::accept::{self, Key, Offer, Receipt, Replay};
 use crate::problem::Problem;
 use crate::reject::Refusal;
 use crate::sources::OpenSource;
@@ -87,12 +87,12 @@ async fn take(
     let key = identity::idempotency_key(gateway, request, open, &body).await?;
     let offer = Offer {
         request,
-        source: open,
+        workspace_id: &open.source.workspace_id,
+        source_id: Some(&open.source.id),
+        key: key.map(|key| Key::of_source(open, key, &body)),
         body,
         event_type,
         verified,
-        key,
-        window: open.source.spec.dedupe.window,
         received_at,
     };
     Ok(answer(open, &accept::accept(gateway, offer).await?))

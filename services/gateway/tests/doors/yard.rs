@@ -65,11 +65,12 @@ impl Yard {
         let tools = Tools {
             jail: Jail::in_thread(),
             egress: egress::Client::new(egress::Settings::default()),
+            lease: process.settings.delivery.lease,
         };
         let gateway = Gateway::start(
             process.settings.gateway.clone(),
             store.clone(),
-            conveyor.clone(),
+            &conveyor,
             tools,
             &process.tasks,
         )

@@ -64,15 +64,10 @@ impl<'a> Roles<'a> {
         let tools = Tools {
             jail: jail.clone(),
             egress: egress.clone(),
+            lease: settings.delivery.lease,
         };
-        let gateway = Gateway::start(
-            settings.gateway.clone(),
-            store.clone(),
-            conveyor.clone(),
-            tools,
-            tasks,
-        )
-        .map_err(role("the gateway"))?;
+        let gateway = Gateway::start(settings.gateway.clone(), store.clone(), conveyor, tools, tasks)
+            .map_err(role("the gateway"))?;
         router::start(platform, jail).map_err(role("the router"))?;
         delivery_worker::start(platform, egress).map_err(role("the delivery worker"))?;
         playbook_runner::start(platform).map_err(role("the playbook runner"))?;

@@ -136,4 +136,4 @@ pub fn quarantine(event: &Event, why: String, now: Instant) -> RoutedEvent {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -16,7 +16,7 @@ const MOMENT: Moment = Moment {
     lease_until: Instant::from_unix_micros(1_800_000_090_000_000),
 };
 
-pub(crate) fn event() -> Event {
+fn event() -> Event {
     Event {
         id: EventId::new(NOW, 1),
         workspace_id: WorkspaceId::from_stored("ws_one"),

@@ -1,12 +1,12 @@
 //! What the expressions of a workspace's routes yield for a batch of its events: one request to the jail for all
 //! filters, one for all transforms of the routes that take the event.
 
-use crate::decide::{Match, Transformed, Verdict, candidates, matching};
+use crate::decide::{Match, Moment, Transformed, Verdict, candidates, decide, matching};
 use bytes::Bytes;
 use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::{Event, RoutingTable};
+use store::{Event, RoutedEvent, RoutingTable};
 
 /// Expressions in one request. More make another, so that a workspace with slow ones takes turns with its neighbours.
 const REQUEST_JOBS: usize = 256;
@@ -14,21 +14,32 @@ const REQUEST_JOBS: usize = 256;
 /// Bytes of inputs in one request: an eighth of what the jail takes.
 const REQUEST_BYTES: usize = 16 << 20;
 
-/// What [`decide`](crate::decide::decide) needs to know of one event.
-#[derive(Debug)]
-pub(crate) struct Evaluated {
-    pub(crate) matches: Vec<Match>,
-    pub(crate) transforms: BTreeMap<usize, Transformed>,
-}
-
-/// Evaluates what has to be evaluated of each event, in their order.
+/// Decides each event against the table, in their order.
 ///
-/// Fails only when the jail cannot work now; what an expression does wrong is a verdict.
-pub(crate) async fn evaluate(
+/// Fails only when the jail cannot work now; what an expression does wrong is part of the decision.
+pub async fn resolve(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
-) -> Result<Vec<Evaluated>, JailError> {
+    moment: Moment,
+) -> Result<Vec<RoutedEvent>, JailError> {
+    let evaluated = evaluate(jail, events, table).await?;
+    Ok(events
+        .iter()
+        .zip(evaluated)
+        .map(|(event, known)| decide(event, table, known.matches, &known.transforms, moment))
+        .collect())
+}
+
+/// What [`decide`] needs to know of one event.
+#[derive(Debug)]
+struct Evaluated {
+    matches: Vec<Match>,
+    transforms: BTreeMap<usize, Transformed>,
+}
+
+/// Evaluates what has to be evaluated of each event, in their order.
+async fn evaluate(jail: &Jail, events: &[Event], table: &RoutingTable) -> Result<Vec<Evaluated>, JailError> {
     let mut filters = Questions::default();
     let programs = programs(table, |route| route.spec.filter.as_deref());
     for (number, event) in events.iter().enumerate() {
