@@ -68,6 +68,14 @@ pub enum Error {
     /// Its state does not allow it.
     #[error("{0}")]
     State(&'static str),
+    /// The application has as many endpoints as it may have.
+    #[error("{what} may have {most} endpoints, and has them already; disabled ones count")]
+    Full {
+        /// Which application.
+        what: String,
+        /// How many it may have.
+        most: u64,
+    },
     /// The body is over the limit.
     #[error("the body is over the limit of {limit} bytes")]
     TooLarge {
@@ -106,6 +114,7 @@ impl From<store::Error> for Error {
                 what: unique(&constraint).to_owned(),
             },
             store::Error::Dangling { .. } => Self::Dangling,
+            store::Error::Full { what, most } => Self::Full { what, most },
             other => Self::Store(other),
         }
     }
@@ -118,6 +127,9 @@ fn unique(constraint: &str) -> &str {
         return constraint;
     }
     let named = constraint.strip_suffix("_key").unwrap_or(constraint);
+    if named.ends_with("external_id") {
+        return "the external id";
+    }
     match named.rsplit(['.', '_']).next().unwrap_or_default() {
         "slug" => "the slug",
         "name" => "the name",
@@ -144,6 +156,7 @@ impl Error {
             Self::Taken { .. } | Self::Dangling => "conflict",
             Self::InUse { .. } => "in_use",
             Self::State(_) => "invalid_state",
+            Self::Full { .. } => "application_endpoint_limit_reached",
             Self::TooLarge { .. } => "payload_too_large",
             Self::Encoding => "unsupported_encoding",
             Self::SlowBody => "request_timeout",
@@ -188,6 +201,7 @@ impl ResponseError for Error {
             | Self::UnsupportedMode { .. } => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::Full { .. } => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Taken { .. } | Self::Dangling | Self::InUse { .. } | Self::State(_) => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -272,6 +286,11 @@ mod tests {
                 "the place of the default environment",
             ),
             ("endpoints_pkey", "endpoints.id", "the id"),
+            (
+                "applications_external_id_key",
+                "applications.workspace_id, applications.external_id",
+                "the external id",
+            ),
         ] {
             assert_eq!((unique(postgres), unique(sqlite)), (what, what));
         }

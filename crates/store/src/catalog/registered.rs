@@ -176,6 +176,20 @@ impl Store {
         rows.into_iter().map(RouteRow::open).collect()
     }
 
+    /// How many subscribers each event type of a workspace has; types without any are left out.
+    pub async fn subscriber_counts(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<HashMap<EventTypeId, i64>, Error> {
+        let workspace = workspace.clone();
+        let counts = read!(self, |conn, queries| queries::routes::subscriber_counts(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))?;
+        Ok(counts.into_iter().collect())
+    }
+
     /// Ends a subscription; false when there was none.
     pub async fn unsubscribe(&self, endpoint: &EndpointId, event_type: &EventTypeId) -> Result<bool, Error> {
         let (endpoint, event_type) = (endpoint.clone(), event_type.clone());

@@ -174,7 +174,7 @@ impl<'a> Reading<'a> {
         names: impl Fn(&Row) -> (&Id, Option<&str>),
     ) -> Vec<Entry<'a, Id>>
     where
-        Id: wire::ConfiguredId + std::str::FromStr + Eq + std::hash::Hash,
+        Id: wire::ConfiguredId + std::str::FromStr + Eq + Hash,
     {
         let list = self.document.get(section).and_then(Value::as_array);
         let list = list.map_or(&[][..], Vec::as_slice);
