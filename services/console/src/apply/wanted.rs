@@ -132,15 +132,15 @@ impl<'a> Reading<'a> {
             self.name_kept(&mut directory);
         }
         name(&entries.endpoints, |id, slug| {
-            directory.endpoints.insert(id, slug)
+            directory.endpoints.insert(id, slug);
         });
         name(&entries.sources, |id, slug| directory.sources.insert(id, slug));
         name(&entries.playbooks, |id, slug| {
-            directory.playbooks.insert(id, slug)
+            directory.playbooks.insert(id, slug);
         });
         name(&entries.projects, |id, slug| directory.projects.insert(id, slug));
         name(&entries.templates, |id, slug| {
-            directory.templates.insert(id, slug)
+            directory.templates.insert(id, slug);
         });
         directory
     }
@@ -248,7 +248,7 @@ impl<'a> Reading<'a> {
         let mut highest = taken.max().unwrap_or(0);
         read_all(report, entries, |report, entry, id| {
             let read = |fields: &mut Fields<'_>| playbook::read(fields, self.around(directory), None);
-            let draft = report.object(&entry.path, entry.value, read).flatten()?;
+            let draft = report.object(&entry.path, entry.value, read)?;
             for issue in &draft.issues {
                 report.refuse(
                     issue.below(&format!("{}.definition", entry.path)),

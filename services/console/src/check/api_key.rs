@@ -17,7 +17,7 @@ pub(crate) const PREFIX: &str = "nhk_";
 pub(crate) struct Draft {
     pub(crate) id: Option<ApiKeyId>,
     name: String,
-    token: Option<SecretString>,
+    pub(crate) token: Option<SecretString>,
     environment_id: Option<EnvironmentId>,
     spec: ApiKeySpec,
 }

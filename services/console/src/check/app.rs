@@ -207,7 +207,7 @@ impl AppDraft {
         let Some(spec) = spec else {
             return AppSecrets::default();
         };
-        let mut make = |field, value: SecretString| {
+        let mut note = |field, value: SecretString| {
             made.push(Made {
                 field,
                 value: value.clone(),
@@ -218,14 +218,14 @@ impl AppDraft {
             _ if matches!(spec.adapter, Adapter::External(_)) => Vec::new(),
             Some(given) => secret::replace(&existing.signing, vec![given], now),
             None if existing.signing.is_empty() => {
-                vec![secret::signing(make("app.signing_secret", made_for(spec)), now)]
+                vec![secret::signing(note("app.signing_secret", made_for(spec)), now)]
             }
             None => existing.signing.clone(),
         };
         let verify_token = (spec.adapter == Adapter::Whatsapp).then(|| {
             self.verify_token
                 .or_else(|| existing.verify_token.clone())
-                .unwrap_or_else(|| make("app.verify_token", secret::generate_token("app-")))
+                .unwrap_or_else(|| note("app.verify_token", secret::generate_token("app-")))
         });
         AppSecrets {
             signing,

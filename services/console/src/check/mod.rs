@@ -25,6 +25,7 @@ pub(crate) mod value;
 mod verify;
 pub(crate) mod workspace;
 
+pub use definition::Issue;
 pub(crate) use directory::Directory;
 pub(crate) use fields::{Fields, Report, Style, kind};
 pub(crate) use said::Said;

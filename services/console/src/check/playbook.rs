@@ -13,6 +13,8 @@ use store::Playbook;
 use wire::resource::{HookSpec, PlaybookSpec, RunTarget};
 use wire::{Instant, PlaybookId, WorkspaceId};
 
+/// What every token in door 6's path begins with.
+pub(crate) const HOOK_PREFIX: &str = "hook_";
 /// The longest document.
 const LONGEST_DEFINITION: usize = 1 << 20;
 /// The most runs at the same time that can be asked for.
@@ -34,7 +36,7 @@ pub(crate) struct Draft {
 }
 
 /// Reads a playbook; over `base`, what the document leaves out stays as it is.
-pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Playbook>) -> Option<Draft> {
+pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Playbook>) -> Draft {
     let id = read_id(fields, base.map(|base| &base.id));
     let number = fields.optional("number", value::integer(1..=i32::MAX.unsigned_abs().into()));
     let mut spec = match base {
@@ -54,7 +56,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Pl
     let mut hook_token = None;
     let was_enabled = spec.hook.as_ref().is_none_or(|hook| hook.enabled);
     fields.set_object("hook", &mut spec.hook, |hook| {
-        hook_token = hook.optional("token", value::token("hook_"));
+        hook_token = hook.optional("token", value::token(HOOK_PREFIX));
         let mut enabled = was_enabled;
         hook.set("enabled", &mut enabled, value::boolean);
         Some(HookSpec { enabled })
@@ -65,7 +67,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Pl
     });
     let secrets = Said::read(fields, "secrets", secrets);
     let issues = look_into(&mut spec, base);
-    Some(Draft {
+    Draft {
         id,
         number: number.and_then(|number| i32::try_from(number).ok()),
         issues,
@@ -73,7 +75,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Pl
         hook_token,
         secrets,
         spec,
-    })
+    }
 }
 
 fn empty(slug: String, definition: String) -> PlaybookSpec {
@@ -192,7 +194,7 @@ impl Draft {
             given
                 .or_else(|| existing.and_then(|existing| existing.hook_hash))
                 .unwrap_or_else(|| {
-                    let value = secret::generate_token("hook_");
+                    let value = secret::generate_token(HOOK_PREFIX);
                     made.push(Made {
                         field: "hook.token",
                         value: value.clone(),

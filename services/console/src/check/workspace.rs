@@ -105,14 +105,19 @@ pub(crate) fn read_environment_draft(fields: &mut Fields<'_>) -> Option<Environm
 /// A management token as a document describes it.
 #[derive(Debug)]
 pub(crate) struct TokenDraft {
+    pub(crate) id: Option<ManagementTokenId>,
     pub(crate) name: String,
     pub(crate) token: Option<SecretString>,
 }
 
 /// Reads a management token.
 pub(crate) fn read_token(fields: &mut Fields<'_>) -> Option<TokenDraft> {
-    read_id::<ManagementTokenId>(fields, None);
+    let id = read_id(fields, None);
     let name = fields.required("name", value::name);
     let token = fields.optional("token", value::token("nhm_"));
-    Some(TokenDraft { name: name?, token })
+    Some(TokenDraft {
+        id,
+        name: name?,
+        token,
+    })
 }
