@@ -1,11 +1,31 @@
 //! Listening to announcements.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use wire::Change;
 
 /// How many announcements a slow listener may be behind before it is told that everything changed.
 pub(crate) const BACKLOG: usize = 256;
+
+/// Counts what was announced, as far as this process knows. Clones share the count.
+///
+/// A cache that has the count in its keys forgets everything whenever something changes, and what was read before a change
+/// is not found after it.
+#[derive(Debug, Clone, Default)]
+pub struct Generation(Arc<AtomicU64>);
+
+impl Generation {
+    /// The count now.
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn advance(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
 
 /// Something changed, nobody knows what.
 pub(crate) const EVERYTHING: Change = Change { workspace: None };

@@ -1,6 +1,6 @@
 //! The conveyor, whichever it is.
 
-use crate::{Changes, Consumer, Counts, Error, InProcess, Rabbit, RabbitSettings, State};
+use crate::{Changes, Consumer, Counts, Error, Generation, InProcess, Rabbit, RabbitSettings, State};
 use std::num::NonZeroU16;
 use wire::{Change, Message, Queue};
 
@@ -60,6 +60,14 @@ impl Conveyor {
         match self {
             Self::Rabbit(rabbit) => rabbit.changes(),
             Self::InProcess(queues) => queues.changes(),
+        }
+    }
+
+    /// The count of announcements. What this process announces itself counts before [`Conveyor::announce`] returns.
+    pub fn generation(&self) -> Generation {
+        match self {
+            Self::Rabbit(rabbit) => rabbit.generation(),
+            Self::InProcess(queues) => queues.generation(),
         }
     }
 
@@ -129,9 +137,11 @@ mod tests {
         let message = Message::new(Vec::new(), None);
         spawnable(conveyor.publish(Queue::Run, &message)).await.unwrap();
         assert!(spawnable(consumer.next()).await.is_some());
+        let (generation, before) = (conveyor.generation(), conveyor.generation().now());
         spawnable(conveyor.announce(&Change { workspace: None }))
             .await
             .unwrap();
+        assert!(generation.now() > before);
         assert!(spawnable(changes.next()).await.is_some());
         assert_eq!(spawnable(conveyor.depth(Queue::Run)).await.unwrap(), 0);
         assert_eq!(spawnable(conveyor.purge(Queue::Run)).await.unwrap(), 0);

@@ -2,7 +2,7 @@
 //!
 //! It needs no durability, because the ledger has every row: after a crash the sweepers find what is left to do.
 
-use crate::changes::{BACKLOG, Changes};
+use crate::changes::{BACKLOG, Changes, Generation};
 use crate::consumer::{self, Received};
 use crate::counts::{Counters, Counts};
 use crate::{Error, State};
@@ -24,6 +24,7 @@ struct Inner {
     run: Line,
     capacity: usize,
     announced: broadcast::Sender<Change>,
+    generation: Generation,
     closing: CancellationToken,
     counters: Counters,
 }
@@ -57,6 +58,7 @@ impl InProcess {
             run: Line::new(),
             capacity,
             announced: broadcast::Sender::new(BACKLOG),
+            generation: Generation::default(),
             closing: CancellationToken::new(),
             counters: Counters::default(),
         }))
@@ -93,6 +95,7 @@ impl InProcess {
 
     pub(crate) fn announce(&self, change: &Change) -> Result<(), Error> {
         self.ensure_open()?;
+        self.0.generation.advance();
         // Nobody may be listening.
         let _listeners = self.0.announced.send(change.clone());
         Ok(())
@@ -100,6 +103,10 @@ impl InProcess {
 
     pub(crate) fn changes(&self) -> Changes {
         Changes::new(self.0.announced.subscribe(), self.0.closing.clone())
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.0.generation.clone()
     }
 
     pub(crate) fn state(&self) -> State {

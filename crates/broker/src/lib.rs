@@ -26,7 +26,7 @@ mod in_process;
 mod rabbit;
 mod state;
 
-pub use changes::Changes;
+pub use changes::{Changes, Generation};
 pub use consumer::{Consumer, Received};
 pub use conveyor::Conveyor;
 pub use counts::Counts;

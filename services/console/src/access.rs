@@ -165,7 +165,7 @@ async fn authenticate(
     asked: &str,
 ) -> Result<(Caller, Option<Workspace>), Error> {
     let token = bearer(request).ok_or(Error::Unauthorized)?;
-    let operator = console.0.operator_token.as_ref();
+    let operator = console.settings().operator_token.as_ref();
     if operator.is_some_and(|operator| secret::is_same(operator, token)) {
         // What is not printable names nothing, and a database may refuse to be asked for it.
         let could_be_one = asked.bytes().all(|byte| byte.is_ascii_graphic());

@@ -81,6 +81,14 @@ pub enum Error {
     /// The template that a run is targeted at is gone.
     #[error("the template that the playbook is targeted at is gone")]
     NoTemplate,
+    /// The application has as many endpoints as it may have.
+    #[error("{what} may have {most} endpoints, and has them already; disabled ones count")]
+    Full {
+        /// Which application.
+        what: String,
+        /// How many it may have.
+        most: u64,
+    },
     /// The body is over the limit.
     #[error("the body is over the limit of {limit} bytes")]
     TooLarge {
@@ -122,6 +130,7 @@ impl From<store::Error> for Error {
                 what: unique(&constraint).to_owned(),
             },
             store::Error::Dangling { .. } => Self::Dangling,
+            store::Error::Full { what, most } => Self::Full { what, most },
             other => Self::Store(other),
         }
     }
@@ -134,6 +143,9 @@ fn unique(constraint: &str) -> &str {
         return constraint;
     }
     let named = constraint.strip_suffix("_key").unwrap_or(constraint);
+    if named.ends_with("external_id") {
+        return "the external id";
+    }
     match named.rsplit(['.', '_']).next().unwrap_or_default() {
         "slug" => "the slug",
         "name" => "the name",
@@ -164,6 +176,7 @@ impl Error {
             Self::InvalidInput(_) => "invalid_input",
             Self::NoProject => "project_not_found",
             Self::NoTemplate => "template_not_found",
+            Self::Full { .. } => "application_endpoint_limit_reached",
             Self::TooLarge { .. } => "payload_too_large",
             Self::Encoding => "unsupported_encoding",
             Self::SlowBody => "request_timeout",
@@ -219,6 +232,7 @@ impl ResponseError for Error {
             | Self::UnsupportedMode { .. } => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::Full { .. } => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Taken { .. } | Self::Dangling | Self::InUse { .. } | Self::State(_) => StatusCode::CONFLICT,
             Self::InvalidDefinition(_) | Self::InvalidInput(_) | Self::NoProject | Self::NoTemplate => {
@@ -309,6 +323,11 @@ mod tests {
                 "the place of the default environment",
             ),
             ("endpoints_pkey", "endpoints.id", "the id"),
+            (
+                "applications_external_id_key",
+                "applications.workspace_id, applications.external_id",
+                "the external id",
+            ),
         ] {
             assert_eq!((unique(postgres), unique(sqlite)), (what, what));
         }

@@ -22,6 +22,7 @@ mod api;
 mod check;
 mod error;
 mod page;
+mod portal;
 mod problem;
 mod secret;
 mod show;
@@ -33,7 +34,6 @@ pub use error::Error;
 pub use problem::Problem;
 
 use broker::Conveyor;
-use secrecy::SecretString;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{AcceptQueue, Acceptance, QueueOptions, Store};
@@ -55,27 +55,23 @@ struct Parts {
     store: Store,
     conveyor: Conveyor,
     checks: Checks,
-    operator_token: Option<SecretString>,
+    /// How the outside reaches the console, and who may open every workspace.
+    settings: boot::settings::Console,
     access: access::Access,
     /// Records what operators start by hand; its thread starts with the first of them.
     accepts: OnceCell<AcceptQueue>,
 }
 
 impl Console {
-    /// Puts the parts together. `operator_token` opens every workspace, and makes new ones.
-    pub fn new(
-        store: Store,
-        conveyor: Conveyor,
-        checks: Checks,
-        operator_token: Option<SecretString>,
-    ) -> Self {
+    /// Puts the parts together. The settings' `operator_token` opens every workspace, and makes new ones.
+    pub fn new(store: Store, conveyor: Conveyor, checks: Checks, settings: &boot::settings::Console) -> Self {
         Self(Arc::new(Parts {
             access: access::Access::new(store.clone()),
             accepts: OnceCell::new(),
             store,
             conveyor,
             checks,
-            operator_token,
+            settings: settings.clone(),
         }))
     }
 
@@ -87,12 +83,21 @@ impl Console {
         &self.0.checks
     }
 
+    pub(crate) fn settings(&self) -> &boot::settings::Console {
+        &self.0.settings
+    }
+
     /// Saves what was configured and tells every process of it.
     pub(crate) async fn edit(&self, workspace: &WorkspaceId, edits: Vec<store::Edit>) -> Result<(), Error> {
         self.store().edit(edits, wire::Instant::now()).await?;
+        self.changed(workspace).await;
+        Ok(())
+    }
+
+    /// Tells every process that something configured changed.
+    pub(crate) async fn changed(&self, workspace: &WorkspaceId) {
         self.0.access.forget();
         announce(&self.0.conveyor, workspace).await;
-        Ok(())
     }
 
     /// Records an event that an operator makes by hand, and what becomes of it.

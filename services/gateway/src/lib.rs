@@ -14,15 +14,22 @@
 //! Route or deliver; keep a secret of a sender's in an event, a rejection or a log; wait for the conveyor.
 
 mod accept;
+mod adapters;
+mod arrival;
 mod body;
 mod doors;
 mod identity;
 mod kept;
 mod key;
+mod keys;
+mod limits;
+mod playbooks;
 mod problem;
 mod publish;
 mod reject;
 mod sources;
+mod start;
+mod targets;
 mod verify;
 
 use actix_web::web::ServiceConfig;
@@ -31,6 +38,7 @@ use boot::settings;
 use broker::Conveyor;
 use expression::Jail;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{AcceptQueue, QueueOptions, Store};
 
 pub use doors::not_found;
@@ -41,10 +49,17 @@ pub struct Gateway {
     settings: settings::Gateway,
     store: Store,
     accepts: AcceptQueue,
+    /// How long a worker has for a delivery that it is told of.
+    lease: Duration,
     sources: sources::Sources,
+    playbooks: playbooks::Playbooks,
+    targets: targets::Targets,
+    keys: keys::Keys,
+    limits: limits::Limits,
     publisher: publish::Publisher,
     rejections: reject::Rejections,
     published_keys: verify::PublishedKeys,
+    egress: egress::Client,
     jail: Jail,
 }
 
@@ -53,16 +68,18 @@ pub struct Gateway {
 pub struct Tools {
     /// Evaluates the sources' rules.
     pub jail: Jail,
-    /// Fetches the keys that providers publish.
+    /// Fetches the keys that providers publish, and asks the adapters of apps.
     pub egress: egress::Client,
+    /// How long a worker has for a delivery that it is told of.
+    pub lease: Duration,
 }
 
 impl Gateway {
-    /// Starts the accepting thread and the tasks that publish references, follow changes and keep rejections.
+    /// Starts the accepting thread and the tasks that publish references and keep rejections.
     pub fn start(
         settings: settings::Gateway,
         store: Store,
-        conveyor: Conveyor,
+        conveyor: &Conveyor,
         tools: Tools,
         tasks: &Tasks,
     ) -> Result<Arc<Self>, store::Error> {
@@ -71,16 +88,21 @@ impl Gateway {
             ..QueueOptions::default()
         };
         let accepts = store.accept_queue(options)?;
-        let sources = sources::Sources::new(store.clone(), settings.cache_ttl);
-        sources.follow(&conveyor, tasks);
+        let (generation, ttl) = (conveyor.generation(), settings.cache_ttl);
         Ok(Arc::new(Self {
-            publisher: publish::Publisher::start(conveyor, tasks),
-            rejections: reject::Rejections::start(store.clone(), tasks),
+            publisher: publish::Publisher::start(conveyor, &store, tasks),
+            rejections: reject::Rejections::start(store.clone(), settings.trusted_proxies.clone(), tasks),
+            sources: sources::Sources::new(store.clone(), generation.clone(), ttl),
+            playbooks: playbooks::Playbooks::new(store.clone(), generation.clone(), ttl),
+            targets: targets::Targets::new(store.clone(), generation.clone(), ttl),
+            keys: keys::Keys::new(store.clone(), generation.clone(), ttl),
+            limits: limits::Limits::new(store.clone(), generation, ttl),
+            lease: tools.lease,
             settings,
             store,
             accepts,
-            sources,
-            published_keys: verify::PublishedKeys::new(tools.egress),
+            published_keys: verify::PublishedKeys::new(tools.egress.clone()),
+            egress: tools.egress,
             jail: tools.jail,
         }))
     }

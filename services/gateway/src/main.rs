@@ -25,11 +25,12 @@ fn main() -> ExitCode {
         let tools = Tools {
             jail: Jail::new(expression::Options::default()),
             egress,
+            lease: platform.settings.delivery.lease,
         };
         let gateway = Gateway::start(
             settings,
             platform.store.clone(),
-            platform.conveyor.clone(),
+            &platform.conveyor,
             tools,
             &platform.tasks,
         )?;

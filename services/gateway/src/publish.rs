@@ -1,85 +1,161 @@
 //! Handing references to the conveyor, off the request's path.
 //!
-//! A reference only says "look now". When it is lost (the queue here is full, the broker is away, the process dies) the
-//! router's sweep finds the event some seconds later.
+//! A reference only says "look now". When it is lost (a queue here is full, the broker is away, the process dies) a sweep
+//! finds the row some seconds later; the lease of a delivery that nobody was told of is given back at once.
 
 use boot::{Tasks, metrics};
 use broker::Conveyor;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use std::sync::Arc;
+use store::{RoutedEvent, Store};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use wire::{EventId, Message, Queue, Reference};
+use tokio_util::sync::CancellationToken;
+use wire::{EventId, Instant, Message, Queue, Reference};
 
-/// References that may wait here.
+/// References to one queue that may wait here.
 const CAPACITY: usize = 8_192;
 
-/// References in one message at the most.
-const REFERENCES: usize = 256;
+/// References in one message to the router at the most; it takes events in batches.
+const EVENTS: usize = 256;
 
-/// Messages whose confirms are awaited at the same time.
+/// References in one message to workers at the most: a worker takes a whole message, and there are several workers.
+const WORK: usize = 64;
+
+/// Messages to one queue whose confirms are awaited at the same time.
 const IN_FLIGHT: usize = 8;
 
+/// What concerns whom, once the event is recorded: the router, or the workers where the door has decided already.
+pub(crate) fn references(event: EventId, routed: Option<&RoutedEvent>) -> Vec<Reference> {
+    let Some(routed) = routed else {
+        return vec![Reference::Event { id: event }];
+    };
+    let leased = |delivery: &store::NewDelivery| {
+        let (lease, _) = delivery.lease?;
+        Some(Reference::Delivery {
+            id: delivery.id,
+            lease,
+        })
+    };
+    let deliveries = routed.deliveries.iter().filter_map(leased);
+    let runs = routed.runs.iter().map(|run| Reference::Run { id: run.id });
+    deliveries.chain(runs).collect()
+}
+
+/// One line to each queue, so that a queue that is slow holds up no other.
 #[derive(Debug)]
-pub(crate) struct Publisher(Sender<Offer>);
+pub(crate) struct Publisher {
+    route: Sender<Offer>,
+    deliver: Sender<Offer>,
+    run: Sender<Offer>,
+}
 
 struct Offer {
-    event: EventId,
-    traceparent: Option<String>,
+    reference: Reference,
+    traceparent: Option<Arc<str>>,
 }
 
 impl Publisher {
-    pub(crate) fn start(conveyor: Conveyor, tasks: &Tasks) -> Self {
-        let (sender, receiver) = mpsc::channel(CAPACITY);
-        let stopping = tasks.shutdown().stopping();
-        tasks.spawn("gateway.publish", async move {
-            run(conveyor, receiver, stopping).await;
-        });
-        Self(sender)
-    }
-
-    /// Tells the router of an event. Never waits.
-    pub(crate) fn offer(&self, event: EventId, traceparent: Option<String>) {
-        if self.0.try_send(Offer { event, traceparent }).is_err() {
-            metrics::publish_failed(Queue::Route, 1, "full");
+    pub(crate) fn start(conveyor: &Conveyor, store: &Store, tasks: &Tasks) -> Self {
+        let line = |name: &'static str, queue: Queue, at_once: usize| {
+            let (sender, offers) = mpsc::channel(CAPACITY);
+            let line = Line {
+                conveyor: conveyor.clone(),
+                store: store.clone(),
+                queue,
+                at_once,
+            };
+            let stopping = tasks.shutdown().stopping();
+            tasks.spawn(name, async move { line.run(offers, stopping).await });
+            sender
+        };
+        Self {
+            route: line("gateway.publish.events", Queue::Route, EVENTS),
+            deliver: line("gateway.publish.deliveries", Queue::Deliver, WORK),
+            run: line("gateway.publish.runs", Queue::Run, WORK),
         }
     }
-}
 
-async fn run(conveyor: Conveyor, mut offers: Receiver<Offer>, stopping: tokio_util::sync::CancellationToken) {
-    let mut in_flight = FuturesUnordered::new();
-    let mut gathered = Vec::with_capacity(REFERENCES);
-    loop {
-        tokio::select! {
-            // What has been accepted goes out first; the end comes when nothing is left.
-            biased;
-            Some(()) = in_flight.next() => {}
-            count = offers.recv_many(&mut gathered, REFERENCES), if in_flight.len() < IN_FLIGHT => {
-                if count == 0 {
-                    break;
-                }
-                in_flight.push(publish(&conveyor, std::mem::take(&mut gathered)));
+    /// Tells the services. Never waits.
+    pub(crate) fn offer(&self, references: Vec<Reference>, traceparent: Option<&str>) {
+        let traceparent: Option<Arc<str>> = traceparent.map(Arc::from);
+        for reference in references {
+            let queue = reference.queue();
+            let line = match queue {
+                Queue::Route => &self.route,
+                Queue::Deliver => &self.deliver,
+                Queue::Run => &self.run,
+            };
+            let offer = Offer {
+                reference,
+                traceparent: traceparent.clone(),
+            };
+            if line.try_send(offer).is_err() {
+                metrics::publish_failed(queue, 1, "full");
             }
-            () = stopping.cancelled(), if in_flight.is_empty() && offers.is_empty() => break,
         }
     }
 }
 
-async fn publish(conveyor: &Conveyor, offers: Vec<Offer>) {
-    let count = offers.len();
-    let traceparent = offers.iter().find_map(|offer| offer.traceparent.clone());
-    let references = offers
-        .into_iter()
-        .map(|offer| Reference::Event { id: offer.event })
-        .collect();
-    match conveyor
-        .publish(Queue::Route, &Message::new(references, traceparent))
-        .await
-    {
-        Ok(()) => metrics::published(Queue::Route, count),
-        Err(error) => {
-            // The conveyor logs that it is disconnected, once; a line per message would bury everything else.
-            tracing::debug!(error = %error, "references were not published; the router's sweep will find the events");
-            metrics::publish_failed(Queue::Route, count, "refused");
+struct Line {
+    conveyor: Conveyor,
+    store: Store,
+    queue: Queue,
+    at_once: usize,
+}
+
+impl Line {
+    async fn run(self, mut offers: Receiver<Offer>, stopping: CancellationToken) {
+        let mut in_flight = FuturesUnordered::new();
+        let mut gathered = Vec::with_capacity(self.at_once);
+        loop {
+            tokio::select! {
+                // What has been accepted goes out first; the end comes when nothing is left.
+                biased;
+                Some(()) = in_flight.next() => {}
+                count = offers.recv_many(&mut gathered, self.at_once), if in_flight.len() < IN_FLIGHT => {
+                    if count == 0 {
+                        break;
+                    }
+                    in_flight.push(self.publish(std::mem::take(&mut gathered)));
+                }
+                () = stopping.cancelled(), if in_flight.is_empty() && offers.is_empty() => break,
+            }
+        }
+    }
+
+    async fn publish(&self, offers: Vec<Offer>) {
+        let count = offers.len();
+        let traceparent = offers.iter().find_map(|offer| offer.traceparent.as_deref());
+        let traceparent = traceparent.map(ToOwned::to_owned);
+        let references: Vec<Reference> = offers.into_iter().map(|offer| offer.reference).collect();
+        let message = Message::new(references, traceparent);
+        match self.conveyor.publish(self.queue, &message).await {
+            Ok(()) => metrics::published(self.queue, count),
+            Err(error) => {
+                // The conveyor logs that it is disconnected, once; a line per message would bury everything else.
+                tracing::debug!(error = %error, "references were not published; a sweep will find their rows");
+                metrics::publish_failed(self.queue, count, "refused");
+                self.release(message.refs).await;
+            }
+        }
+    }
+
+    /// Nobody will come for these leases; without them the next sweep takes the deliveries.
+    async fn release(&self, references: Vec<Reference>) {
+        let lease_of = |reference| match reference {
+            Reference::Delivery { id, lease } => Some((id, lease)),
+            Reference::Event { .. } | Reference::Run { .. } => None,
+        };
+        let leases: Vec<_> = references.into_iter().filter_map(lease_of).collect();
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.release(leases, Instant::now()).await {
+            tracing::warn!(
+                error.chain = &error as &dyn std::error::Error,
+                "leases could not be given back; they run out by themselves"
+            );
         }
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! All rejections are kept up to a number a minute and source; a flood above that is sampled and counted.
 
+use crate::arrival::{Arrival, Refusal, Refused};
 use crate::kept;
+use crate::problem::Problem;
 use crate::sources::OpenSource;
-use actix_web::HttpRequest;
 use actix_web::web::Bytes;
+use boot::settings::IpNet;
 use boot::{Tasks, metrics};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use store::{NewRejection, Store};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use wire::{Instant, RejectionId, SourceId};
+use wire::{Door, Instant, RejectionId, SourceId};
 
 /// Rejections that may wait to be written.
 const CAPACITY: usize = 256;
@@ -28,6 +30,7 @@ const PREVIEW: usize = 4_096;
 #[derive(Debug)]
 pub(crate) struct Rejections {
     queue: Sender<NewRejection>,
+    trusted_proxies: Vec<IpNet>,
     counts: Mutex<Counts>,
 }
 
@@ -52,18 +55,9 @@ impl Counts {
     }
 }
 
-/// Why a request of a known source was refused.
-pub(crate) struct Refusal<'a> {
-    /// A stable word.
-    pub(crate) cause: &'a str,
-    /// A sentence for a person.
-    pub(crate) detail: String,
-    /// What was read of the body.
-    pub(crate) body: Bytes,
-}
-
 impl Rejections {
-    pub(crate) fn start(store: Store, tasks: &Tasks) -> Self {
+    /// Whoever the proxies in `trusted_proxies` say a request comes from is believed.
+    pub(crate) fn start(store: Store, trusted_proxies: Vec<IpNet>, tasks: &Tasks) -> Self {
         let (queue, receiver) = mpsc::channel(CAPACITY);
         let stopping = tasks.shutdown().stopping();
         tasks.spawn("gateway.rejections", async move {
@@ -71,35 +65,53 @@ impl Rejections {
         });
         Self {
             queue,
+            trusted_proxies,
             counts: Mutex::default(),
         }
     }
 
-    /// Keeps a refusal, unless there are too many. Never waits.
-    pub(crate) fn keep(&self, request: &HttpRequest, open: &OpenSource, refusal: &Refusal<'_>, now: Instant) {
+    /// Keeps a refused request where that is due, and says what its sender is told. Never waits.
+    pub(crate) fn refuse(
+        &self,
+        door: Door,
+        open: &OpenSource,
+        arrival: Arrival<'_>,
+        refused: Refused,
+    ) -> Problem {
+        if let Some(refusal) = refused.refusal {
+            self.keep(door, open, arrival, refusal);
+        }
+        refused.problem
+    }
+
+    /// Keeps a refused request, unless there are too many. Never waits.
+    pub(crate) fn keep(&self, door: Door, open: &OpenSource, arrival: Arrival<'_>, refusal: Refusal) {
         let kept = self
             .counts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .keep(&open.source.id, now);
+            .keep(&open.source.id, arrival.at);
         if !kept {
             metrics::rejection_dropped("sampled");
             return;
         }
+        let Arrival { head, body, at, .. } = arrival;
+        let address = kept::remote_address(head, &self.trusted_proxies);
         let rejection = NewRejection {
-            door: wire::Door::Token,
+            door,
             request: None,
-            id: RejectionId::new(now, rand::random()),
+            id: RejectionId::new(at, rand::random()),
             workspace_id: open.source.workspace_id.clone(),
             source_id: Some(open.source.id.clone()),
             cause: refusal.cause.to_owned(),
-            detail: refusal.detail.clone(),
-            received_at: now,
-            method: request.method().to_string(),
-            query: Some(request.query_string().to_owned()).filter(|query| !query.is_empty()),
-            remote_address: request.peer_addr().map(|peer| peer.ip().to_string()),
-            headers: kept::redacted_headers(request.headers()),
-            body_preview: refusal.body.slice(..refusal.body.len().min(PREVIEW)),
+            detail: refusal.detail,
+            received_at: at,
+            method: head.method.to_string(),
+            query: kept::query(head),
+            remote_address: address.map(|address| address.to_string()),
+            headers: kept::redacted_headers(&head.headers, |name| open.is_secret(name)),
+            // A copy: a slice would keep the whole body in memory until it is written.
+            body_preview: Bytes::copy_from_slice(body.get(..PREVIEW).unwrap_or(body)),
         };
         if self.queue.try_send(rejection).is_err() {
             metrics::rejection_dropped("full");

@@ -1,24 +1,23 @@
 //! Sources as the doors need them, remembered for a while.
 //!
 //! Every entry, also that there is no such source, is kept for some seconds and forgotten at once when the console says
-//! that something changed. The generation in the key keeps a look-up that began before a change from being remembered
-//! after it.
+//! that something changed: the conveyor's count of changes is part of the key.
 
-use boot::Tasks;
+use crate::adapters::App;
+use crate::verify::Guard;
 use boot::settings::ByteSize;
-use broker::Conveyor;
+use broker::Generation;
 use moka::future::Cache;
 use secrecy::ExposeSecret;
 use signature::{Profile, Secret};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{RoutingTable, Source, Store};
+use store::{SigningSecret, Source, Store};
+use wire::Instant;
 use wire::resource::VerifyMode;
-use wire::{Instant, WorkspaceId};
 
 /// Look-ups that are remembered. A flood of made-up tokens must not fill the memory.
-const REMEMBERED: u64 = 10_000;
+pub(crate) const REMEMBERED: u64 = 10_000;
 
 /// A source whose doors are open.
 #[derive(Debug)]
@@ -28,6 +27,8 @@ pub(crate) struct OpenSource {
     pub(crate) check: Option<Check>,
     /// For metrics: a built-in profile's name, `custom` or `none`.
     pub(crate) provider: &'static str,
+    /// What listens at door 5; none: it is not open.
+    pub(crate) app: Option<App>,
 }
 
 /// A signature check, ready to run.
@@ -44,74 +45,64 @@ impl OpenSource {
         self.source.spec.max_body_bytes.map_or(door, |own| own.min(most))
     }
 
-    /// The signing secrets that count at `now`.
-    pub(crate) fn live_secrets(&self, now: Instant) -> Vec<Secret> {
-        self.source
-            .secrets
-            .iter()
-            .filter(|secret| secret.is_live(now))
-            .map(|secret| Secret::new(secret.id.clone(), secret.value.expose_secret()))
-            .collect()
+    /// How door 4's requests are checked; none: they are not.
+    pub(crate) fn guard(&self) -> Option<Guard<'_>> {
+        let check = self.check.as_ref()?;
+        Some(Guard {
+            profile: &check.profile,
+            enforce: check.enforce,
+            provider: self.provider,
+            secrets: live(&self.source.secrets, Instant::now()),
+            verify_token: None,
+        })
     }
+
+    /// Whether a header is itself the secret that authenticates this source's senders.
+    pub(crate) fn is_secret(&self, header: &str) -> bool {
+        let (check, app) = (self.check.as_ref(), self.app.as_ref());
+        check.is_some_and(|check| check.profile.reveals_the_secret(header))
+            || app.is_some_and(|app| app.is_secret(header))
+    }
+}
+
+/// The signing secrets that count at `now`.
+pub(crate) fn live(secrets: &[SigningSecret], now: Instant) -> Vec<Secret> {
+    secrets
+        .iter()
+        .filter(|secret| secret.is_live(now))
+        .map(|secret| Secret::new(secret.id.clone(), secret.value.expose_secret()))
+        .collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Door {
     Token(Arc<str>),
     Channel(Arc<str>, Arc<str>),
+    App(Arc<str>),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     store: Store,
-    generation: Arc<AtomicU64>,
+    generation: Generation,
     open: Cache<(u64, Door), Option<Arc<OpenSource>>>,
-    tables: Cache<(u64, WorkspaceId), Arc<RoutingTable>>,
 }
 
 impl Sources {
-    pub(crate) fn new(store: Store, ttl: Duration) -> Self {
+    pub(crate) fn new(store: Store, generation: Generation, ttl: Duration) -> Self {
         Self {
             store,
-            generation: Arc::default(),
+            generation,
             open: Cache::builder()
-                .max_capacity(REMEMBERED)
-                .time_to_live(ttl)
-                .build(),
-            tables: Cache::builder()
                 .max_capacity(REMEMBERED)
                 .time_to_live(ttl)
                 .build(),
         }
     }
 
-    /// Forgets everything whenever something changes.
-    pub(crate) fn follow(&self, conveyor: &Conveyor, tasks: &Tasks) {
-        let sources = self.clone();
-        let mut changes = conveyor.changes();
-        let stopping = tasks.shutdown().stopping();
-        tasks.spawn("gateway.changes", async move {
-            loop {
-                tokio::select! {
-                    change = changes.next() => match change {
-                        Some(_change) => sources.forget(),
-                        None => return,
-                    },
-                    () = stopping.cancelled() => return,
-                }
-            }
-        });
-    }
-
-    fn forget(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.open.invalidate_all();
-        self.tables.invalidate_all();
-    }
-
     /// The source behind door 4's token, if its door is open.
     pub(crate) async fn by_token(&self, token: &str) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
-        let key = (self.generation.load(Ordering::SeqCst), Door::Token(token.into()));
+        let key = (self.generation.now(), Door::Token(token.into()));
         self.open
             .try_get_with(key, async { open(self.store.source_by_token(token).await?) })
             .await
@@ -124,7 +115,7 @@ impl Sources {
         slug: &str,
     ) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
         let key = (
-            self.generation.load(Ordering::SeqCst),
+            self.generation.now(),
             Door::Channel(workspace.into(), slug.into()),
         );
         self.open
@@ -134,16 +125,11 @@ impl Sources {
             .await
     }
 
-    /// A workspace's routes.
-    pub(crate) async fn routes(
-        &self,
-        workspace: &WorkspaceId,
-    ) -> Result<Arc<RoutingTable>, Arc<store::Error>> {
-        let key = (self.generation.load(Ordering::SeqCst), workspace.clone());
-        self.tables
-            .try_get_with(key, async {
-                self.store.routing_table(workspace).await.map(Arc::new)
-            })
+    /// The source of an app, if its door is open.
+    pub(crate) async fn by_app(&self, app: &str) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
+        let key = (self.generation.now(), Door::App(app.into()));
+        self.open
+            .try_get_with(key, async { open(self.store.source_by_app(app).await?) })
             .await
     }
 }
@@ -156,12 +142,13 @@ fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store:
     if !accepting || !source.spec.enabled {
         return Ok(None);
     }
+    let corrupt = || store::Error::Corrupt {
+        what: "the signature scheme of a source",
+        source: "no such profile, or a scheme that does not parse".into(),
+    };
     let (check, provider) = match &source.spec.verify {
         Some(verify) if verify.mode != VerifyMode::Off => {
-            let (profile, provider) = profile(verify).ok_or(store::Error::Corrupt {
-                what: "the signature scheme of a source",
-                source: "no such profile, or a scheme that does not parse".into(),
-            })?;
+            let (profile, provider) = profile(verify).ok_or_else(corrupt)?;
             (
                 Some(Check {
                     profile,
@@ -172,7 +159,9 @@ fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store:
         }
         _ => (None, "none"),
     };
+    let app = source.spec.app.as_ref().map(App::of).transpose();
     Ok(Some(Arc::new(OpenSource {
+        app: app.map_err(|_scheme| corrupt())?,
         source,
         check,
         provider,

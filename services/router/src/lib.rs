@@ -5,9 +5,9 @@
 //!
 //! # Theory of operation
 //!
-//! - **Deciding** is pure ([`decide`]): the event, the routes and what their expressions yielded come to deliveries, runs
-//!   and a [trace](mod@trace) that says why, with the same ids each time. Expressions run in the jail of
-//!   [`expression`], all of a workspace's batch in one request.
+//! - **Deciding** is pure ([`routing`]): the event, the routes and what their expressions yielded come to deliveries, runs
+//!   and a trace that says why, with the same ids each time. Expressions run in the jail of [`expression`], all of a
+//!   workspace's batch in one request.
 //! - **Writing** moves an event out of `accepted` and makes its rows, or neither. Whoever writes first has routed it, so
 //!   there are no locks, and any number of routers may hold the same event.
 //! - **Telling** is a courtesy: a first attempt is leased for the worker that gets the reference; when the conveyor does
@@ -22,12 +22,9 @@
 
 mod backoff;
 mod consume;
-pub mod decide;
-mod evaluate;
 mod route;
 mod sweep;
 mod tables;
-pub mod trace;
 mod underway;
 
 use boot::Platform;

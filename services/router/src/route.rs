@@ -1,14 +1,13 @@
 //! Routing a batch: read the events, decide each, write what was decided, tell whom it concerns.
 
 use crate::Failure;
-use crate::decide::{Moment, decide, quarantine};
-use crate::evaluate::evaluate;
 use crate::tables::Tables;
 use crate::underway::Underway;
 use boot::metrics;
 use broker::Conveyor;
 use expression::Jail;
 use futures_util::future::join_all;
+use routing::{Moment, quarantine};
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::{Duration, Instant as Stopwatch};
@@ -97,8 +96,9 @@ impl Router {
                 return Ok(0);
             }
         };
-        let evaluated = match evaluate(&self.jail, &events, &table).await {
-            Ok(evaluated) => evaluated,
+        let resolving = routing::resolve(&self.jail, &events, &table, || self.moment());
+        let decided = match resolving.await {
+            Ok(decided) => decided,
             Err(error) => {
                 // Workspaces without expressions must not wait for those with some: the sweep comes back to these.
                 tracing::error!(
@@ -110,18 +110,16 @@ impl Router {
                 return Ok(0);
             }
         };
+        self.write(&events, decided).await
+    }
+
+    fn moment(&self) -> Moment {
         let now = Instant::now();
-        let moment = Moment {
+        Moment {
             now,
             lease: Uuid::new_v4(),
             lease_until: now + self.lease,
-        };
-        let decided: Vec<RoutedEvent> = events
-            .iter()
-            .zip(evaluated)
-            .map(|(event, known)| decide(event, &table, known.matches, &known.transforms, moment))
-            .collect();
-        self.write(&events, decided).await
+        }
     }
 
     /// Writes decisions and tells the workers of those that were this router's.

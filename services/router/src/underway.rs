@@ -40,7 +40,30 @@ impl Drop for Taken<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::tests::event;
+    use bytes::Bytes;
+    use wire::{EventState, Instant, WorkspaceId};
+
+    fn event() -> Event {
+        Event {
+            id: EventId::new(Instant::from_unix_micros(0), 1),
+            workspace_id: WorkspaceId::from_stored("ws_one"),
+            source_id: None,
+            event_type: None,
+            state: EventState::Accepted,
+            verified: None,
+            received_at: Instant::from_unix_micros(0),
+            method: "POST".to_owned(),
+            query: None,
+            remote_address: None,
+            headers: Bytes::new(),
+            content_type: None,
+            body: Bytes::new(),
+            idempotency_key: None,
+            traceparent: None,
+            failures: 0,
+            trace: None,
+        }
+    }
 
     #[test]
     fn an_event_is_taken_once_until_it_is_let_go() {

@@ -4,7 +4,7 @@ use super::Shared;
 use super::backoff::Backoff;
 use super::line::{Line, chain};
 use crate::Error;
-use crate::changes::EVERYTHING;
+use crate::changes::{EVERYTHING, Generation};
 use crate::error::cause;
 use futures_util::StreamExt as _;
 use lapin::options::BasicConsumeOptions;
@@ -18,8 +18,15 @@ pub(super) fn encode(change: &Change) -> Vec<u8> {
     serde_json::to_vec(change).expect("a change has only a string, which serialises")
 }
 
+/// Who hears of announcements in this process.
+#[derive(Debug, Clone)]
+pub(super) struct Listeners {
+    pub(super) announced: Sender<Change>,
+    pub(super) generation: Generation,
+}
+
 /// Hands announcements to every listener of this process, through outages, until the conveyor closes.
-pub(super) async fn keep_subscribed(line: Line, shared: Shared, listeners: Sender<Change>) {
+pub(super) async fn keep_subscribed(line: Line, shared: Shared, listeners: Listeners) {
     let closing = shared.closing.clone();
     closing
         .run_until_cancelled_owned(resubscribe(line, shared, listeners))
@@ -27,7 +34,7 @@ pub(super) async fn keep_subscribed(line: Line, shared: Shared, listeners: Sende
 }
 
 /// Never ends while the line has connections; can be dropped at any point.
-async fn resubscribe(line: Line, shared: Shared, listeners: Sender<Change>) {
+async fn resubscribe(line: Line, shared: Shared, listeners: Listeners) {
     let mut backoff = Backoff::new();
     while let Some(connection) = line.wait().await {
         let listen = listen(&connection, &shared, &listeners);
@@ -48,7 +55,7 @@ async fn resubscribe(line: Line, shared: Shared, listeners: Sender<Change>) {
 }
 
 /// Subscribes, and hands on until the subscription ends.
-async fn listen(connection: &Connection, shared: &Shared, listeners: &Sender<Change>) -> Result<(), Error> {
+async fn listen(connection: &Connection, shared: &Shared, listeners: &Listeners) -> Result<(), Error> {
     let (_channel, mut announcements) = subscribe(connection, shared).await?;
     // What was announced before this subscription stood was missed.
     hand_on(listeners, EVERYTHING);
@@ -80,7 +87,8 @@ async fn subscribe(connection: &Connection, shared: &Shared) -> Result<(Channel,
     Ok((channel, consumer))
 }
 
-fn hand_on(listeners: &Sender<Change>, change: Change) {
+fn hand_on(listeners: &Listeners, change: Change) {
+    listeners.generation.advance();
     // Nobody may be listening.
-    let _listeners = listeners.send(change);
+    let _listeners = listeners.announced.send(change);
 }

@@ -22,7 +22,7 @@ mod topology;
 pub(crate) use consumer::{Consumer, Slot};
 pub use settings::RabbitSettings;
 
-use crate::changes::{BACKLOG, Changes};
+use crate::changes::{BACKLOG, Changes, Generation};
 use crate::counts::{Counters, Counts};
 use crate::error::cause;
 use crate::{Error, State};
@@ -57,6 +57,7 @@ struct Inner {
     run: Publisher,
     announcements: Publisher,
     announced: tokio::sync::broadcast::Sender<Change>,
+    generation: Generation,
     shared: Shared,
     lines: TaskTracker,
     tasks: TaskTracker,
@@ -90,10 +91,14 @@ impl Rabbit {
         let consuming = Line::start("consume", dialer, &shared, &lines);
         let publisher = |target| Publisher::start(target, settings, publishing.clone(), &shared, &tasks);
         let announced = tokio::sync::broadcast::Sender::new(BACKLOG);
+        let generation = Generation::default();
         tasks.spawn(broadcast::keep_subscribed(
             consuming.clone(),
             shared.clone(),
-            announced.clone(),
+            broadcast::Listeners {
+                announced: announced.clone(),
+                generation: generation.clone(),
+            },
         ));
         Ok(Self(Arc::new(Inner {
             route: publisher(Target::Queue(Queue::Route)),
@@ -103,6 +108,7 @@ impl Rabbit {
             publishing,
             consuming,
             announced,
+            generation,
             lines,
             tasks,
             publish_timeout: settings.publish_timeout,
@@ -131,6 +137,8 @@ impl Rabbit {
     }
 
     pub(crate) async fn announce(&self, change: &Change) -> Result<(), Error> {
+        // Its own caches need not wait for the broker.
+        self.0.generation.advance();
         self.0
             .announcements
             .publish(broadcast::encode(change), None)
@@ -139,6 +147,10 @@ impl Rabbit {
 
     pub(crate) fn changes(&self) -> Changes {
         Changes::new(self.0.announced.subscribe(), self.0.shared.closing.clone())
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.0.generation.clone()
     }
 
     pub(crate) fn state(&self) -> State {

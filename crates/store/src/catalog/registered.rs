@@ -8,6 +8,7 @@ use crate::{
     Source, Store, Template,
 };
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use wire::{
     ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, SourceId, WorkspaceId,
 };
@@ -45,6 +46,21 @@ impl Store {
         let (source, address) = (source.clone(), address.to_owned());
         read!(self, |conn, queries| queries::senders::contact_at(
             conn, &source, &address
+        ))
+    }
+
+    /// Who is known by these addresses at this source; strangers are left out.
+    pub async fn contacts_at(
+        &self,
+        source: &SourceId,
+        addresses: Vec<String>,
+    ) -> Result<HashMap<String, ContactId>, Error> {
+        if addresses.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let source = source.clone();
+        read!(self, |conn, queries| queries::senders::contacts_at(
+            conn, &source, &addresses
         ))
     }
 
@@ -158,6 +174,20 @@ impl Store {
             CONFIGURED_LIMIT
         ))?;
         rows.into_iter().map(RouteRow::open).collect()
+    }
+
+    /// How many subscribers each event type of a workspace has; types without any are left out.
+    pub async fn subscriber_counts(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<HashMap<EventTypeId, i64>, Error> {
+        let workspace = workspace.clone();
+        let counts = read!(self, |conn, queries| queries::routes::subscriber_counts(
+            conn,
+            &workspace,
+            CONFIGURED_LIMIT
+        ))?;
+        Ok(counts.into_iter().collect())
     }
 
     /// Ends a subscription; false when there was none.

@@ -94,11 +94,10 @@ pub(crate) fn find(
         .optional()?)
 }
 
+type SealedRow = (Option<SourceId>, Stamp, Option<Vec<u8>>);
+
 /// The source that refused it, when, and the whole request, encrypted.
-pub(crate) fn sealed(
-    conn: &mut Conn,
-    id: RejectionId,
-) -> Result<Option<(Option<SourceId>, Stamp, Option<Vec<u8>>)>, Error> {
+pub(crate) fn sealed(conn: &mut Conn, id: RejectionId) -> Result<Option<SealedRow>, Error> {
     let row: Option<(Option<StoredText>, Stamp, Option<Vec<u8>>)> = rejections::table
         .find(Uid::from(id))
         .select((

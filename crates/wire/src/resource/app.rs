@@ -27,7 +27,7 @@ pub struct AppSpec {
 pub enum Adapter {
     /// Slack's Events API.
     Slack,
-    /// Meta's WhatsApp Business platform.
+    /// Meta's `WhatsApp` Business platform.
     Whatsapp,
     /// Telegram's Bot API.
     Telegram,

@@ -4,6 +4,7 @@
 //! guard found, [`access::Opened`].
 
 mod api_keys;
+mod applications;
 mod body;
 mod claims;
 mod configuration;
@@ -11,18 +12,22 @@ mod contacts;
 mod deliveries;
 mod endpoints;
 mod environments;
+mod event_types;
 mod events;
 mod management_tokens;
 mod page;
 mod playbook_runs;
 mod playbooks;
+mod portal;
 mod projects;
 mod rejections;
 mod replay;
 mod routes;
 mod runs;
 mod sources;
+mod subscriptions;
 mod templates;
+mod visibility;
 mod workspace;
 
 use crate::check::Directory;
@@ -42,6 +47,7 @@ pub fn configure(config: &mut ServiceConfig, console: Console) {
         .wrap(from_fn(access::guard))
         .configure(resources)
         .configure(callers)
+        .configure(customers)
         .default_service(web::to(not_found));
     let management = web::scope("/management")
         // Answers hold what a shared cache must not.
@@ -199,6 +205,59 @@ fn callers(config: &mut ServiceConfig) {
             "/playbooks/{id}/runs",
             [get(playbook_runs::list), post(playbook_runs::start)],
         ));
+}
+
+/// What a workspace's customers are about, in the addresses of Nahook's clients.
+fn customers(config: &mut ServiceConfig) {
+    config
+        .service(resource(
+            "/event-types",
+            [get(event_types::list), post(event_types::create)],
+        ))
+        .service(resource(
+            "/event-types/{id}",
+            [
+                get(event_types::one),
+                patch(event_types::update),
+                delete(event_types::remove),
+            ],
+        ))
+        .service(resource(
+            "/environments/{id}/event-types",
+            [get(visibility::list)],
+        ))
+        .service(resource(
+            "/environments/{id}/event-types/{type}/visibility",
+            [put(visibility::set)],
+        ))
+        .service(resource(
+            "/endpoints/{id}/subscriptions",
+            [get(subscriptions::list), post(subscriptions::create)],
+        ))
+        .service(resource(
+            "/endpoints/{id}/subscriptions/{type}",
+            [delete(subscriptions::remove)],
+        ))
+        .service(resource(
+            "/applications",
+            [get(applications::list), post(applications::create)],
+        ))
+        .service(resource(
+            "/applications/{id}",
+            [
+                get(applications::one),
+                patch(applications::update),
+                delete(applications::remove),
+            ],
+        ))
+        .service(resource(
+            "/applications/{id}/endpoints",
+            [
+                get(applications::list_endpoints),
+                post(applications::create_endpoint),
+            ],
+        ))
+        .service(resource("/applications/{id}/portal", [post(portal::create)]));
 }
 
 /// An address with its methods; all others are refused in our shape.

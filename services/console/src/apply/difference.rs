@@ -236,7 +236,15 @@ fn compare(
 }
 
 /// The fields whose objects have names of their own.
-const DATA: [&str; 6] = ["headers", "scheme", "inputs", "schema", "inputSchema", "metadata"];
+const DATA: [&str; 7] = [
+    "headers",
+    "scheme",
+    "inputs",
+    "schema",
+    "inputSchema",
+    "metadata",
+    "config",
+];
 
 /// Names the fields as the file does; what is data in a view stays as it is.
 fn in_words_of_the_file(settings: Map<String, Value>) -> Map<String, Value> {

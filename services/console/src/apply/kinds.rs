@@ -66,7 +66,13 @@ pub(super) const CONTACT: Kind<Contact> = Kind {
 pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
     thing: |row, _| {
         let name = row.spec.slug.as_deref().unwrap_or(row.id.as_str());
-        Thing::new("endpoint", &row.id, name, EndpointView::of(row)).secret("secret", hashes(&row.secrets))
+        let credential = row.credential.as_ref();
+        Thing::new("endpoint", &row.id, name, EndpointView::of(row))
+            .secret("secret", hashes(&row.secrets))
+            .secret(
+                "auth",
+                credential.map(|credential| secret::hash(credential.expose_secret())),
+            )
     },
     save: Edit::Endpoint,
     remove: |row| Edit::RemoveEndpoint(row.id.clone()),

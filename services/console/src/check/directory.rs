@@ -28,7 +28,7 @@ impl<Id> Default for Index<Id> {
 }
 
 impl<Id: ConfiguredId + Eq + Hash> Index<Id> {
-    /// Adds a thing.
+    /// Adds a thing. A slug that looks like another thing's id, as external ids may, does not hide that thing.
     pub(crate) fn insert(&mut self, id: Id, slug: Option<&str>) {
         self.ids.insert(id.as_str().into(), id.clone());
         if let Some(slug) = slug {
@@ -113,6 +113,10 @@ impl Directory {
         self.endpoints.refer(value, "endpoint")
     }
 
+    pub(crate) fn application(&self, value: &Value) -> Result<ApplicationId, Refused> {
+        self.applications.refer(value, "application")
+    }
+
     pub(crate) fn playbook(&self, value: &Value) -> Result<PlaybookId, Refused> {
         self.playbooks.refer(value, "playbook")
     }
@@ -123,9 +127,5 @@ impl Directory {
 
     pub(crate) fn template(&self, value: &Value) -> Result<TemplateId, Refused> {
         self.templates.refer(value, "template")
-    }
-
-    pub(crate) fn application(&self, value: &Value) -> Result<ApplicationId, Refused> {
-        self.applications.refer(value, "application")
     }
 }

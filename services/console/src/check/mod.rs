@@ -6,11 +6,15 @@
 
 pub(crate) mod api_key;
 pub(crate) mod app;
+pub(crate) mod application;
+mod auth;
 pub(crate) mod contact;
 pub(crate) mod definition;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
+pub(crate) mod event_type;
 mod fields;
+pub(crate) mod metadata;
 pub(crate) mod playbook;
 pub(crate) mod project;
 pub(crate) mod route;

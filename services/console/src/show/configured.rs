@@ -7,7 +7,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, Environment, Playbook, Route, SigningSecret, Source};
-use wire::resource::{Adapter, AppSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration};
+use wire::resource::{
+    Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
+};
 use wire::{
     AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, ProjectId,
     RetryPolicy, RouteId, SourceId, TemplateId,
@@ -26,12 +28,13 @@ pub(crate) struct EndpointView {
     is_active: bool,
     #[serde(rename = "type")]
     kind: &'static str,
-    config: BTreeMap<String, Value>,
+    config: serde_json::Map<String, Value>,
     metadata: BTreeMap<String, String>,
     environment_id: EnvironmentId,
     /// The customer whose it is; none: the workspace's own.
     application_id: Option<ApplicationId>,
     headers: BTreeMap<String, String>,
+    auth: Option<AuthView>,
     #[serde(serialize_with = "duration::serialize")]
     timeout: Duration,
     retry: RetryPolicy,
@@ -43,6 +46,25 @@ pub(crate) struct EndpointView {
     /// Only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+}
+
+/// How attempts authenticate, without the secret part.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum AuthView {
+    Basic { username: String },
+    Bearer {},
+    Header { name: String },
+}
+
+impl AuthView {
+    fn of(spec: AuthSpec) -> Self {
+        match spec {
+            AuthSpec::Basic { username } => Self::Basic { username },
+            AuthSpec::Bearer => Self::Bearer {},
+            AuthSpec::Header { name } => Self::Header { name },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -73,11 +95,12 @@ impl EndpointView {
             enabled: spec.enabled,
             is_active: spec.enabled,
             kind: "webhook",
-            config: BTreeMap::new(),
-            metadata: BTreeMap::new(),
+            config: spec.config,
+            metadata: spec.metadata,
             environment_id: row.environment_id.clone(),
             application_id: row.application_id.clone(),
             headers: spec.headers,
+            auth: spec.auth.map(AuthView::of),
             timeout: spec.timeout,
             retry: spec.retry,
             rate_limit: spec.rate_limit.map(RateLimitView::of),

@@ -6,6 +6,7 @@
 mod bytes;
 mod configured;
 mod recorded;
+mod registered;
 mod senders;
 mod targets;
 mod workspace;
@@ -14,6 +15,7 @@ pub(crate) use configured::{EndpointView, EnvironmentView, PlaybookView, RouteVi
 pub(crate) use recorded::{
     AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, RunView, TraceView,
 };
+pub(crate) use registered::{ApplicationView, EventTypeView, PortalView, SubscriptionView, VisibilityView};
 pub(crate) use senders::{ApiKeyView, ContactView, ManagementTokenView};
 pub(crate) use targets::{ProjectView, TemplateView};
 pub(crate) use workspace::WorkspaceView;

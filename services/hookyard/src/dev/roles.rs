@@ -64,15 +64,10 @@ impl<'a> Roles<'a> {
         let tools = Tools {
             jail: jail.clone(),
             egress: egress.clone(),
+            lease: settings.delivery.lease,
         };
-        let gateway = Gateway::start(
-            settings.gateway.clone(),
-            store.clone(),
-            conveyor.clone(),
-            tools,
-            tasks,
-        )
-        .map_err(role("the gateway"))?;
+        let gateway = Gateway::start(settings.gateway.clone(), store.clone(), conveyor, tools, tasks)
+            .map_err(role("the gateway"))?;
         router::start(platform, jail).map_err(role("the router"))?;
         delivery_worker::start(platform, egress).map_err(role("the delivery worker"))?;
         playbook_runner::start(platform).map_err(role("the playbook runner"))?;
@@ -80,8 +75,7 @@ impl<'a> Roles<'a> {
             "console.housekeeping",
             housekeeping::run(store.clone(), shutdown.clone()),
         );
-        let operator_token = settings.console.operator_token.clone();
-        let console = Console::new(store.clone(), conveyor.clone(), checks, operator_token);
+        let console = Console::new(store.clone(), conveyor.clone(), checks, &settings.console);
         let pages = health::pages(health);
 
         let listen = Listen {

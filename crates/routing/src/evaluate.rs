@@ -1,12 +1,12 @@
 //! What the expressions of a workspace's routes yield for a batch of its events: one request to the jail for all
 //! filters, one for all transforms of the routes that take the event.
 
-use crate::decide::{Match, Transformed, Verdict, candidates, matching};
+use crate::decide::{Match, Moment, Transformed, Verdict, candidates, decide, matching};
 use bytes::Bytes;
 use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::{Event, RoutingTable};
+use store::{Event, RoutedEvent, RoutingTable};
 
 /// Expressions in one request. More make another, so that a workspace with slow ones takes turns with its neighbours.
 const REQUEST_JOBS: usize = 256;
@@ -14,21 +14,35 @@ const REQUEST_JOBS: usize = 256;
 /// Bytes of inputs in one request: an eighth of what the jail takes.
 const REQUEST_BYTES: usize = 16 << 20;
 
-/// What [`decide`](crate::decide::decide) needs to know of one event.
-#[derive(Debug)]
-pub(crate) struct Evaluated {
-    pub(crate) matches: Vec<Match>,
-    pub(crate) transforms: BTreeMap<usize, Transformed>,
-}
-
-/// Evaluates what has to be evaluated of each event, in their order.
+/// Decides each event against the table, in their order.
 ///
-/// Fails only when the jail cannot work now; what an expression does wrong is a verdict.
-pub(crate) async fn evaluate(
+/// `moment` is asked once, when the expressions have yielded: the time that slow ones took must not come off the lease
+/// of the worker. Fails only when the jail cannot work now; what an expression does wrong is part of the decision.
+/// Cancel-safe: nothing is kept.
+pub async fn resolve(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
-) -> Result<Vec<Evaluated>, JailError> {
+    moment: impl FnOnce() -> Moment,
+) -> Result<Vec<RoutedEvent>, JailError> {
+    let evaluated = evaluate(jail, events, table).await?;
+    let moment = moment();
+    Ok(events
+        .iter()
+        .zip(evaluated)
+        .map(|(event, known)| decide(event, table, known.matches, &known.transforms, moment))
+        .collect())
+}
+
+/// What [`decide`] needs to know of one event.
+#[derive(Debug)]
+struct Evaluated {
+    matches: Vec<Match>,
+    transforms: BTreeMap<usize, Transformed>,
+}
+
+/// Evaluates what has to be evaluated of each event, in their order.
+async fn evaluate(jail: &Jail, events: &[Event], table: &RoutingTable) -> Result<Vec<Evaluated>, JailError> {
     let mut filters = Questions::default();
     let programs = programs(table, |route| route.spec.filter.as_deref());
     for (number, event) in events.iter().enumerate() {
@@ -154,5 +168,69 @@ impl Questions {
         Ok(of
             .zip(answers)
             .map(|((number, place), answer)| (number, place, answer)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::tests::{MOMENT, event, spec, table, to};
+    use futures_executor::block_on;
+    use wire::resource::RouteSpec;
+
+    #[test]
+    fn each_event_is_decided_by_what_the_expressions_yield_for_it() {
+        let table = table([
+            RouteSpec {
+                filter: Some(".id > 10".to_owned()),
+                transform: Some("{twice: (.id * 2)}".to_owned()),
+                ..spec(to("on"))
+            },
+            spec(to("other")),
+        ]);
+        let small = event();
+        let big = Event {
+            body: Bytes::from_static(br#"{"id": 11}"#),
+            ..event()
+        };
+        let (jail, events) = (Jail::in_thread(), [small, big]);
+        let routed = block_on(resolve(&jail, &events, &table, || MOMENT)).unwrap();
+        let made: Vec<Vec<(&str, Option<&[u8]>)>> = routed
+            .iter()
+            .map(|routed| routed.deliveries.iter())
+            .map(|made| {
+                made.map(|made| (made.endpoint_id.as_str(), made.body.as_deref()))
+                    .collect()
+            })
+            .collect();
+        assert_eq!(
+            made,
+            [
+                vec![("ep_other", None)],
+                vec![("ep_on", Some(&br#"{"twice":22}"#[..])), ("ep_other", None)]
+            ]
+        );
+    }
+
+    #[test]
+    fn the_lease_begins_when_the_expressions_have_yielded() {
+        let table = table([RouteSpec {
+            filter: Some(".id > 1".to_owned()),
+            ..spec(to("on"))
+        }]);
+        let jail = Jail::in_thread();
+        let moment = || {
+            assert_eq!(
+                jail.status().started,
+                1,
+                "the jail was asked before the moment is"
+            );
+            MOMENT
+        };
+        let routed = block_on(resolve(&jail, &[event()], &table, moment)).unwrap();
+        assert_eq!(
+            routed[0].deliveries[0].lease,
+            Some((MOMENT.lease, MOMENT.lease_until))
+        );
     }
 }

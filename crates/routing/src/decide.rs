@@ -88,7 +88,8 @@ pub fn candidates<'t>(event: &Event, table: &'t RoutingTable) -> impl Iterator<I
 
 /// Says what each route of the table comes to, given the verdicts of the candidates' filters by their place.
 ///
-/// The first route that takes the event has its target; further routes to it make nothing.
+/// The first route that takes the event has its target; further routes to it make nothing. A route that its target
+/// stops has nothing, and leaves the target to the next.
 pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, Verdict>) -> Vec<Match> {
     let mut taken: HashMap<&Target, &Route> = HashMap::new();
     let mut matches = Vec::with_capacity(table.routes.len());
@@ -99,8 +100,11 @@ pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, 
             Ok(()) => match taken.entry(&route.spec.to) {
                 Entry::Occupied(first) => Match::Stopped(taken_by(first.get())),
                 Entry::Vacant(free) => {
-                    free.insert(route);
-                    target(event, table, route)
+                    let found = target(event, table, route);
+                    if !matches!(found, Match::Stopped(_)) {
+                        free.insert(route);
+                    }
+                    found
                 }
             },
         });

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use wire::resource::Target;
-use wire::{DeliveryId, EventId, RouteId, RunId};
+use wire::{DeliveryId, EndpointId, EventId, PlaybookId, RouteId, RunId};
 
 /// How many routes that did not match are shown. A workspace may have 10,000, and each event has a trace.
 pub const MISSES_SHOWN: usize = 200;
@@ -33,9 +33,32 @@ pub struct Trace {
     /// Why no route was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<String>,
+    /// What the sender named itself, so that no route was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direct: Option<Direct>,
     /// How many of `routes` did not match.
     #[serde(skip)]
     misses: usize,
+}
+
+/// What the sender of an event named itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub enum Direct {
+    /// An endpoint to deliver to.
+    Delivery {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// What was made.
+        delivery_id: DeliveryId,
+    },
+    /// A playbook to run.
+    Run {
+        /// The playbook.
+        playbook_id: PlaybookId,
+        /// What was made.
+        run_id: RunId,
+    },
 }
 
 /// What became of one event at one route.
@@ -92,6 +115,7 @@ impl Trace {
             routes: Vec::new(),
             misses_omitted: 0,
             quarantined: None,
+            direct: None,
             misses: 0,
         }
     }
@@ -100,6 +124,14 @@ impl Trace {
     pub(crate) fn of_quarantined(event_id: EventId, why: String) -> Self {
         Self {
             quarantined: Some(why),
+            ..Self::of(event_id)
+        }
+    }
+
+    /// The trace of an event whose sender named the target.
+    pub(crate) fn of_direct(event_id: EventId, named: Direct) -> Self {
+        Self {
+            direct: Some(named),
             ..Self::of(event_id)
         }
     }

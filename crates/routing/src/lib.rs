@@ -1,0 +1,27 @@
+//! The routing decision: what becomes of an event, and why.
+//!
+//! # Motivation
+//!
+//! Three services need the same decision. The router decides what the doors have recorded; the gateway decides at once
+//! what comes in at doors whose answer names the deliveries or the run; the console says what routes would do. An event
+//! must come to the same rows whichever of them looks at it.
+//!
+//! # Theory of operation
+//!
+//! [`resolve`] asks the jail what the routes' expressions yield for a batch of events, one request for all filters and
+//! one for all transforms, and [`decide`](mod@decide) makes deliveries, runs and the [trace](mod@trace) of
+//! it. [`direct`] and [`started`] are for events whose sender named the target, so that no route is tried.
+//!
+//! # What it must never do
+//!
+//! Write anything, read a clock or draw lots: the same event and the same routes come to the same rows, with the same
+//! ids.
+
+pub mod decide;
+mod evaluate;
+mod named;
+pub mod trace;
+
+pub use decide::{Moment, quarantine};
+pub use evaluate::resolve;
+pub use named::{Start, direct, started};

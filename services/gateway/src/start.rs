@@ -1,0 +1,193 @@
+//! Starting a run at a door: target, input, key, and then the one accept path, which writes the run with its claim.
+
+use crate::Gateway;
+use crate::accept::{self, Key, Offer, Receipt, Replay};
+use crate::doors::lookup_failed;
+use crate::playbooks::OpenPlaybook;
+use crate::problem::{Issue, Problem};
+use actix_web::HttpRequest;
+use actix_web::web::Bytes;
+use routing::Start;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Project, Template};
+use wire::{Instant, RunId, Trigger};
+
+/// What a run is targeted at, resolved.
+#[derive(Debug, Default)]
+pub(crate) struct Target {
+    project: Option<Arc<Project>>,
+    template: Option<Arc<Template>>,
+}
+
+/// What the sender says of the target; none of it: the playbook's own.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) project: Option<&'a str>,
+    pub(crate) template: Option<&'a str>,
+}
+
+impl Target {
+    /// Finds what the sender asks for, else the playbook's own.
+    ///
+    /// A disabled project closes the playbook whose own it is (404); to a sender who names it, it does not exist.
+    pub(crate) async fn resolve(
+        gateway: &Gateway,
+        open: &OpenPlaybook,
+        asked: Asked<'_>,
+    ) -> Result<Self, Problem> {
+        let (workspace, own) = (&open.playbook.workspace_id, &open.playbook.spec.target);
+        let failed = |error: Arc<store::Error>| lookup_failed(&error);
+        let project = match asked
+            .project
+            .or_else(|| own.project.as_ref().map(wire::ProjectId::as_str))
+        {
+            None => None,
+            Some(name) => {
+                let found = gateway.playbooks.project(workspace, name).await.map_err(failed)?;
+                let found = found.ok_or(Problem::ProjectNotFound)?;
+                match (found.spec.enabled, asked.project) {
+                    (true, _) => Some(found),
+                    (false, Some(_)) => return Err(Problem::ProjectNotFound),
+                    (false, None) => return Err(Problem::NotFound),
+                }
+            }
+        };
+        let template = match asked
+            .template
+            .or_else(|| own.template.as_ref().map(wire::TemplateId::as_str))
+        {
+            None => None,
+            Some(name) => {
+                let found = gateway
+                    .playbooks
+                    .template(workspace, name)
+                    .await
+                    .map_err(failed)?;
+                Some(found.ok_or(Problem::TemplateNotFound)?)
+            }
+        };
+        Ok(Self { project, template })
+    }
+
+    /// SHA-256 of the target and a body.
+    pub(crate) fn fingerprint(&self, body: &[u8]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for id in [
+            self.project.as_ref().map(|project| project.id.as_str()),
+            self.template.as_ref().map(|template| template.id.as_str()),
+        ] {
+            hash.update(id.unwrap_or_default());
+            // No id has one in it.
+            hash.update([0]);
+        }
+        hash.update(body);
+        hash.finalize().into()
+    }
+
+    /// What the run gets: the request's fields over the template's, and everything else as it came. Checked against the
+    /// playbook's schema.
+    pub(crate) fn input(&self, open: &OpenPlaybook, given: Bytes) -> Result<Bytes, Problem> {
+        let defaults = self
+            .template
+            .as_ref()
+            .map(|template| &template.spec.inputs)
+            .filter(|inputs| !inputs.is_empty());
+        if defaults.is_none() && !open.has_schema() {
+            return Ok(given);
+        }
+        let mut input: Value = serde_json::from_slice(&given).map_err(|error| {
+            Problem::InvalidBody(Issue {
+                path: String::new(),
+                message: format!("the input cannot be read: {error}"),
+            })
+        })?;
+        let mut merged = given;
+        if let (Some(defaults), Value::Object(fields)) = (defaults, &mut input) {
+            for (name, value) in defaults {
+                fields.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            merged = Bytes::from(input.to_string());
+        }
+        let problems = open.problems(&input);
+        if problems.is_empty() {
+            Ok(merged)
+        } else {
+            Err(Problem::InvalidInput(problems))
+        }
+    }
+}
+
+/// A run that a door wants started.
+pub(crate) struct Order<'a> {
+    pub(crate) request: &'a HttpRequest,
+    pub(crate) open: &'a OpenPlaybook,
+    pub(crate) target: Target,
+    pub(crate) trigger: Trigger,
+    /// The request's body, for the event.
+    pub(crate) body: Bytes,
+    /// The run's input, JSON, without the template's.
+    pub(crate) input: Bytes,
+    pub(crate) key: Option<String>,
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) window: Duration,
+    pub(crate) received_at: Instant,
+}
+
+/// A run that was started now or before.
+pub(crate) struct Started {
+    pub(crate) run_id: RunId,
+    /// When the first request with this key was received.
+    pub(crate) accepted_at: Instant,
+    pub(crate) is_replay: bool,
+}
+
+/// Records the event and the run. The same key with another fingerprint is [`Problem::Conflict`].
+pub(crate) async fn start(gateway: &Gateway, wanted: Order<'_>) -> Result<Started, Problem> {
+    let playbook = &wanted.open.playbook;
+    let input = wanted.target.input(wanted.open, wanted.input)?;
+    let offer = Offer {
+        request: wanted.request.head(),
+        workspace_id: &playbook.workspace_id,
+        source: None,
+        body: wanted.body,
+        event_type: None,
+        verified: None,
+        key: wanted.key.map(|key| Key {
+            scope: playbook.id.to_string(),
+            text: key,
+            fingerprint: Some(wanted.fingerprint),
+            window: wanted.window,
+        }),
+        received_at: wanted.received_at,
+    };
+    let draft = accept::draft(gateway, offer);
+    let start = Start {
+        playbook: playbook.id.clone(),
+        input,
+        trigger: wanted.trigger,
+        project: wanted.target.project.as_ref().map(|project| project.slug.clone()),
+        template: wanted
+            .target
+            .template
+            .as_ref()
+            .map(|template| template.slug.clone()),
+    };
+    let moment = accept::moment(gateway, wanted.received_at);
+    let routed = routing::started(&draft.event, start, moment);
+    let Receipt {
+        event_id,
+        accepted_at,
+        replay,
+    } = accept::accept_draft(gateway, draft, Some(routed)).await?;
+    if matches!(replay, Some(Replay { same: false })) {
+        return Err(Problem::Conflict);
+    }
+    Ok(Started {
+        run_id: RunId::of(event_id, &playbook.id, 0),
+        accepted_at,
+        is_replay: replay.is_some(),
+    })
+}
