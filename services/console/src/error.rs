@@ -69,14 +69,6 @@ pub enum Error {
     /// Its state does not allow it.
     #[error("{0}")]
     State(&'static str),
-    /// The application has as many endpoints as it may have.
-    #[error("{what} may have {most} endpoints, and has them already; disabled ones count")]
-    Full {
-        /// Which application.
-        what: String,
-        /// How many it may have.
-        most: u64,
-    },
     /// A playbook's document is not what it must be.
     #[error("the definition is not valid: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
     InvalidDefinition(Vec<Issue>),
@@ -89,6 +81,14 @@ pub enum Error {
     /// The template that a run is targeted at is gone.
     #[error("the template that the playbook is targeted at is gone")]
     NoTemplate,
+    /// The application has as many endpoints as it may have.
+    #[error("{what} may have {most} endpoints, and has them already; disabled ones count")]
+    Full {
+        /// Which application.
+        what: String,
+        /// How many it may have.
+        most: u64,
+    },
     /// The body is over the limit.
     #[error("the body is over the limit of {limit} bytes")]
     TooLarge {
@@ -172,11 +172,11 @@ impl Error {
             Self::Taken { .. } | Self::Dangling => "conflict",
             Self::InUse { .. } => "in_use",
             Self::State(_) => "invalid_state",
-            Self::Full { .. } => "application_endpoint_limit_reached",
             Self::InvalidDefinition(_) => "invalid_definition",
             Self::InvalidInput(_) => "invalid_input",
             Self::NoProject => "project_not_found",
             Self::NoTemplate => "template_not_found",
+            Self::Full { .. } => "application_endpoint_limit_reached",
             Self::TooLarge { .. } => "payload_too_large",
             Self::Encoding => "unsupported_encoding",
             Self::SlowBody => "request_timeout",

@@ -46,8 +46,8 @@ pub fn configure(config: &mut ServiceConfig, console: Console) {
     let workspace = web::scope("/v1/workspaces/{workspace}")
         .wrap(from_fn(access::guard))
         .configure(resources)
-        .configure(customers)
         .configure(callers)
+        .configure(customers)
         .default_service(web::to(not_found));
     let management = web::scope("/management")
         // Answers hold what a shared cache must not.
@@ -121,59 +121,6 @@ fn resources(config: &mut ServiceConfig) {
             ],
         ))
         .service(resource("/configuration", [put(configuration::apply)]));
-}
-
-/// What a workspace's customers are about, in the addresses of Nahook's clients.
-fn customers(config: &mut ServiceConfig) {
-    config
-        .service(resource(
-            "/event-types",
-            [get(event_types::list), post(event_types::create)],
-        ))
-        .service(resource(
-            "/event-types/{id}",
-            [
-                get(event_types::one),
-                patch(event_types::update),
-                delete(event_types::remove),
-            ],
-        ))
-        .service(resource(
-            "/environments/{id}/event-types",
-            [get(visibility::list)],
-        ))
-        .service(resource(
-            "/environments/{id}/event-types/{type}/visibility",
-            [put(visibility::set)],
-        ))
-        .service(resource(
-            "/endpoints/{id}/subscriptions",
-            [get(subscriptions::list), post(subscriptions::create)],
-        ))
-        .service(resource(
-            "/endpoints/{id}/subscriptions/{type}",
-            [delete(subscriptions::remove)],
-        ))
-        .service(resource(
-            "/applications",
-            [get(applications::list), post(applications::create)],
-        ))
-        .service(resource(
-            "/applications/{id}",
-            [
-                get(applications::one),
-                patch(applications::update),
-                delete(applications::remove),
-            ],
-        ))
-        .service(resource(
-            "/applications/{id}/endpoints",
-            [
-                get(applications::list_endpoints),
-                post(applications::create_endpoint),
-            ],
-        ))
-        .service(resource("/applications/{id}/portal", [post(portal::create)]));
 }
 
 /// Who sends and who operates, what they start, and what bounds them.
@@ -258,6 +205,59 @@ fn callers(config: &mut ServiceConfig) {
             "/playbooks/{id}/runs",
             [get(playbook_runs::list), post(playbook_runs::start)],
         ));
+}
+
+/// What a workspace's customers are about, in the addresses of Nahook's clients.
+fn customers(config: &mut ServiceConfig) {
+    config
+        .service(resource(
+            "/event-types",
+            [get(event_types::list), post(event_types::create)],
+        ))
+        .service(resource(
+            "/event-types/{id}",
+            [
+                get(event_types::one),
+                patch(event_types::update),
+                delete(event_types::remove),
+            ],
+        ))
+        .service(resource(
+            "/environments/{id}/event-types",
+            [get(visibility::list)],
+        ))
+        .service(resource(
+            "/environments/{id}/event-types/{type}/visibility",
+            [put(visibility::set)],
+        ))
+        .service(resource(
+            "/endpoints/{id}/subscriptions",
+            [get(subscriptions::list), post(subscriptions::create)],
+        ))
+        .service(resource(
+            "/endpoints/{id}/subscriptions/{type}",
+            [delete(subscriptions::remove)],
+        ))
+        .service(resource(
+            "/applications",
+            [get(applications::list), post(applications::create)],
+        ))
+        .service(resource(
+            "/applications/{id}",
+            [
+                get(applications::one),
+                patch(applications::update),
+                delete(applications::remove),
+            ],
+        ))
+        .service(resource(
+            "/applications/{id}/endpoints",
+            [
+                get(applications::list_endpoints),
+                post(applications::create_endpoint),
+            ],
+        ))
+        .service(resource("/applications/{id}/portal", [post(portal::create)]));
 }
 
 /// An address with its methods; all others are refused in our shape.

@@ -10,9 +10,12 @@ use crate::show::RunView;
 use crate::{Console, Error};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use serde_json::{Map, Value, json};
-use store::{Acceptance, NewEvent, NewRun, Playbook, RoutedEvent};
-use wire::{EventId, EventState, Instant, RunId, Trigger};
+use bytes::Bytes;
+use routing::{Moment, Start};
+use serde_json::{Map, Value};
+use store::{Acceptance, NewEvent, Playbook};
+use uuid::Uuid;
+use wire::{EventId, Instant, RunId, Trigger};
 
 pub(super) async fn list(
     console: Data<Console>,
@@ -125,50 +128,48 @@ fn check_input(playbook: &Playbook, input: &Value) -> Result<(), Error> {
 
 /// An event that is decided already: it starts one run.
 fn recorded(playbook: &Playbook, target: Target, input: &Value, now: Instant) -> Acceptance {
-    let id = EventId::new(now, rand::random());
-    let input = bytes::Bytes::from(input.to_string());
-    let run = NewRun {
-        id: RunId::of(id, &playbook.id, 0),
+    let input = Bytes::from(input.to_string());
+    let event = NewEvent {
+        id: EventId::new(now, rand::random()),
         workspace_id: playbook.workspace_id.clone(),
-        playbook_id: playbook.id.clone(),
-        route_id: None,
-        input: input.clone(),
+        source_id: None,
+        event_type: None,
+        verified: None,
+        received_at: now,
+        method: "POST".to_owned(),
+        query: None,
+        remote_address: None,
+        headers: Bytes::from_static(b"[]"),
+        content_type: Some("application/json".to_owned()),
+        body: input.clone(),
+        idempotency_key: None,
+        traceparent: None,
+    };
+    let start = Start {
+        playbook: playbook.id.clone(),
+        input,
         trigger: Trigger::Manual,
         project: target.project,
         template: target.template,
     };
+    // A run is not leased before a runner takes it.
+    let moment = Moment {
+        now,
+        lease: Uuid::nil(),
+        lease_until: now,
+    };
+    let routed = Some(routing::started(&event, start, moment));
     Acceptance {
         claim: None,
-        event: NewEvent {
-            id,
-            workspace_id: playbook.workspace_id.clone(),
-            source_id: None,
-            event_type: None,
-            verified: None,
-            received_at: now,
-            method: "POST".to_owned(),
-            query: None,
-            remote_address: None,
-            headers: bytes::Bytes::from_static(b"[]"),
-            content_type: Some("application/json".to_owned()),
-            body: input,
-            idempotency_key: None,
-            traceparent: None,
-        },
-        routed: Some(RoutedEvent {
-            id,
-            state: EventState::Routed,
-            trace: json!({"eventId": id, "routes": []}).to_string().into(),
-            deliveries: Vec::new(),
-            runs: vec![run],
-            at: now,
-        }),
+        event,
+        routed,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_template_says_what_the_request_leaves_out() {

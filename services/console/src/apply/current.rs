@@ -1,10 +1,12 @@
 //! What the ledger has of a workspace before a file is applied.
 
 use crate::Error;
+use std::collections::HashMap;
 use store::{
-    ApiKey, Contact, Endpoint, Environment, NewManagementToken, Playbook, Project, Route, Source, Store,
-    Template, Workspace,
+    ApiKey, Application, CONFIGURED_LIMIT, Contact, Endpoint, Environment, EventType, NewManagementToken,
+    Playbook, Project, Route, Source, Store, Template, Workspace,
 };
+use wire::EventTypeId;
 
 /// Everything configured in one workspace.
 #[derive(Debug, Default)]
@@ -20,6 +22,10 @@ pub(super) struct Current {
     pub(super) api_keys: Vec<ApiKey>,
     pub(super) projects: Vec<Project>,
     pub(super) templates: Vec<Template>,
+    pub(super) event_types: Vec<EventType>,
+    pub(super) applications: Vec<Application>,
+    /// How many endpoints are subscribed to each event type; those without any are left out.
+    pub(super) subscribers: HashMap<EventTypeId, i64>,
     pub(super) contacts: Vec<Contact>,
 }
 
@@ -40,6 +46,9 @@ impl Current {
             api_keys: store.api_keys(id).await?,
             projects: store.projects(id).await?,
             templates: store.templates(id).await?,
+            event_types: store.event_types(id).await?,
+            applications: store.applications(id, 0, CONFIGURED_LIMIT).await?,
+            subscribers: store.subscriber_counts(id).await?,
             contacts: store.contacts(id).await?,
             workspace: Some(workspace),
         })

@@ -1,17 +1,18 @@
 //! The kinds of things that a file names: how each is compared, saved and removed.
 
+use super::current::Current;
 use super::difference::Thing;
 use crate::check::Directory;
 use crate::secret;
 use crate::show::{
-    ApiKeyView, ContactView, EndpointView, EnvironmentView, PlaybookView, ProjectView, RouteView, SourceView,
-    TemplateView, WorkspaceView,
+    ApiKeyView, ApplicationView, ContactView, EndpointView, EnvironmentView, EventTypeView, PlaybookView,
+    ProjectView, RouteView, SourceView, TemplateView, WorkspaceView,
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
 use store::{
-    ApiKey, Contact, Edit, Endpoint, Environment, NewManagementToken, Playbook, Project, Route,
-    SigningSecret, Source, Template, Workspace,
+    ApiKey, Application, Contact, Edit, Endpoint, Environment, EventType, NewManagementToken, Playbook,
+    Project, Route, SigningSecret, Source, Template, Workspace,
 };
 
 /// How the rows of one kind are compared, saved and removed.
@@ -19,17 +20,21 @@ pub(super) struct Kind<Row> {
     pub(super) thing: fn(&Row, &Directory) -> Thing,
     pub(super) save: fn(Row) -> Edit,
     pub(super) remove: fn(&Row) -> Edit,
+    /// Whether customers have it, or would lose something with it: no file removes what it does not know of.
+    pub(super) is_customers: fn(&Row, &Current) -> bool,
 }
 
 pub(super) const WORKSPACE: Kind<Workspace> = Kind {
     thing: |row, _| Thing::new("workspace", &row.id, &row.slug, WorkspaceView::of(row)),
     save: Edit::Workspace,
     remove: |_| unreachable!("no file removes its own workspace"),
+    is_customers: |_, _| false,
 };
 pub(super) const ENVIRONMENT: Kind<Environment> = Kind {
     thing: |row, _| Thing::new("environment", &row.id, &row.slug, EnvironmentView::of(row)),
     save: Edit::Environment,
     remove: |row| Edit::RemoveEnvironment(row.id.clone()),
+    is_customers: |_, _| false,
 };
 pub(super) const TOKEN: Kind<NewManagementToken> = Kind {
     thing: |row, _| {
@@ -38,6 +43,7 @@ pub(super) const TOKEN: Kind<NewManagementToken> = Kind {
     },
     save: Edit::ManagementToken,
     remove: |row| Edit::RemoveManagementToken(row.id.clone()),
+    is_customers: |_, _| false,
 };
 pub(super) const API_KEY: Kind<ApiKey> = Kind {
     thing: |row, _| {
@@ -47,21 +53,46 @@ pub(super) const API_KEY: Kind<ApiKey> = Kind {
     },
     save: Edit::ApiKey,
     remove: |row| Edit::RemoveApiKey(row.id.clone()),
+    is_customers: |_, _| false,
 };
 pub(super) const PROJECT: Kind<Project> = Kind {
     thing: |row, _| Thing::new("project", &row.id, &row.slug, ProjectView::of(row)),
     save: Edit::Project,
     remove: |row| Edit::RemoveProject(row.id.clone()),
+    is_customers: |_, _| false,
 };
 pub(super) const TEMPLATE: Kind<Template> = Kind {
     thing: |row, _| Thing::new("template", &row.id, &row.slug, TemplateView::of(row)),
     save: Edit::Template,
     remove: |row| Edit::RemoveTemplate(row.id.clone()),
+    is_customers: |_, _| false,
+};
+pub(super) const EVENT_TYPE: Kind<EventType> = Kind {
+    thing: |row, _| {
+        let thing = Thing::new("event_type", &row.id, &row.name, EventTypeView::of(row, 0));
+        thing.without(["subscriber_count"])
+    },
+    save: Edit::EventType,
+    remove: |row| Edit::RemoveEventType(row.id.clone()),
+    is_customers: |row, current| current.subscribers.contains_key(&row.id),
+};
+pub(super) const APPLICATION: Kind<Application> = Kind {
+    thing: |row, _| {
+        let name = row.external_id.as_deref().unwrap_or(row.id.as_str());
+        Thing::new("application", &row.id, name, ApplicationView::of(row))
+    },
+    save: Edit::Application,
+    remove: |row| Edit::RemoveApplication(row.id.clone()),
+    is_customers: |row, current| {
+        let owners = current.endpoints.iter().map(|endpoint| &endpoint.application_id);
+        owners.flatten().any(|owner| *owner == row.id)
+    },
 };
 pub(super) const CONTACT: Kind<Contact> = Kind {
     thing: |row, directory| Thing::new("contact", &row.id, &row.name, ContactView::of(row, directory)),
     save: Edit::Contact,
     remove: |row| Edit::RemoveContact(row.id.clone()),
+    is_customers: |_, _| false,
 };
 pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
     thing: |row, _| {
@@ -76,6 +107,7 @@ pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
     },
     save: Edit::Endpoint,
     remove: |row| Edit::RemoveEndpoint(row.id.clone()),
+    is_customers: |row, _| row.application_id.is_some(),
 };
 pub(super) const SOURCE: Kind<Source> = Kind {
     thing: |row, directory| {
@@ -92,6 +124,7 @@ pub(super) const SOURCE: Kind<Source> = Kind {
     },
     save: Edit::Source,
     remove: |row| Edit::RemoveSource(row.id.clone()),
+    is_customers: |_, _| false,
 };
 pub(super) const PLAYBOOK: Kind<Playbook> = Kind {
     thing: |row, directory| {
@@ -113,11 +146,13 @@ pub(super) const PLAYBOOK: Kind<Playbook> = Kind {
     },
     save: Edit::Playbook,
     remove: |row| Edit::RemovePlaybook(row.id.clone()),
+    is_customers: |_, _| false,
 };
 pub(super) const ROUTE: Kind<Route> = Kind {
     thing: |row, directory| Thing::new("route", &row.id, &row.spec.name, RouteView::of(row, directory)),
     save: Edit::Route,
     remove: |row| Edit::RemoveRoute(row.id.clone()),
+    is_customers: |_, _| false,
 };
 
 fn hashes(secrets: &[SigningSecret]) -> impl Iterator<Item = [u8; 32]> {

@@ -12,31 +12,28 @@ mod difference;
 mod entries;
 mod fill;
 mod kinds;
+mod plan;
 mod wanted;
 
 pub use difference::{Action, Applied, Change, FieldChange, Generated};
 pub use fill::Outside;
+pub use plan::Plan;
 
-use crate::check::{Built, Checks, Directory, Report, Style, workspace};
+use crate::check::{Checks, Report, Style, workspace};
 use crate::{Error, Problem, yaml};
-use broker::Conveyor;
 use current::Current;
-use difference::Thing;
-use kinds::{
-    API_KEY, CONTACT, ENDPOINT, ENVIRONMENT, Kind, PLAYBOOK, PROJECT, ROUTE, SOURCE, TEMPLATE, TOKEN,
-    WORKSPACE,
-};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
-use store::{Contact, Edit, Store, Workspace};
-use wanted::{Reading, Wanted};
-use wire::{Instant, SourceId, WorkspaceId};
+use store::{Store, Workspace};
+use wanted::Reading;
+use wire::{Instant, WorkspaceId};
 
 /// The sections that a file may have beside `workspace`.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 12] = [
     "environments",
     "management_tokens",
     "api_keys",
+    "event_types",
+    "applications",
     "projects",
     "templates",
     "endpoints",
@@ -45,9 +42,6 @@ const SECTIONS: [&str; 10] = [
     "routes",
     "contacts",
 ];
-/// The sections that the contract has and this release does not.
-const LATER: [&str; 2] = ["event_types", "applications"];
-
 /// Which workspace a file may be about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -68,16 +62,6 @@ pub struct Inputs<'a> {
     pub outside: Outside<'a>,
     /// Whether what it does not name is removed.
     pub prune: bool,
-}
-
-/// What a file would change. Executing it is one transaction.
-#[derive(Debug)]
-pub struct Plan {
-    workspace: Workspace,
-    edits: Vec<Edit>,
-    changes: Vec<Change>,
-    generated: Vec<Generated>,
-    unchanged: usize,
 }
 
 /// Reads a file against the ledger and says what it would change.
@@ -125,7 +109,6 @@ async fn filled(file: &str, outside: Outside<'_>) -> Result<(Value, Vec<Problem>
 
 fn read_top(report: &mut Report, document: &Value) -> Option<workspace::Draft> {
     let read = report.object("", document, |fields| {
-        fields.later(&LATER);
         for section in SECTIONS {
             // A key without a value is a section without entries.
             if fields
@@ -217,184 +200,5 @@ async fn settle(checks: &Checks, report: Report, unfilled: Vec<Problem>) -> Resu
         Ok(())
     } else {
         Err(Error::Invalid(problems))
-    }
-}
-
-impl Plan {
-    fn of(reading: Reading<'_>, wanted: Wanted) -> Self {
-        let (workspace, current) = (reading.workspace.clone(), reading.current);
-        let Wanted {
-            mut environments,
-            tokens,
-            api_keys,
-            projects,
-            templates,
-            endpoints,
-            sources,
-            playbooks,
-            routes,
-            contacts,
-            directory,
-        } = wanted;
-        let mut plan = Self {
-            workspace: workspace.clone(),
-            edits: Vec::new(),
-            changes: Vec::new(),
-            generated: Vec::new(),
-            unchanged: 0,
-        };
-        let made = Vec::new();
-        plan.save(
-            &WORKSPACE,
-            current.workspace.as_slice(),
-            vec![Built { row: workspace, made }],
-            &directory,
-        );
-        // The old default first, because two at once are refused.
-        environments.sort_by_key(|built| built.row.is_default);
-        let named: Vec<_> = environments.iter().map(|built| built.row.id.clone()).collect();
-        plan.save(&ENVIRONMENT, &current.environments, environments, &directory);
-
-        let mut merge = Merge {
-            plan: &mut plan,
-            reading,
-            directory: &directory,
-        };
-        merge.section("projects", &PROJECT, &current.projects, projects);
-        merge.section("templates", &TEMPLATE, &current.templates, templates);
-        merge.section("endpoints", &ENDPOINT, &current.endpoints, endpoints);
-        merge.section("sources", &SOURCE, &current.sources, sources);
-        merge.section("playbooks", &PLAYBOOK, &current.playbooks, playbooks);
-        merge.section("routes", &ROUTE, &current.routes, routes);
-        merge.release_addresses(&contacts);
-        merge.section("contacts", &CONTACT, &current.contacts, contacts);
-        merge.section("api_keys", &API_KEY, &current.api_keys, api_keys);
-        merge.section("management_tokens", &TOKEN, &current.tokens, tokens);
-
-        // Last, when nothing is in them any more.
-        for row in current.environments.iter().filter(|row| !named.contains(&row.id)) {
-            plan.remove(&ENVIRONMENT, row, &directory);
-        }
-        plan
-    }
-
-    /// What is named: made, changed, or as it should be already.
-    fn save<Row>(
-        &mut self,
-        kind: &Kind<Row>,
-        current: &[Row],
-        wanted: Vec<Built<Row>>,
-        directory: &Directory,
-    ) {
-        let before: HashMap<String, Thing> = current
-            .iter()
-            .map(|row| (kind.thing)(row, directory))
-            .map(|thing| (thing.id.clone(), thing))
-            .collect();
-        for Built { row, made } in wanted {
-            let thing = (kind.thing)(&row, directory);
-            self.generated
-                .extend(made.into_iter().map(|made| thing.generated(made)));
-            let change = match before.get(&thing.id) {
-                None => thing.change(Action::Create, Vec::new()),
-                Some(before) => {
-                    let fields = thing.differing(before);
-                    if fields.is_empty() {
-                        self.unchanged += 1;
-                        continue;
-                    }
-                    thing.change(Action::Update, fields)
-                }
-            };
-            self.changes.push(change);
-            self.edits.push((kind.save)(row));
-        }
-    }
-
-    fn remove<Row>(&mut self, kind: &Kind<Row>, row: &Row, directory: &Directory) {
-        self.changes
-            .push((kind.thing)(row, directory).change(Action::Delete, Vec::new()));
-        self.edits.push((kind.remove)(row));
-    }
-
-    /// The workspace as it will be.
-    pub fn workspace(&self) -> &Workspace {
-        &self.workspace
-    }
-
-    /// Whether the ledger is as the file says already.
-    pub fn is_empty(&self) -> bool {
-        self.edits.is_empty()
-    }
-
-    /// What executing it would do. Secrets that would be made are named, but not made: they would be others.
-    pub fn preview(self) -> Applied {
-        let mut applied = self.applied(true);
-        for generated in &mut applied.generated {
-            generated.value = None;
-        }
-        applied
-    }
-
-    /// Does it, all or nothing, and tells every process.
-    ///
-    /// Fails with [`Error::Taken`] when an id or a token is another workspace's, or when somebody else changed the
-    /// same things since; nothing is done then.
-    pub async fn execute(mut self, store: &Store, conveyor: &Conveyor) -> Result<Applied, Error> {
-        let edits = std::mem::take(&mut self.edits);
-        if !edits.is_empty() {
-            store.edit(edits, Instant::now()).await?;
-            crate::announce(conveyor, &self.workspace.id).await;
-        }
-        Ok(self.applied(false))
-    }
-
-    fn applied(self, dry_run: bool) -> Applied {
-        Applied {
-            workspace: self.workspace.slug,
-            workspace_id: self.workspace.id.to_string(),
-            dry_run,
-            changes: self.changes,
-            generated: self.generated,
-            unchanged: self.unchanged,
-        }
-    }
-}
-
-/// A plan on its way to be complete.
-struct Merge<'a> {
-    plan: &'a mut Plan,
-    reading: Reading<'a>,
-    directory: &'a Directory,
-}
-
-impl Merge<'_> {
-    /// Removes what is not named, where that is asked for, and then saves what is: a slug may go from one to the other.
-    fn section<Row>(&mut self, section: &str, kind: &Kind<Row>, current: &[Row], wanted: Vec<Built<Row>>) {
-        if self.reading.prunes(section) {
-            let id = |row: &Row| (kind.thing)(row, self.directory).id;
-            let named: HashSet<String> = wanted.iter().map(|built| id(&built.row)).collect();
-            for row in current.iter().filter(|row| !named.contains(&id(row))) {
-                self.plan.remove(kind, row, self.directory);
-            }
-        }
-        self.plan.save(kind, current, wanted, self.directory);
-    }
-
-    /// Takes addresses away from contacts that lose some, before others get them: two contacts may swap.
-    fn release_addresses(&mut self, wanted: &[Built<Contact>]) {
-        for before in &self.reading.current.contacts {
-            let Some(after) = wanted.iter().find(|built| built.row.id == before.id) else {
-                continue;
-            };
-            let is_kept = |address: &&(SourceId, String)| after.row.addresses.contains(address);
-            let kept: Vec<_> = before.addresses.iter().filter(is_kept).cloned().collect();
-            if kept.len() < before.addresses.len() {
-                self.plan.edits.push(Edit::Contact(Contact {
-                    addresses: kept,
-                    ..before.clone()
-                }));
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@ mod registered;
 
 use super::current::Current;
 use super::entries::{Entry, entries};
+use super::kinds::{APPLICATION, ENDPOINT, Kind, PLAYBOOK, PROJECT, SOURCE, TEMPLATE};
 use crate::check::{Around, Built, Directory, Fields, Report, endpoint, playbook, route, source};
 use crate::secret;
 use secrecy::ExposeSecret;
@@ -15,12 +16,12 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::Hash;
 use store::{
-    ApiKey, Contact, Endpoint, Environment, NewManagementToken, Playbook, Project, Route, Source, Template,
-    Workspace,
+    ApiKey, Application, Contact, Endpoint, Environment, EventType, NewManagementToken, Playbook, Project,
+    Route, Source, Template, Workspace,
 };
 use wire::{
-    ApiKeyId, ContactId, EndpointId, Instant, ManagementTokenId, PlaybookId, ProjectId, RouteId, SourceId,
-    TemplateId,
+    ApiKeyId, ApplicationId, ContactId, EndpointId, EventTypeId, Instant, ManagementTokenId, PlaybookId,
+    ProjectId, RouteId, SourceId, TemplateId,
 };
 
 /// Everything that a file names, ready to be saved.
@@ -31,6 +32,8 @@ pub(super) struct Wanted {
     pub(super) api_keys: Vec<Built<ApiKey>>,
     pub(super) projects: Vec<Built<Project>>,
     pub(super) templates: Vec<Built<Template>>,
+    pub(super) event_types: Vec<Built<EventType>>,
+    pub(super) applications: Vec<Built<Application>>,
     pub(super) endpoints: Vec<Built<Endpoint>>,
     pub(super) sources: Vec<Built<Source>>,
     pub(super) playbooks: Vec<Built<Playbook>>,
@@ -58,6 +61,8 @@ struct Entries<'a> {
     api_keys: Vec<Entry<'a, ApiKeyId>>,
     projects: Vec<Entry<'a, ProjectId>>,
     templates: Vec<Entry<'a, TemplateId>>,
+    event_types: Vec<Entry<'a, EventTypeId>>,
+    applications: Vec<Entry<'a, ApplicationId>>,
     endpoints: Vec<Entry<'a, EndpointId>>,
     sources: Vec<Entry<'a, SourceId>>,
     playbooks: Vec<Entry<'a, PlaybookId>>,
@@ -76,6 +81,8 @@ impl<'a> Reading<'a> {
             api_keys: self.api_keys(report, &entries.api_keys, &directory),
             projects: self.projects(report, &entries.projects),
             templates: self.templates(report, &entries.templates),
+            event_types: self.event_types(report, &entries.event_types),
+            applications: self.applications(report, &entries.applications),
             endpoints: self.endpoints(report, &entries.endpoints, &directory),
             sources: self.sources(report, &entries.sources, &directory),
             playbooks: self.playbooks(report, &entries.playbooks, &directory),
@@ -113,6 +120,16 @@ impl<'a> Reading<'a> {
             templates: self.section(report, "templates", "slug", &current.templates, |row| {
                 (&row.id, Some(&row.slug))
             }),
+            event_types: self.section(report, "event_types", "name", &current.event_types, |row| {
+                (&row.id, Some(&row.name))
+            }),
+            applications: self.section(
+                report,
+                "applications",
+                "external_id",
+                &current.applications,
+                |row| (&row.id, row.external_id.as_deref()),
+            ),
             contacts: self.section(report, "contacts", "name", &current.contacts, |row| {
                 (&row.id, Some(&row.name))
             }),
@@ -128,9 +145,7 @@ impl<'a> Reading<'a> {
                 directory.default_environment = Some(row.id.clone());
             }
         }
-        if !self.prune {
-            self.name_kept(&mut directory);
-        }
+        self.name_kept(&mut directory);
         name(&entries.endpoints, |id, slug| {
             directory.endpoints.insert(id, slug);
         });
@@ -142,27 +157,48 @@ impl<'a> Reading<'a> {
         name(&entries.templates, |id, slug| {
             directory.templates.insert(id, slug);
         });
+        name(&entries.applications, |id, external| {
+            directory.applications.insert(id, external);
+        });
         directory
     }
 
     fn name_kept(self, directory: &mut Directory) {
-        for row in &self.current.endpoints {
+        let current = self.current;
+        for row in self.kept("endpoints", &ENDPOINT, &current.endpoints) {
             directory
                 .endpoints
                 .insert(row.id.clone(), row.spec.slug.as_deref());
         }
-        for row in &self.current.sources {
+        for row in self.kept("sources", &SOURCE, &current.sources) {
             directory.sources.insert(row.id.clone(), Some(&row.spec.slug));
         }
-        for row in &self.current.playbooks {
+        for row in self.kept("playbooks", &PLAYBOOK, &current.playbooks) {
             directory.playbooks.insert(row.id.clone(), Some(&row.spec.slug));
         }
-        for row in &self.current.projects {
+        for row in self.kept("projects", &PROJECT, &current.projects) {
             directory.projects.insert(row.id.clone(), Some(&row.slug));
         }
-        for row in &self.current.templates {
+        for row in self.kept("templates", &TEMPLATE, &current.templates) {
             directory.templates.insert(row.id.clone(), Some(&row.slug));
         }
+        for row in self.kept("applications", &APPLICATION, &current.applications) {
+            directory
+                .applications
+                .insert(row.id.clone(), row.external_id.as_deref());
+        }
+    }
+
+    /// What stays of a section also when the file does not name it.
+    fn kept<Row>(
+        self,
+        section: &'static str,
+        kind: &Kind<Row>,
+        rows: &'a [Row],
+    ) -> impl Iterator<Item = &'a Row> {
+        let is_customers = kind.is_customers;
+        rows.iter()
+            .filter(move |row| !self.prunes(section) || is_customers(row, self.current))
     }
 
     fn section<Row, Id>(
@@ -289,10 +325,13 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// Whether what the file does not name in a section goes. Environments, API keys and management tokens stay when the
-    /// file has no such section at all: nobody means to lock themselves or their senders out by leaving it away.
+    /// Whether what the file does not name in a section goes. Some stay when the file has no such section at all: nobody
+    /// means to lock themselves or their senders out by leaving it away, or to send customers off.
     pub(super) fn prunes(self, section: &str) -> bool {
-        let is_careful = matches!(section, "environments" | "api_keys" | "management_tokens");
+        let is_careful = matches!(
+            section,
+            "environments" | "api_keys" | "management_tokens" | "event_types" | "applications"
+        );
         self.prune && (!is_careful || self.document.get(section).is_some())
     }
 }

@@ -2,11 +2,13 @@
 
 use super::{Reading, Twins, by_id, read_all, unmade};
 use crate::apply::entries::Entry;
-use crate::check::{Built, Directory, Fields, Made, Report, api_key, contact, project, workspace};
+use crate::check::{
+    Built, Directory, Fields, Made, Report, api_key, application, contact, event_type, project, workspace,
+};
 use crate::secret;
 use secrecy::ExposeSecret;
-use store::{ApiKey, Contact, NewManagementToken, Project, Template};
-use wire::{ApiKeyId, ContactId, ManagementTokenId, ProjectId, TemplateId};
+use store::{ApiKey, Application, Contact, EventType, NewManagementToken, Project, Template};
+use wire::{ApiKeyId, ApplicationId, ContactId, EventTypeId, ManagementTokenId, ProjectId, TemplateId};
 
 impl Reading<'_> {
     pub(super) fn tokens(
@@ -114,6 +116,34 @@ impl Reading<'_> {
         read_all(report, entries, |report, entry, id| {
             let read = |fields: &mut Fields<'_>| project::read_template(fields, None);
             let draft = report.object(&entry.path, entry.value, read).flatten()?;
+            let existing = existing.get(id.as_str()).copied();
+            Some(unmade(draft.build(id, &self.workspace.id, existing, entry.now)))
+        })
+    }
+
+    pub(super) fn event_types(
+        self,
+        report: &mut Report,
+        entries: &[Entry<'_, EventTypeId>],
+    ) -> Vec<Built<EventType>> {
+        let existing = by_id(&self.current.event_types, |row| row.id.as_str());
+        read_all(report, entries, |report, entry, id| {
+            let read = |fields: &mut Fields<'_>| event_type::read(fields, None);
+            let draft = report.object(&entry.path, entry.value, read).flatten()?;
+            let existing = existing.get(id.as_str()).copied();
+            Some(unmade(draft.build(id, &self.workspace.id, existing, entry.now)))
+        })
+    }
+
+    pub(super) fn applications(
+        self,
+        report: &mut Report,
+        entries: &[Entry<'_, ApplicationId>],
+    ) -> Vec<Built<Application>> {
+        let existing = by_id(&self.current.applications, |row| row.id.as_str());
+        read_all(report, entries, |report, entry, id| {
+            let read = |fields: &mut Fields<'_>| application::read(fields, None);
+            let draft = report.object(&entry.path, entry.value, read)?;
             let existing = existing.get(id.as_str()).copied();
             Some(unmade(draft.build(id, &self.workspace.id, existing, entry.now)))
         })
