@@ -32,7 +32,7 @@ async fn the_lines_of_the_page_open_every_door() {
     let answers = paste(folder.path(), &lines);
     let statuses: Vec<&Value> = answers
         .iter()
-        .map(|answer| answer.get("status").unwrap_or(&answer["data"]["status"]))
+        .map(|answer| answer.get("status").unwrap_or_else(|| &answer["data"]["status"]))
         .collect();
     assert_eq!(
         json!(statuses),
