@@ -9,8 +9,10 @@
 
 mod access;
 mod applications;
+mod applied;
 mod configuration;
 mod configured;
+mod contract;
 mod deliveries;
 mod endpoint_auth;
 mod event_types;
