@@ -15,8 +15,15 @@ fn lines(applied: &Value) -> Vec<String> {
 fn made(applied: &Value) -> Vec<String> {
     let list = applied["generated"].as_array().unwrap().iter();
     let word = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
-    list.map(|one| format!("{} {} {}", word(one, "kind"), word(one, "name"), word(one, "field")))
-        .collect()
+    list.map(|one| {
+        format!(
+            "{} {} {}",
+            word(one, "kind"),
+            word(one, "name"),
+            word(one, "field")
+        )
+    })
+    .collect()
 }
 
 fn value<'a>(applied: &'a Value, field: &str) -> &'a str {
@@ -251,7 +258,10 @@ playbooks:
         "playbooks[1].hook.token: is the hook.token of playbooks[0], too",
         "sources[0].app.adapter: `slak` is no built-in adapter, and no URL of one; did you mean `slack`?",
     ] {
-        assert!(details.iter().any(|detail| detail == expected), "{expected}\n{details:#?}");
+        assert!(
+            details.iter().any(|detail| detail == expected),
+            "{expected}\n{details:#?}"
+        );
     }
     assert_eq!(yard.get("playbooks").await.expect(200), json!([]));
 }
@@ -282,5 +292,9 @@ playbooks: [{{id: pb_1, slug: {slug}, definition: 'do: []', target: {{project: {
         ]
     );
     let workspace = yard.ask("GET", "", "").await;
-    assert_eq!(workspace.status.as_u16(), 404, "a path that ends in a slash is another");
+    assert_eq!(
+        workspace.status.as_u16(),
+        404,
+        "a path that ends in a slash is another"
+    );
 }

@@ -123,7 +123,7 @@ on_both! {
             "~ project website: name Website → Site",
             "~ template default: inputs.tier gold → silver",
             r#"~ contact Ada: addresses [{"id":"U024BE7LH","source":"support"}] → [{"id":"U1","source":"support"}]"#,
-            "~ endpoint billing: credential (secret) → (secret)",
+            "~ endpoint billing: auth (secret) → (secret)",
             "~ source stripe: app.contacts required → optional, app.signing_secret (secret) → (secret)",
             "~ playbook onboarding: concurrency 50 → 51, target.project website → null, secret (secret) → (secret), \
              hook.token (secret) → (secret), secrets (secret) → (secret)",

@@ -10,6 +10,7 @@
 mod access;
 mod applications;
 mod applied;
+mod apps;
 mod configuration;
 mod configured;
 mod contract;
@@ -20,8 +21,10 @@ mod events;
 mod given;
 mod hostile;
 mod nahook;
+mod playbooks;
 mod problems;
 mod secrets;
+mod senders;
 mod sources;
 mod yard;
 
