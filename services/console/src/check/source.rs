@@ -71,13 +71,7 @@ pub(crate) fn read(
         &mut spec.max_body_bytes,
         value::integer(1..=LARGEST_BODY),
     );
-    let no_secrets = AppSecrets::default();
-    let app = app::read(
-        fields,
-        around,
-        &mut spec.app,
-        existing.map_or(&no_secrets, |source| &source.app_secrets),
-    );
+    let app = app::read(fields, around, &mut spec.app, existing);
     fields.later(&["gzip", "description"]);
     Some(Draft {
         id,

@@ -171,7 +171,6 @@ async fn all_problems_are_told_at_once_and_nothing_is_applied() {
     let file = r#"
 workspace: {slug: acme, nmae: x}
 environments: [{slug: production, default: true}, {slug: production}, {slug: b, default: true}]
-event_types: [{name: a}]
 colour: red
 management_tokens: [{name: ci, token: short}, {token: nhm_x}]
 endpoints:
@@ -213,7 +212,6 @@ playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q
             "endpoints[4].url",
             "environments[1].slug",
             "environments[2].default",
-            "event_types",
             "management_tokens[0].token",
             "management_tokens[1].name",
             "playbooks[0].definition",
@@ -235,7 +233,6 @@ playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q
         ],
         "{details:#?}"
     );
-    assert!(details.contains(&"event_types: is not supported by this release yet; leave it out".to_owned()));
     assert_eq!(everything(&yard).await, before);
 }
 
