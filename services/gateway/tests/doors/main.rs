@@ -11,6 +11,7 @@ mod adapter;
 mod app;
 mod channel;
 mod faults;
+mod rejections;
 mod token;
 mod wire_http;
 mod yard;
