@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         let (store, conveyor) = (platform.store.clone(), platform.conveyor.clone());
         let kept = housekeeping::run(store.clone(), platform.shutdown.clone());
         platform.tasks.spawn("console.housekeeping", kept);
-        let console = Console::new(store, conveyor, checks, settings.console.operator_token.clone());
+        let console = Console::new(store, conveyor, checks, &settings.console);
         let pages = health::pages(&platform.health);
         let listen = Listen {
             address: settings.console.listen,

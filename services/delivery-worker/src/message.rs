@@ -1,11 +1,16 @@
 //! The request that an attempt makes: contract.md, *What a receiver gets*.
 
 use crate::recipients::Recipient;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use egress::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
 use signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER};
-use store::Job;
+use store::{Endpoint, Job};
 use wire::Instant;
+use wire::resource::AuthSpec;
+use zeroize::Zeroizing;
 
 /// Stands for a header's value that must not be kept.
 const REDACTED: &str = "[redacted]";
@@ -76,6 +81,9 @@ pub(crate) fn compose(
         job.event_type.as_deref().unwrap_or_default(),
     );
     add("traceparent", traceparent.unwrap_or_default());
+    if let Some((name, value)) = credential(&recipient.endpoint) {
+        headers.insert(name, value);
+    }
     let custom = &recipient.endpoint.spec.headers;
     let custom_headers: Vec<(String, String)> = custom
         .iter()
@@ -87,6 +95,24 @@ pub(crate) fn compose(
         custom_headers,
         body,
     }
+}
+
+/// The header by which the endpoint's owner knows us, marked as a secret. The console lets in nothing that is no header.
+fn credential(endpoint: &Endpoint) -> Option<(HeaderName, HeaderValue)> {
+    let secret = endpoint.credential.as_ref()?.expose_secret();
+    let (name, value) = match endpoint.spec.auth.as_ref()? {
+        AuthSpec::Basic { username } => {
+            let pair = Zeroizing::new(format!("{username}:{secret}"));
+            let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+            ("authorization", Zeroizing::new(format!("Basic {}", *encoded)))
+        }
+        AuthSpec::Bearer => ("authorization", Zeroizing::new(format!("Bearer {secret}"))),
+        AuthSpec::Header { name } => (name.as_str(), Zeroizing::new(secret.to_owned())),
+    };
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let mut value = HeaderValue::from_str(&value).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
 }
 
 /// The headers of an answer as they are kept.
@@ -106,6 +132,9 @@ fn recorded(headers: &HeaderMap, custom: &[(String, String)]) -> Bytes {
 }
 
 fn text(value: &HeaderValue) -> String {
+    if value.is_sensitive() {
+        return REDACTED.to_owned();
+    }
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
@@ -161,7 +190,7 @@ mod tests {
 
     fn recipient(headers: &[(&str, &str)]) -> Recipient {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let endpoint = store::Endpoint {
+        let endpoint = Endpoint {
             application_id: None,
             credential: None,
             id: EndpointId::from_stored("ep_one"),
@@ -293,6 +322,53 @@ mod tests {
             assert_eq!(value(secret), REDACTED, "{secret}");
         }
         assert!(!text.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_receiver_gets_the_endpoints_credential_and_the_record_does_not() {
+        for (auth, secret, name, value) in [
+            (
+                AuthSpec::Basic {
+                    username: "Aladdin".to_owned(),
+                },
+                "open sesame",
+                "authorization",
+                // RFC 7617 §2
+                "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            ),
+            (
+                AuthSpec::Basic {
+                    username: "ünï".to_owned(),
+                },
+                "",
+                "authorization",
+                "Basic w7xuw686",
+            ),
+            (AuthSpec::Bearer, "hunter2", "authorization", "Bearer hunter2"),
+            (
+                AuthSpec::Header {
+                    name: "X-Acme".to_owned(),
+                },
+                "hunter2",
+                "x-acme",
+                "hunter2",
+            ),
+        ] {
+            let mut recipient = recipient(&[("X-Team", "pay")]);
+            recipient.endpoint.spec.auth = Some(auth);
+            recipient.endpoint.credential = Some(secret.into());
+            let message = composed(job(), &recipient);
+            assert_eq!(header(&message, name), Some(value));
+            let recorded: Vec<(String, String)> = serde_json::from_slice(&message.recorded_headers).unwrap();
+            assert!(
+                recorded.contains(&(name.to_owned(), REDACTED.to_owned())),
+                "{recorded:?}"
+            );
+            assert!(
+                recorded.iter().all(|(_, recorded)| recorded != value),
+                "{recorded:?}"
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The request is judged by today's settings, secrets and contacts, but by the clock of its arrival, and then takes the
 //! path of every other. What its door would still refuse stays refused, so nobody can let in what its sender did not
-//! sign; see `docs/decisions/0009-accept-by-hand.md`.
+//! sign; see `docs/decisions/0011-accept-by-hand.md`.
 //!
 //! The console sends operators here. It shows a ticket under the master keys; to everybody else, nothing is here.
 

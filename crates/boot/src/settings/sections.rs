@@ -309,6 +309,8 @@ pub struct Console {
     /// Where the management API is.
     #[serde(deserialize_with = "values::address")]
     pub listen: SocketAddr,
+    /// How the outside reaches it.
+    pub public_url: HttpUrl,
     /// HTTP worker threads; 0 is one a core.
     pub workers: usize,
     /// A token for every workspace, if there is one.

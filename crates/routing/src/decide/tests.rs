@@ -10,13 +10,13 @@ use wire::{
 
 const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
 
-const MOMENT: Moment = Moment {
+pub(crate) const MOMENT: Moment = Moment {
     now: NOW,
     lease: Uuid::from_u128(7),
     lease_until: Instant::from_unix_micros(1_800_000_090_000_000),
 };
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     Event {
         id: EventId::new(NOW, 1),
         workspace_id: WorkspaceId::from_stored("ws_one"),
@@ -38,7 +38,7 @@ fn event() -> Event {
     }
 }
 
-fn to(endpoint: &str) -> Target {
+pub(crate) fn to(endpoint: &str) -> Target {
     Target::Endpoint(EndpointId::from_stored(format!("ep_{endpoint}")))
 }
 
@@ -46,7 +46,7 @@ fn to_playbook(playbook: &str) -> Target {
     Target::Playbook(PlaybookId::from_stored(format!("pb_{playbook}")))
 }
 
-fn spec(to: Target) -> RouteSpec {
+pub(crate) fn spec(to: Target) -> RouteSpec {
     RouteSpec {
         name: "a route".to_owned(),
         enabled: true,
@@ -60,7 +60,7 @@ fn spec(to: Target) -> RouteSpec {
 }
 
 /// The endpoints `on` and `other` and the playbook `on` are enabled, `off` is disabled, everything else does not exist.
-fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
+pub(crate) fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
     let route = |(place, spec): (usize, RouteSpec)| Route {
         subscription: None,
         id: RouteId::from_stored(format!("rt_{place}")),
@@ -346,7 +346,47 @@ fn a_second_route_to_the_same_endpoint_makes_no_second_delivery() {
         (&json!("target"), &json!("rt_0"))
     );
     assert_eq!(trace[1].get("deliveryId"), None);
+    // The value leads to the delivery that covers it.
+    assert_eq!(trace[0]["routeId"], trace[1]["value"]);
+    assert_eq!(trace[0]["deliveryId"], routed.deliveries[0].id.to_string());
     assert_eq!(trace[2]["clause"], "all");
+}
+
+#[test]
+fn a_second_route_to_the_same_playbook_starts_no_second_run() {
+    let table = table([spec(to_playbook("on")), spec(to_playbook("on"))]);
+    let (routed, trace) = decided(&event(), &table, [], []);
+    assert_eq!(routed.runs.len(), 1);
+    assert_eq!(trace[0]["runId"], routed.runs[0].id.to_string());
+    assert_eq!(trace[1]["matched"], true);
+    assert_eq!(
+        (&trace[1]["clause"], &trace[1]["value"]),
+        (&json!("target"), &trace[0]["routeId"])
+    );
+    assert_eq!(trace[1].get("runId"), None);
+}
+
+#[test]
+fn a_route_that_its_target_stops_does_not_have_the_event() {
+    for (playbook, value) in [("off", "disabled"), ("gone", "missing")] {
+        let table = table([spec(to_playbook(playbook)), spec(to_playbook(playbook))]);
+        let (_, trace) = decided(&event(), &table, [], []);
+        assert_eq!([&trace[0]["value"], &trace[1]["value"]], [value, value]);
+    }
+    let binary = Event {
+        body: Bytes::from_static(b"\xff\x00"),
+        ..event()
+    };
+    let transforming = RouteSpec {
+        transform: Some(".id".to_owned()),
+        ..spec(to_playbook("on"))
+    };
+    let table = table([spec(to_playbook("on")), transforming]);
+    let (_, trace) = decided(&binary, &table, [], [(1, Err(failed("no JSON")))]);
+    assert_eq!(
+        [&trace[0]["clause"], &trace[1]["clause"]],
+        ["target", "transform"]
+    );
 }
 
 #[test]

@@ -90,8 +90,10 @@ pub(crate) fn save(conn: &mut Conn, row: &Application) -> Result<(), Error> {
     saved(replaced, &row.id)
 }
 
-/// Removes an application and its endpoints, as each endpoint by itself would be.
+/// Removes an application and its endpoints, as each endpoint by itself would be. The application goes first: whoever
+/// makes an endpoint for it at the same time holds its row ([`check_limit`]), and is waited for or finds it gone.
 pub(crate) fn remove(conn: &mut Conn, id: &ApplicationId, now: Instant) -> Result<(), Error> {
+    diesel::delete(applications::table.find(id.as_str())).execute(conn)?;
     let owned: Vec<StoredText> =
         QueryDsl::filter(endpoints::table, endpoints::application_id.eq(Some(id.as_str())))
             .filter(endpoints::deleted_at.is_null())
@@ -100,7 +102,6 @@ pub(crate) fn remove(conn: &mut Conn, id: &ApplicationId, now: Instant) -> Resul
     for endpoint in owned {
         super::endpoints::remove(conn, &endpoint.into(), now)?;
     }
-    diesel::delete(applications::table.find(id.as_str())).execute(conn)?;
     Ok(())
 }
 

@@ -30,6 +30,23 @@ pub(crate) fn subscriptions(
         .load(conn)?)
 }
 
+/// How many endpoints each event type of the workspace has as its subscribers; types without any are left out.
+pub(crate) fn subscriber_counts(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> Result<Vec<(EventTypeId, i64)>, Error> {
+    let rows: Vec<(Option<StoredText>, i64)> = routes::table
+        .filter(routes::workspace_id.eq(workspace.as_str()))
+        .filter(routes::event_type_id.is_not_null())
+        .group_by(routes::event_type_id)
+        .select((routes::event_type_id, diesel::dsl::count_star()))
+        .limit(limit)
+        .load(conn)?;
+    let counted = |(id, count): (Option<StoredText>, i64)| Some((EventTypeId::from(id?), count));
+    Ok(rows.into_iter().filter_map(counted).collect())
+}
+
 /// Ends a subscription; false when there was none.
 pub(crate) fn unsubscribe(
     conn: &mut Conn,

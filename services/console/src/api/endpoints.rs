@@ -5,11 +5,11 @@ use super::{created, directory, gone, ok};
 use crate::access::Opened;
 use crate::check::{Around, Fields, endpoint};
 use crate::show::EndpointView;
-use crate::{Console, Error, secret};
+use crate::{Console, Error, Problem, secret};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use store::{DeliveryFilter, Edit, Endpoint};
-use wire::{EndpointId, Instant};
+use wire::{ApplicationId, EndpointId, Instant};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     let rows = console.store().endpoints(opened.id()).await?;
@@ -22,20 +22,35 @@ pub(super) async fn create(
     opened: Opened,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let directory = directory(&console, opened.id()).await?;
+    make(&console, &opened, body, None).await
+}
+
+/// The same for an endpoint of the customer whose address was asked.
+pub(super) async fn make(
+    console: &Console,
+    opened: &Opened,
+    body: Document,
+    owner: Option<ApplicationId>,
+) -> Result<HttpResponse, Error> {
+    let directory = directory(console, opened.id()).await?;
     let around = Around {
         policy: &console.checks().policy,
         directory: &directory,
     };
-    let draft = body
+    let mut draft = body
         .read(console.checks(), |fields| endpoint::read(fields, around, None))
         .await?;
+    if let Some(owner) = owner {
+        if draft.application_id.as_ref().is_some_and(|said| *said != owner) {
+            let message = "is not the application whose address this is; leave it out";
+            return Err(Error::Invalid(vec![Problem::new("applicationId", message)]));
+        }
+        draft.application_id = Some(owner);
+    }
     let id = draft.id.clone().unwrap_or_else(EndpointId::generate);
     super::refuse_taken(directory.endpoints.find(id.as_str()).is_some())?;
     let row = draft.build(id, opened.id(), None, Instant::now()).row;
-    console
-        .edit(opened.id(), vec![Edit::Endpoint(row.clone())])
-        .await?;
+    save(console, opened, &row, None).await?;
     Ok(created(EndpointView::with_secret(&row)))
 }
 
@@ -64,10 +79,22 @@ pub(super) async fn update(
     let row = draft
         .build(existing.id.clone(), opened.id(), Some(&existing), Instant::now())
         .row;
-    console
-        .edit(opened.id(), vec![Edit::Endpoint(row.clone())])
-        .await?;
+    save(&console, &opened, &row, existing.application_id.as_ref()).await?;
     Ok(ok(EndpointView::of(&row)))
+}
+
+/// Saves an endpoint; where its application changes, the new one must have room for it.
+async fn save(
+    console: &Console,
+    opened: &Opened,
+    row: &Endpoint,
+    before: Option<&ApplicationId>,
+) -> Result<(), Error> {
+    let mut edits = vec![Edit::Endpoint(row.clone())];
+    if let Some(application) = row.application_id.as_ref().filter(|now| Some(*now) != before) {
+        edits.push(Edit::CheckLimit(application.clone()));
+    }
+    console.edit(opened.id(), edits).await
 }
 
 /// Its deliveries stay; those that wait are given up. Routes to it stay, too, and match nothing.
@@ -119,7 +146,7 @@ pub(super) async fn rotate(
 }
 
 /// The endpoint with this id or slug in the caller's workspace.
-async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Endpoint, Error> {
+pub(super) async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Endpoint, Error> {
     let missing = Error::NotFound { what: "endpoint" };
     let directory = directory(console, opened.id()).await?;
     let Some(id) = directory.endpoints.find(id_or_slug) else {

@@ -25,16 +25,17 @@ pub(super) async fn create(
         let id = fields.optional("id", value::id::<EnvironmentId>);
         let slug = fields.required("slug", value::slug);
         let is_default = fields.optional("is_default", value::boolean).unwrap_or(false);
-        fields.later(&["name"]);
-        Some((id, slug?, is_default))
+        let mut name = None;
+        fields.set_optional("name", &mut name, value::name);
+        Some((id, slug?, name, is_default))
     };
-    let (id, slug, is_default) = body.read(console.checks(), read).await?;
+    let (id, slug, name, is_default) = body.read(console.checks(), read).await?;
     let rows = console.store().environments(opened.id()).await?;
     let id = id.unwrap_or_else(EnvironmentId::generate);
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let now = Instant::now();
     let row = Environment {
-        name: None,
+        name,
         id,
         workspace_id: opened.id().clone(),
         slug,
@@ -67,7 +68,7 @@ pub(super) async fn update(
     let read = |fields: &mut Fields<'_>| {
         fields.set("slug", &mut row.slug, value::slug);
         fields.set("is_default", &mut row.is_default, value::boolean);
-        fields.later(&["name"]);
+        fields.set_optional("name", &mut row.name, value::name);
         Some(())
     };
     body.read(console.checks(), read).await?;
@@ -129,7 +130,7 @@ async fn save(
     console.edit(opened.id(), edits).await
 }
 
-fn find<'a>(rows: &'a [Environment], id_or_slug: &str) -> Result<&'a Environment, Error> {
+pub(super) fn find<'a>(rows: &'a [Environment], id_or_slug: &str) -> Result<&'a Environment, Error> {
     let row = rows
         .iter()
         .find(|row| row.id.as_str() == id_or_slug || row.slug == id_or_slug);

@@ -5,12 +5,15 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::Hash;
 use store::Names;
-use wire::{ConfiguredId, EndpointId, EnvironmentId, PlaybookId, SourceId};
+use wire::{
+    ApplicationId, ConfiguredId, EndpointId, EnvironmentId, PlaybookId, ProjectId, SourceId, TemplateId,
+};
 
-/// One kind of thing: found by its id or by its slug.
+/// One kind of thing: found by its id, or else by its slug.
 #[derive(Debug, Clone)]
 pub(crate) struct Index<Id> {
     ids: HashMap<Box<str>, Id>,
+    by_slug: HashMap<Box<str>, Id>,
     slugs: HashMap<Id, Box<str>>,
 }
 
@@ -18,24 +21,25 @@ impl<Id> Default for Index<Id> {
     fn default() -> Self {
         Self {
             ids: HashMap::new(),
+            by_slug: HashMap::new(),
             slugs: HashMap::new(),
         }
     }
 }
 
 impl<Id: ConfiguredId + Eq + Hash> Index<Id> {
-    /// Adds a thing.
+    /// Adds a thing. A slug that looks like another thing's id, as external ids may, does not hide that thing.
     pub(crate) fn insert(&mut self, id: Id, slug: Option<&str>) {
         self.ids.insert(id.as_str().into(), id.clone());
         if let Some(slug) = slug {
-            self.ids.insert(slug.into(), id.clone());
+            self.by_slug.insert(slug.into(), id.clone());
             self.slugs.insert(id, slug.into());
         }
     }
 
     /// The thing with this id or slug.
     pub(crate) fn find(&self, id_or_slug: &str) -> Option<&Id> {
-        self.ids.get(id_or_slug)
+        self.ids.get(id_or_slug).or_else(|| self.by_slug.get(id_or_slug))
     }
 
     /// What a thing is called; none without a slug, and for things that are gone.
@@ -60,6 +64,10 @@ pub(crate) struct Directory {
     pub(crate) sources: Index<SourceId>,
     pub(crate) endpoints: Index<EndpointId>,
     pub(crate) playbooks: Index<PlaybookId>,
+    pub(crate) projects: Index<ProjectId>,
+    pub(crate) templates: Index<TemplateId>,
+    /// By their external ids.
+    pub(crate) applications: Index<ApplicationId>,
 }
 
 impl Directory {
@@ -81,6 +89,15 @@ impl Directory {
         for (id, slug) in names.playbooks {
             directory.playbooks.insert(id, Some(&slug));
         }
+        for (id, slug) in names.projects {
+            directory.projects.insert(id, Some(&slug));
+        }
+        for (id, slug) in names.templates {
+            directory.templates.insert(id, Some(&slug));
+        }
+        for (id, external) in names.applications {
+            directory.applications.insert(id, external.as_deref());
+        }
         directory
     }
 
@@ -96,7 +113,19 @@ impl Directory {
         self.endpoints.refer(value, "endpoint")
     }
 
+    pub(crate) fn application(&self, value: &Value) -> Result<ApplicationId, Refused> {
+        self.applications.refer(value, "application")
+    }
+
     pub(crate) fn playbook(&self, value: &Value) -> Result<PlaybookId, Refused> {
         self.playbooks.refer(value, "playbook")
+    }
+
+    pub(crate) fn project(&self, value: &Value) -> Result<ProjectId, Refused> {
+        self.projects.refer(value, "project")
+    }
+
+    pub(crate) fn template(&self, value: &Value) -> Result<TemplateId, Refused> {
+        self.templates.refer(value, "template")
     }
 }

@@ -1,13 +1,14 @@
 //! Endpoints: where webhooks go out.
 
-use super::{Around, Built, Fields, Made, value};
+use super::auth::Said;
+use super::{Around, Built, Fields, Made, auth, metadata, value};
 use crate::secret;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, SigningSecret};
-use wire::resource::{EndpointSpec, RateLimit};
-use wire::{EndpointId, EnvironmentId, Instant, RetryPolicy, WorkspaceId};
+use wire::resource::{AuthSpec, EndpointSpec};
+use wire::{ApplicationId, EndpointId, EnvironmentId, Instant, RetryPolicy, WorkspaceId};
 
 /// The shortest and the longest timeout: a delivery's lease must outlive it.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(1);
@@ -17,8 +18,11 @@ const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Du
 pub(crate) struct Draft {
     pub(crate) id: Option<EndpointId>,
     environment_id: EnvironmentId,
+    /// The customer whose it is.
+    pub(crate) application_id: Option<ApplicationId>,
     spec: EndpointSpec,
     secret: Option<SecretString>,
+    auth: Said,
 }
 
 /// Reads an endpoint; over `base`, what the document leaves out stays as it is.
@@ -47,29 +51,61 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     read_headers(fields, &mut spec.headers);
     fields.set("timeout", &mut spec.timeout, value::duration(TIMEOUTS));
     read_retry(fields, &mut spec.retry);
-    fields.set_object("rate_limit", &mut spec.rate_limit, |limit| {
-        let per_second = limit.required("per_second", value::number(0.001..=100_000.0))?;
-        let burst = limit.optional("burst", value::integer(1..=1_000_000));
-        Some(RateLimit {
-            per_second,
-            burst: burst.and_then(|burst| u32::try_from(burst).ok()),
-        })
-    });
+    super::workspace::read_rate_limit(fields, &mut spec.rate_limit);
     if let Some(concurrency) = fields.optional("concurrency", value::integer(1..=1_000)) {
         spec.concurrency = u32::try_from(concurrency).unwrap_or(EndpointSpec::default_concurrency());
     }
+    metadata::read(fields, &mut spec.metadata);
+    metadata::read_config(fields, &mut spec.config);
+    let auth = read_auth(fields, &mut spec);
+    let application_id = read_application(fields, around, base);
     read_later(fields);
     Some(Draft {
         id,
         environment_id: environment_id?,
+        application_id,
         spec,
         secret,
+        auth,
     })
+}
+
+/// Whose it is: an application by its id or its external id, else whose it was.
+fn read_application(
+    fields: &mut Fields<'_>,
+    around: Around<'_>,
+    base: Option<&Endpoint>,
+) -> Option<ApplicationId> {
+    let mut application = base.and_then(|base| base.application_id.clone());
+    for name in ["application", "application_id"] {
+        fields.set_optional(name, &mut application, |value| {
+            around.directory.application(value)
+        });
+    }
+    application
+}
+
+fn read_auth(fields: &mut Fields<'_>, spec: &mut EndpointSpec) -> Said {
+    let said = auth::read(fields, spec.auth.as_ref());
+    match &said {
+        Said::Nothing | Said::Password(_) => {}
+        Said::None => spec.auth = None,
+        Said::This((auth, _)) => spec.auth = Some(auth.clone()),
+    }
+    let header = match &spec.auth {
+        None => return said,
+        Some(AuthSpec::Basic { .. } | AuthSpec::Bearer) => "Authorization",
+        Some(AuthSpec::Header { name }) => name,
+    };
+    if spec.headers.keys().any(|name| name.eq_ignore_ascii_case(header)) {
+        let message = format!("sends the header {header}, which is in `headers`, too");
+        fields.refuse("auth", message);
+    }
+    said
 }
 
 /// What the contract names and this release has no feature for; what would change nothing is let through.
 fn read_later(fields: &mut Fields<'_>) {
-    fields.later(&["auth", "application", "auth_username", "auth_password"]);
     if fields.optional("ordered", value::boolean) == Some(true) {
         fields.refuse("ordered", "is not supported by this release yet; leave it out");
     }
@@ -78,16 +114,6 @@ fn read_later(fields: &mut Fields<'_>) {
         .is_some_and(|kind| kind != "webhook")
     {
         fields.refuse("type", "must be `webhook`, the only kind there is");
-    }
-    for name in ["config", "metadata"] {
-        let is_empty = |value: &serde_json::Value| match value {
-            serde_json::Value::Object(object) if object.is_empty() => Ok(()),
-            serde_json::Value::Null => Ok(()),
-            _ => Err(value::Refused::new(
-                "is not supported by this release yet; leave it out",
-            )),
-        };
-        fields.optional(name, is_empty);
     }
 }
 
@@ -160,9 +186,14 @@ impl Draft {
                 vec![secret::signing(value, now)]
             }
         };
+        let kept = existing.and_then(|existing| existing.credential.clone());
         let row = Endpoint {
-            application_id: None,
-            credential: None,
+            application_id: self.application_id,
+            credential: match self.auth {
+                Said::This((_, secret)) | Said::Password(secret) => Some(secret),
+                // Without a kind there is no secret part either, whoever said so.
+                Said::Nothing | Said::None => kept.filter(|_| self.spec.auth.is_some()),
+            },
             id,
             workspace_id: workspace_id.clone(),
             environment_id: self.environment_id,

@@ -97,7 +97,17 @@ on_both! {
         assert_eq!(defaults(&list), ["production"]);
         let made = yard.post("environments", &json!({"slug": "test"})).await.expect(201);
         assert_eq!((&made["isDefault"], &made["name"]), (&json!(false), &json!("test")));
-        let made = yard.post("environments", &json!({"slug": "live", "isDefault": true})).await.expect(201);
+        let named = yard.patch("environments/test", &json!({"name": "Test Env"})).await.expect(200);
+        assert_eq!((&named["name"], &named["slug"]), (&json!("Test Env"), &json!("test")));
+        yard.patch("environments/test", &json!({"slug": "test"})).await.expect(200);
+        assert_eq!(yard.get("environments/test").await.expect(200)["name"], "Test Env");
+        assert_eq!(yard.patch("environments/test", &json!({"name": null})).await.expect(200)["name"], "test");
+        for bad in [json!({"name": ""}), json!({"name": 7}), json!({"name": "a\n"}), json!({"name": "a".repeat(101)})] {
+            yard.patch("environments/test", &bad).await.refused(400, "invalid_request");
+        }
+        let made = json!({"slug": "live", "name": "Live", "isDefault": true});
+        let made = yard.post("environments", &made).await.expect(201);
+        assert_eq!(made["name"], "Live");
         assert_eq!(defaults(&yard.get("environments").await.expect(200)), ["live"]);
         let id = made["id"].as_str().unwrap();
         yard.patch(&format!("environments/{id}"), &json!({"isDefault": false})).await.refused(400, "invalid_request");

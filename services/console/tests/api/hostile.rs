@@ -17,7 +17,17 @@ fn addresses(event: &str, delivery: &str) -> Vec<(&'static str, String)> {
         ("PUT", "configuration?dryRun=true".to_owned()),
         ("PUT", "configuration?dryRun=true&prune=true".to_owned()),
     ];
-    for path in ["endpoints", "sources", "routes", "environments"] {
+    for path in [
+        "endpoints",
+        "sources",
+        "routes",
+        "environments",
+        "event-types",
+        "applications",
+        "applications/app_one/endpoints",
+        "applications/app_one/portal",
+        "endpoints/billing/subscriptions",
+    ] {
         addresses.push(("POST", path.to_owned()));
     }
     for path in [
@@ -25,76 +35,105 @@ fn addresses(event: &str, delivery: &str) -> Vec<(&'static str, String)> {
         "sources/stripe",
         "routes/all",
         "environments/staging",
+        "event-types/evt_one",
+        "applications/app_one",
     ] {
         addresses.push(("PATCH", path.to_owned()));
     }
+    addresses.push((
+        "PUT",
+        "environments/staging/event-types/evt_one/visibility".to_owned(),
+    ));
     for path in ["endpoints/billing/rotate-secret", "sources/stripe/rotate-secret"] {
         addresses.push(("POST", path.to_owned()));
     }
     addresses
 }
 
+/// The names that readers look for.
+const NAMES: &[&str] = &[
+    "id",
+    "slug",
+    "name",
+    "url",
+    "description",
+    "enabled",
+    "isActive",
+    "headers",
+    "timeout",
+    "retry",
+    "schedule",
+    "jitter",
+    "rateLimit",
+    "perSecond",
+    "burst",
+    "concurrency",
+    "secret",
+    "secrets",
+    "token",
+    "verify",
+    "provider",
+    "scheme",
+    "signature",
+    "from",
+    "mode",
+    "eventType",
+    "eventTypes",
+    "body",
+    "header",
+    "dedupe",
+    "window",
+    "requestId",
+    "channel",
+    "directIngest",
+    "maxBodyBytes",
+    "filter",
+    "transform",
+    "delay",
+    "to",
+    "endpoint",
+    "playbook",
+    "endpoints",
+    "overlap",
+    "environment",
+    "environmentId",
+    "isDefault",
+    "workspace",
+    "environments",
+    "sources",
+    "routes",
+    "playbooks",
+    "management_tokens",
+    "definition",
+    "number",
+    "file",
+    "default",
+    "accepting",
+    "eventTypeIds",
+    "schema",
+    "externalId",
+    "metadata",
+    "maxEndpoints",
+    "showEventTypes",
+    "role",
+    "expiresInMinutes",
+    "published",
+    "auth",
+    "basic",
+    "bearer",
+    "username",
+    "password",
+    "value",
+    "authUsername",
+    "authPassword",
+    "application",
+    "applicationId",
+    "config",
+    "type",
+];
+
 /// The names that readers look for, and others.
 fn name() -> impl Strategy<Value = String> {
-    const NAMES: &[&str] = &[
-        "id",
-        "slug",
-        "name",
-        "url",
-        "description",
-        "enabled",
-        "isActive",
-        "headers",
-        "timeout",
-        "retry",
-        "schedule",
-        "jitter",
-        "rateLimit",
-        "perSecond",
-        "burst",
-        "concurrency",
-        "secret",
-        "secrets",
-        "token",
-        "verify",
-        "provider",
-        "scheme",
-        "signature",
-        "from",
-        "mode",
-        "eventType",
-        "eventTypes",
-        "body",
-        "header",
-        "dedupe",
-        "window",
-        "requestId",
-        "channel",
-        "directIngest",
-        "maxBodyBytes",
-        "filter",
-        "transform",
-        "delay",
-        "to",
-        "endpoint",
-        "playbook",
-        "endpoints",
-        "overlap",
-        "environment",
-        "environmentId",
-        "isDefault",
-        "workspace",
-        "environments",
-        "sources",
-        "routes",
-        "playbooks",
-        "management_tokens",
-        "definition",
-        "number",
-        "file",
-        "default",
-        "accepting",
-    ];
     prop_oneof![8 => proptest::sample::select(NAMES).prop_map(str::to_owned), 1 => ".{0,12}"]
 }
 
@@ -125,6 +164,10 @@ fn leaf() -> impl Strategy<Value = Value> {
         "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "src_a",
         "nhm_a",
+        "app_one",
+        "evt_one",
+        "a.one",
+        "viewer",
         "\u{0}",
         "a\u{0}b",
         "\u{202e}",
@@ -158,6 +201,12 @@ fn document() -> impl Strategy<Value = Value> {
 async fn no_body_makes_the_server_fail() {
     let yard = Yard::on_sqlite().await;
     yard.post("routes", &json!({"name": "all", "to": {"endpoint": "billing"}}))
+        .await
+        .expect(201);
+    yard.post("applications", &json!({"id": "app_one", "name": "a"}))
+        .await
+        .expect(201);
+    yard.post("event-types", &json!({"id": "evt_one", "name": "a.one"}))
         .await
         .expect(201);
     let (event, delivery) = given::delivered_event(&yard, b"{}").await;
@@ -223,6 +272,12 @@ async fn no_path_and_no_query_makes_the_server_fail() {
             format!("routes/{segment}"),
             format!("environments/{segment}"),
             format!("playbooks/{segment}"),
+            format!("event-types/{segment}"),
+            format!("applications/{segment}"),
+            format!("applications/{segment}/endpoints"),
+            format!("applications?limit={segment}"),
+            format!("endpoints/{segment}/subscriptions"),
+            format!("environments/{segment}/event-types"),
             format!("runs/{segment}"),
             format!("claims/{segment}/{segment}"),
             format!("claims/so_stripe/{segment}"),

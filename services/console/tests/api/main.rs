@@ -8,9 +8,12 @@
 )]
 
 mod access;
+mod applications;
 mod configuration;
 mod configured;
 mod deliveries;
+mod endpoint_auth;
+mod event_types;
 mod events;
 mod given;
 mod hostile;

@@ -14,6 +14,8 @@ use wire::WorkspaceId;
 
 pub(crate) const TOKEN: &str = "nhm_ci_test_token_0001";
 pub(crate) const OPERATOR: &str = "operator-token-of-the-tests";
+/// Where the console says that it is.
+pub(crate) const PUBLIC_URL: &str = "https://hooks.acme.example/yard";
 
 /// The workspace that every test begins with.
 pub(crate) const ACME: &str = r"
@@ -106,13 +108,9 @@ impl Yard {
             jail: Jail::in_thread(),
             policy: Policy::new(["10.0.0.0/8".parse().unwrap()]),
         };
-        let console = Console::new(
-            store.clone(),
-            conveyor.clone(),
-            checks.clone(),
-            Some(OPERATOR.into()),
-        );
         let process = process();
+        let settings = &process.settings.console;
+        let console = Console::new(store.clone(), conveyor.clone(), checks.clone(), settings);
         let listen = boot::http::Listen {
             address: ([127, 0, 0, 1], 0).into(),
             workers: 2,
@@ -205,6 +203,8 @@ fn process() -> Process {
         ("database.url", "sqlite:unused"),
         ("secrets.master_keys", "unused"),
         ("shutdown.drain_timeout", "1s"),
+        ("console.operator_token", OPERATOR),
+        ("console.public_url", PUBLIC_URL),
     ];
     let settings = Sources::new().with_arguments(arguments).load().unwrap();
     Process::new("console-test", settings)

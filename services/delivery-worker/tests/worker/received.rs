@@ -5,6 +5,7 @@ use http::HeaderMap;
 use standardwebhooks::Webhook;
 use store::{NewDelivery, SigningSecret};
 use testkit::receiver::Request;
+use wire::resource::AuthSpec;
 use wire::{DeliveryId, DeliveryState, EventId, Instant};
 
 /// The headers of a request as an independent implementation of Standard Webhooks takes them.
@@ -64,6 +65,39 @@ async fn the_exact_bytes_come_signed_and_with_every_header_of_the_contract() {
     let kept = String::from_utf8(attempts[0].request_headers.clone()).unwrap();
     assert!(kept.contains(&event_id.to_string()), "{kept}");
     assert!(kept.contains(r#"["webhook-signature","[redacted]"]"#), "{kept}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_for_a_credential_gets_it_and_no_record_has_it() {
+    let yard = Yard::embedded(settings(NEVER)).await;
+    let basic = yard
+        .with_endpoint("basic", |endpoint| {
+            let username = "Aladdin".to_owned();
+            endpoint.spec.auth = Some(AuthSpec::Basic { username });
+            endpoint.credential = Some("open sesame".into());
+        })
+        .await;
+    let header = yard
+        .with_endpoint("header", |endpoint| {
+            let name = "X-Acme".to_owned();
+            endpoint.spec.auth = Some(AuthSpec::Header { name });
+            endpoint.credential = Some("hunter2".into());
+        })
+        .await;
+    yard.start_worker();
+    for (to, name, value) in [
+        (basic, "authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        (header, "x-acme", "hunter2"),
+    ] {
+        let id = yard.told(&to).await;
+        let attempt = yard.attempted(id, 1).await.remove(0);
+        let requests = yard.receiver.requests();
+        let request = requests.last().unwrap();
+        assert_eq!(request.header(name), Some(value));
+        let kept = String::from_utf8(attempt.request_headers).unwrap();
+        assert!(kept.contains(&format!(r#"["{name}","[redacted]"]"#)), "{kept}");
+        assert!(!kept.contains(value), "{kept}");
+    }
 }
 
 #[tokio::test]

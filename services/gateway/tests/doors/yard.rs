@@ -159,6 +159,26 @@ impl Yard {
             .expect("an id of a 2xx is readable at once")
     }
 
+    /// One run by the id in an answer.
+    pub(crate) async fn run(&self, id: &str) -> store::Run {
+        let id: wire::RunId = id.parse().unwrap();
+        self.store
+            .run(&workspace(true).id, id)
+            .await
+            .unwrap()
+            .expect("an id of a 2xx is readable at once")
+    }
+
+    /// One delivery by the id in an answer.
+    pub(crate) async fn delivery(&self, id: &str) -> store::Delivery {
+        let id: wire::DeliveryId = id.parse().unwrap();
+        self.store
+            .delivery(&workspace(true).id, id)
+            .await
+            .unwrap()
+            .expect("an id of a 2xx is readable at once")
+    }
+
     /// The rejections recorded, once there are any.
     pub(crate) async fn rejections(&self) -> Vec<store::Rejection> {
         let mut rows = Vec::new();
@@ -176,7 +196,7 @@ impl Yard {
     }
 }
 
-const EPOCH: Instant = Instant::from_unix_micros(1_790_000_000_000_000);
+pub(crate) const EPOCH: Instant = Instant::from_unix_micros(1_790_000_000_000_000);
 
 pub(crate) fn workspace(accepting: bool) -> Workspace {
     Workspace {
@@ -190,7 +210,7 @@ pub(crate) fn workspace(accepting: bool) -> Workspace {
     }
 }
 
-fn environment() -> Environment {
+pub(crate) fn environment() -> Environment {
     Environment {
         name: None,
         id: EnvironmentId::from_stored("env_acme"),

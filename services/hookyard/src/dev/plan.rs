@@ -50,7 +50,10 @@ impl Plan {
         let address = free(asked)?;
         let url = url(address);
         let mut settings = sources
-            .with_program_defaults([("gateway.public_url", url.as_str())])
+            .with_program_defaults([
+                ("gateway.public_url", url.as_str()),
+                ("console.public_url", url.as_str()),
+            ])
             .with_arguments([("gateway.listen", address.to_string())])
             .load()
             .map_err(Error::Settings)?;

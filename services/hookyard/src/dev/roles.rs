@@ -75,8 +75,7 @@ impl<'a> Roles<'a> {
             "console.housekeeping",
             housekeeping::run(store.clone(), shutdown.clone()),
         );
-        let operator_token = settings.console.operator_token.clone();
-        let console = Console::new(store.clone(), conveyor.clone(), checks, operator_token);
+        let console = Console::new(store.clone(), conveyor.clone(), checks, &settings.console);
         let pages = health::pages(health);
 
         let listen = Listen {

@@ -228,7 +228,7 @@ impl<'a> Sender<'a> {
             ..table.clone()
         });
         let table = limited.as_ref().unwrap_or(table);
-        let moment = accept::moment(self.gateway, self.received_at);
+        let moment = || accept::moment(self.gateway, self.received_at);
         let events = [recorded(event)];
         let resolving = routing::resolve(&self.gateway.jail, &events, table, moment);
         let resolved = tokio::time::timeout(self.gateway.settings.accept_timeout, resolving).await;
