@@ -32,6 +32,7 @@ mod reason;
 mod request;
 mod scheme;
 mod select;
+mod sender;
 mod sign;
 mod template;
 mod trail;
@@ -46,6 +47,7 @@ pub use key::Secret;
 pub use profile::Profile;
 pub use reason::Reason;
 pub use request::Request;
+pub use sender::{Headers, Sender, Unsigned};
 pub use sign::{
     ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, generate_secret, generate_signing_key, sign,
 };

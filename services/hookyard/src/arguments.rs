@@ -213,6 +213,19 @@ pub enum Provider {
     StandardWebhooks,
 }
 
+impl Provider {
+    /// Who signs as this provider does.
+    pub(crate) const fn sender(self) -> signature::Sender {
+        match self {
+            Self::Github => signature::Sender::Github,
+            Self::Stripe => signature::Sender::Stripe,
+            Self::Slack => signature::Sender::Slack,
+            Self::Shopify => signature::Sender::Shopify,
+            Self::StandardWebhooks => signature::Sender::StandardWebhooks,
+        }
+    }
+}
+
 /// `hookyard tail`
 #[derive(Debug, Clone, Args)]
 pub struct Tail {
