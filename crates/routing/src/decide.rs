@@ -4,9 +4,9 @@
 //!
 //! Two passes, because a transform is worth evaluating only where a route takes the event:
 //!
-//! 1. [`candidates`] are the routes whose cheap clauses hold. Their filters are evaluated, by somebody else.
+//! 1. [`candidates`] are the routes whose cheap clauses hold. Their filters are evaluated, by [`resolve`](crate::resolve).
 //! 2. [`matching`] looks at the verdicts and at the targets, and says what each route comes to. The transforms of those
-//!    that make something are evaluated, by somebody else.
+//!    that make something are evaluated, by [`resolve`](crate::resolve).
 //! 3. [`decide`] makes the deliveries, the runs and the trace.
 //!
 //! # What it must never do
@@ -88,7 +88,8 @@ pub fn candidates<'t>(event: &Event, table: &'t RoutingTable) -> impl Iterator<I
 
 /// Says what each route of the table comes to, given the verdicts of the candidates' filters by their place.
 ///
-/// The first route that takes the event has its target; further routes to it make nothing.
+/// The first route that takes the event has its target; further routes to it make nothing. A route that its target
+/// stops has nothing, and leaves the target to the next.
 pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, Verdict>) -> Vec<Match> {
     let mut taken: HashMap<&Target, &Route> = HashMap::new();
     let mut matches = Vec::with_capacity(table.routes.len());
@@ -99,8 +100,11 @@ pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, 
             Ok(()) => match taken.entry(&route.spec.to) {
                 Entry::Occupied(first) => Match::Stopped(taken_by(first.get())),
                 Entry::Vacant(free) => {
-                    free.insert(route);
-                    target(event, table, route)
+                    let found = target(event, table, route);
+                    if !matches!(found, Match::Stopped(_)) {
+                        free.insert(route);
+                    }
+                    found
                 }
             },
         });
@@ -108,7 +112,8 @@ pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, 
     matches
 }
 
-/// Makes what the matching routes make, given what their transforms yielded by their place in the table.
+/// Makes what the matching routes make, given what their transforms yielded by their place in the table. What no route
+/// takes is for the doorkeeper of its source's app, where there is one.
 pub fn decide(
     event: &Event,
     table: &RoutingTable,
@@ -117,8 +122,13 @@ pub fn decide(
     moment: Moment,
 ) -> RoutedEvent {
     let mut decision = Decision::new(event, moment);
+    let is_missed = matches.iter().all(|found| matches!(found, Match::Missed(_)));
     for (place, (route, found)) in table.routes.iter().zip(matches).enumerate() {
         decision.add(route, found, transforms.get(&place));
+    }
+    let source = event.source_id.as_ref().filter(|_| is_missed);
+    if let Some(playbook) = source.and_then(|source| table.doorkeepers.get(source)) {
+        decision.keep_door(playbook, clauses::playbook(event, table, playbook, false));
     }
     decision.into_routed()
 }
@@ -136,4 +146,4 @@ pub fn quarantine(event: &Event, why: String, now: Instant) -> RoutedEvent {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,14 +16,17 @@ const REQUEST_BYTES: usize = 16 << 20;
 
 /// Decides each event against the table, in their order.
 ///
-/// Fails only when the jail cannot work now; what an expression does wrong is part of the decision.
+/// `moment` is asked once, when the expressions have yielded: the time that slow ones took must not come off the lease
+/// of the worker. Fails only when the jail cannot work now; what an expression does wrong is part of the decision.
+/// Cancel-safe: nothing is kept.
 pub async fn resolve(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
-    moment: Moment,
+    moment: impl FnOnce() -> Moment,
 ) -> Result<Vec<RoutedEvent>, JailError> {
     let evaluated = evaluate(jail, events, table).await?;
+    let moment = moment();
     Ok(events
         .iter()
         .zip(evaluated)
@@ -165,5 +168,64 @@ impl Questions {
         Ok(of
             .zip(answers)
             .map(|((number, place), answer)| (number, place, answer)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::tests::{MOMENT, event, spec, table, to};
+    use futures_executor::block_on;
+    use wire::resource::RouteSpec;
+
+    #[test]
+    fn each_event_is_decided_by_what_the_expressions_yield_for_it() {
+        let table = table([
+            RouteSpec {
+                filter: Some(".id > 10".to_owned()),
+                transform: Some("{twice: (.id * 2)}".to_owned()),
+                ..spec(to("on"))
+            },
+            spec(to("other")),
+        ]);
+        let small = event();
+        let big = Event {
+            body: Bytes::from_static(br#"{"id": 11}"#),
+            ..event()
+        };
+        let (jail, events) = (Jail::in_thread(), [small, big]);
+        let routed = block_on(resolve(&jail, &events, &table, || MOMENT)).unwrap();
+        let made = |routed: &RoutedEvent| -> Vec<(String, Option<Bytes>)> {
+            let deliveries = routed.deliveries.iter();
+            deliveries
+                .map(|delivery| (delivery.endpoint_id.to_string(), delivery.body.clone()))
+                .collect()
+        };
+        let twice = Bytes::from_static(br#"{"twice":22}"#);
+        let (on, other) = ("ep_on".to_owned(), ("ep_other".to_owned(), None));
+        assert_eq!(made(&routed[0]), vec![other.clone()]);
+        assert_eq!(made(&routed[1]), [(on, Some(twice)), other]);
+    }
+
+    #[test]
+    fn the_lease_begins_when_the_expressions_have_yielded() {
+        let table = table([RouteSpec {
+            filter: Some(".id > 1".to_owned()),
+            ..spec(to("on"))
+        }]);
+        let jail = Jail::in_thread();
+        let moment = || {
+            assert_eq!(
+                jail.status().started,
+                1,
+                "the jail was asked before the moment is"
+            );
+            MOMENT
+        };
+        let routed = block_on(resolve(&jail, &[event()], &table, moment)).unwrap();
+        assert_eq!(
+            routed[0].deliveries[0].lease,
+            Some((MOMENT.lease, MOMENT.lease_until))
+        );
     }
 }

@@ -205,6 +205,15 @@ impl Profile {
         }
     }
 
+    /// True for a header whose value is the secret itself (`X-Gitlab-Token`): it must not be kept with an event.
+    pub fn reveals_the_secret(&self, header: &str) -> bool {
+        let Verifier::Scheme(scheme) = &self.verifier else {
+            return false;
+        };
+        scheme.algorithm.reveals_the_secret()
+            && scheme.signature.from.iter().any(|place| place.is_header(header))
+    }
+
     /// Refuses a secret that could never match, before it is stored.
     ///
     /// # Errors

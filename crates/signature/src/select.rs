@@ -96,6 +96,15 @@ impl Selector {
         }
     }
 
+    /// Whether this is the header of that name, or a header that begins so.
+    pub(crate) fn is_header(&self, name: &str) -> bool {
+        match &self.place {
+            Place::Header(header) => header.is(name),
+            Place::Headers(prefix) => begins_with(name, prefix),
+            _ => false,
+        }
+    }
+
     /// The one value here, if it is not empty. `signature` holds the keys of the parsed signature.
     pub(crate) fn find<'a>(
         &self,

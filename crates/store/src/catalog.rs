@@ -5,6 +5,7 @@ use crate::{
     ApiKey, Application, Contact, Endpoint, Environment, Error, EventType, ManagementToken, Names,
     NewManagementToken, Playbook, Project, Route, RoutingTable, Source, Store, Template, Workspace,
 };
+use wire::resource::SourceSpec;
 use wire::{
     ApiKeyId, ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId,
     PlaybookId, ProjectId, RouteId, SourceId, TemplateId, WorkspaceId,
@@ -17,6 +18,11 @@ mod rows;
 
 /// How many things of a kind a workspace may have at the most: lists of configured things are not paged.
 pub const CONFIGURED_LIMIT: i64 = 10_000;
+
+/// Whether a row can have this text: no text in the ledger has U+0000 in it, and Postgres would not even compare with one.
+fn is_possible(text: &str) -> bool {
+    !text.contains('\0')
+}
 
 /// One change to what is configured: a thing is inserted, or replaced by its id, or removed.
 #[derive(Debug, Clone)]
@@ -97,6 +103,9 @@ impl Store {
 
     /// The workspace with this id or slug.
     pub async fn workspace(&self, id_or_slug: &str) -> Result<Option<Workspace>, Error> {
+        if !is_possible(id_or_slug) {
+            return Ok(None);
+        }
         let name = id_or_slug.to_owned();
         read!(self, |conn, queries| queries::workspaces::find(conn, &name))
     }
@@ -146,6 +155,9 @@ impl Store {
 
     /// The source with this path token, and whether its workspace accepts.
     pub async fn source_by_token(&self, token: &str) -> Result<Option<(Source, bool)>, Error> {
+        if !is_possible(token) {
+            return Ok(None);
+        }
         let token = token.to_owned();
         let found = read!(self, |conn, queries| queries::sources::by_token(conn, &token))?;
         found
@@ -159,6 +171,9 @@ impl Store {
         workspace: &str,
         slug: &str,
     ) -> Result<Option<(Source, bool)>, Error> {
+        if !is_possible(workspace) || !is_possible(slug) {
+            return Ok(None);
+        }
         let (workspace, slug) = (workspace.to_owned(), slug.to_owned());
         let found = read!(self, |conn, queries| queries::sources::by_slugs(
             conn, &workspace, &slug
@@ -229,10 +244,11 @@ impl Store {
     /// All that the router needs to decide a workspace's events.
     pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
         let workspace = workspace.clone();
-        let (routes, endpoints, playbooks) = read!(self, |conn, queries| Ok((
+        let (routes, endpoints, playbooks, apps) = read!(self, |conn, queries| Ok((
             queries::routes::all(conn, &workspace, CONFIGURED_LIMIT)?,
             queries::routes::targets(conn, &workspace, CONFIGURED_LIMIT)?,
             queries::playbooks::list(conn, &workspace, CONFIGURED_LIMIT)?,
+            queries::sources::with_apps(conn, &workspace, CONFIGURED_LIMIT)?,
         )))?;
         let playbooks: Vec<Playbook> = playbooks
             .into_iter()
@@ -252,6 +268,13 @@ impl Store {
         for (id, enabled, environment) in endpoints {
             table.environments.insert(id.clone(), environment);
             table.endpoints.insert(id, enabled);
+        }
+        for (id, spec) in apps {
+            let spec: SourceSpec = from_json("spec of a source", &spec)?;
+            let doorkeeper = spec.app.and_then(|app| app.doorkeeper);
+            table
+                .doorkeepers
+                .extend(doorkeeper.map(|playbook| (id, playbook)));
         }
         Ok(table)
     }

@@ -9,7 +9,7 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::time::Duration;
-use wire::{DeliveryId, EventId, Instant, RunId, WorkspaceId};
+use wire::{DeliveryId, EventId, Instant, PlaybookId, RunId, WorkspaceId};
 
 /// How many attempts of one delivery are shown; schedules have at most 50, retries by hand come on top.
 const ATTEMPTS_SHOWN: i64 = 200;
@@ -85,6 +85,10 @@ impl Store {
 
     /// The claim of `key` in `scope`.
     pub async fn claim(&self, scope: &str, key: &str) -> Result<Option<Claim>, Error> {
+        // Postgres would not even compare with it.
+        if scope.contains('\0') {
+            return Ok(None);
+        }
         let scope = scope.to_owned();
         let hash = <[u8; 32]>::from(Sha256::digest(key.as_bytes()));
         read!(self, |conn, queries| queries::events::claim(conn, &scope, &hash))
@@ -198,6 +202,24 @@ impl Store {
         let rows = read!(self, |conn, queries| queries::runs::list(
             conn,
             &workspace,
+            before,
+            limit + 1
+        ))?;
+        Ok(Page::of(rows, limit))
+    }
+
+    /// A playbook's runs before `before`, newest first.
+    pub async fn runs_of(
+        &self,
+        playbook: &PlaybookId,
+        before: Option<RunId>,
+        limit: i64,
+    ) -> Result<Page<Run>, Error> {
+        let playbook = playbook.clone();
+        let limit = limit.clamp(0, LONGEST_PAGE);
+        let rows = read!(self, |conn, queries| queries::runs::of_playbook(
+            conn,
+            &playbook,
             before,
             limit + 1
         ))?;

@@ -13,6 +13,7 @@ use moka::future::Cache;
 use std::future::{Ready, ready};
 use std::time::Duration;
 use store::{Store, Workspace};
+use subtle::ConstantTimeEq;
 use wire::WorkspaceId;
 
 /// How long a token is remembered: a revoked one is dead within a second everywhere, and at once where it was revoked.
@@ -68,6 +69,27 @@ impl Access {
             self.tokens.insert(hash, workspace.clone()).await;
         }
         Ok(workspace)
+    }
+}
+
+/// The token that a request shows, as its hash.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown([u8; 32]);
+
+impl Shown {
+    /// Whether it is the token with this hash.
+    pub(crate) fn is(self, token_hash: [u8; 32]) -> bool {
+        self.0.ct_eq(&token_hash).into()
+    }
+}
+
+impl FromRequest for Shown {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let shown = bearer(request).map(|token| Self(secret::hash(token)));
+        ready(shown.ok_or(Error::Unauthorized))
     }
 }
 

@@ -3,11 +3,12 @@
 //! `{"error":{"code":"…","message":"…"}}`, and `details` with every path for a 400. The code and the status are part of
 //! the contract; the message is for people.
 
-use crate::Problem;
+use crate::{Issue, Problem};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Why a request was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,18 @@ pub enum Error {
     /// Its state does not allow it.
     #[error("{0}")]
     State(&'static str),
+    /// A playbook's document is not what it must be.
+    #[error("the definition is not valid: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    InvalidDefinition(Vec<Issue>),
+    /// A run's input is not what its playbook asks for.
+    #[error("the input is not what the playbook asks for: {}", summary(.0))]
+    InvalidInput(Vec<Problem>),
+    /// The project that a run is targeted at is gone or disabled.
+    #[error("the project that the playbook is targeted at is gone or disabled")]
+    NoProject,
+    /// The template that a run is targeted at is gone.
+    #[error("the template that the playbook is targeted at is gone")]
+    NoTemplate,
     /// The application has as many endpoints as it may have.
     #[error("{what} may have {most} endpoints, and has them already; disabled ones count")]
     Full {
@@ -94,6 +107,9 @@ pub enum Error {
     /// The ledger failed.
     #[error("the ledger could not be asked")]
     Store(#[source] store::Error),
+    /// What was started by hand could not be recorded.
+    #[error("this could not be recorded")]
+    Record(#[source] store::AcceptError),
     /// No expression could be checked.
     #[error("expressions cannot be checked now")]
     Jail(#[source] expression::JailError),
@@ -156,13 +172,17 @@ impl Error {
             Self::Taken { .. } | Self::Dangling => "conflict",
             Self::InUse { .. } => "in_use",
             Self::State(_) => "invalid_state",
+            Self::InvalidDefinition(_) => "invalid_definition",
+            Self::InvalidInput(_) => "invalid_input",
+            Self::NoProject => "project_not_found",
+            Self::NoTemplate => "template_not_found",
             Self::Full { .. } => "application_endpoint_limit_reached",
             Self::TooLarge { .. } => "payload_too_large",
             Self::Encoding => "unsupported_encoding",
             Self::SlowBody => "request_timeout",
             Self::Store(error) if error.is_transient() => "unavailable",
-            Self::Jail(_) => "unavailable",
-            Self::Store(_) => "internal_error",
+            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => "internal_error",
+            Self::Record(_) | Self::Jail(_) => "unavailable",
         }
     }
 
@@ -173,6 +193,15 @@ impl Error {
             Self::NotJson(_) | Self::BrokenBody => Some(vec![Problem::new("", self.to_string())]),
             Self::Query { name, message } => Some(vec![Problem::new(*name, message.clone())]),
             Self::UnsupportedMode { .. } => Some(vec![Problem::new("mode", self.to_string())]),
+            _ => None,
+        }
+    }
+
+    /// What a 422 tells beside its message.
+    fn issues(&self) -> Option<Value> {
+        match self {
+            Self::InvalidDefinition(issues) => Some(json!(issues)),
+            Self::InvalidInput(issues) => Some(json!(issues)),
             _ => None,
         }
     }
@@ -189,6 +218,8 @@ struct Said {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Vec<Problem>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issues: Option<Value>,
 }
 
 impl ResponseError for Error {
@@ -204,26 +235,31 @@ impl ResponseError for Error {
             Self::Full { .. } => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Taken { .. } | Self::Dangling | Self::InUse { .. } | Self::State(_) => StatusCode::CONFLICT,
+            Self::InvalidDefinition(_) | Self::InvalidInput(_) | Self::NoProject | Self::NoTemplate => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Jail(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::Record(_) | Self::Jail(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
         let message = match self {
-            Self::Store(_) | Self::Jail(_) if status == StatusCode::SERVICE_UNAVAILABLE => {
+            Self::Store(_) | Self::Record(_) | Self::Jail(_) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 tracing::warn!(
                     error.chain = self as &dyn std::error::Error,
                     "a request must be tried again"
                 );
                 "this cannot be done now; send it again in a moment".to_owned()
             }
-            Self::Store(_) => {
+            Self::Store(_) | Self::Record(_) => {
                 tracing::error!(error.chain = self as &dyn std::error::Error, "a request failed");
                 "something went wrong on our side; the request id names it in the logs".to_owned()
             }
@@ -247,6 +283,7 @@ impl ResponseError for Error {
                 code: self.code(),
                 message,
                 details: self.details(),
+                issues: self.issues(),
             },
         })
     }

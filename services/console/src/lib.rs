@@ -26,20 +26,25 @@ mod portal;
 mod problem;
 mod secret;
 mod show;
+mod yaml;
 
 pub use api::{configure, not_found};
-pub use check::Checks;
+pub use check::{Checks, Issue};
 pub use error::Error;
 pub use problem::Problem;
 
 use broker::Conveyor;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
-use wire::{Change, WorkspaceId};
+use store::{AcceptQueue, Acceptance, QueueOptions, Store};
+use tokio::sync::OnceCell;
+use wire::{Change, Message, Queue, Reference, RunId, WorkspaceId};
 
 /// How long an answer waits for the announcement of a change: caches forget by themselves soon after.
 const ANNOUNCING: Duration = Duration::from_secs(1);
+
+/// How many things that operators start by hand may wait to be recorded.
+const MOST_BY_HAND: usize = 64;
 
 /// The console's parts; one per process, shared by its HTTP workers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -53,6 +58,8 @@ struct Parts {
     /// How the outside reaches the console, and who may open every workspace.
     settings: boot::settings::Console,
     access: access::Access,
+    /// Records what operators start by hand; its thread starts with the first of them.
+    accepts: OnceCell<AcceptQueue>,
 }
 
 impl Console {
@@ -60,6 +67,7 @@ impl Console {
     pub fn new(store: Store, conveyor: Conveyor, checks: Checks, settings: &boot::settings::Console) -> Self {
         Self(Arc::new(Parts {
             access: access::Access::new(store.clone()),
+            accepts: OnceCell::new(),
             store,
             conveyor,
             checks,
@@ -90,6 +98,27 @@ impl Console {
     pub(crate) async fn changed(&self, workspace: &WorkspaceId) {
         self.0.access.forget();
         announce(&self.0.conveyor, workspace).await;
+    }
+
+    /// Records an event that an operator makes by hand, and what becomes of it.
+    pub(crate) async fn record(&self, row: Acceptance) -> Result<(), Error> {
+        let start = async || {
+            self.store().accept_queue(QueueOptions {
+                capacity: MOST_BY_HAND,
+                ..QueueOptions::default()
+            })
+        };
+        let accepts = self.0.accepts.get_or_try_init(start).await?;
+        accepts.accept(row).await.map(drop).map_err(Error::Record)
+    }
+
+    /// Tells the runner of a run. The ledger has it by now, so this cannot fail: a sweep finds it some seconds later.
+    pub(crate) async fn tell_runner(&self, id: RunId) {
+        let message = Message::new(vec![Reference::Run { id }], None);
+        let telling = self.0.conveyor.publish(Queue::Run, &message);
+        if !matches!(tokio::time::timeout(ANNOUNCING, telling).await, Ok(Ok(()))) {
+            tracing::warn!(run.id = %id, "the runner was not told of a run; its sweep finds it");
+        }
     }
 
     /// Executes a plan: see [`apply::Plan::execute`].

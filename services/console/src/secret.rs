@@ -33,6 +33,28 @@ pub(crate) fn signing(value: SecretString, now: Instant) -> SigningSecret {
     }
 }
 
+/// These secrets in the place of those that are there. When they are the same, those stay as they are, also beside one
+/// that is being rotated out.
+pub(crate) fn replace(
+    existing: &[SigningSecret],
+    given: Vec<SecretString>,
+    now: Instant,
+) -> Vec<SigningSecret> {
+    let current: Vec<&SigningSecret> = existing
+        .iter()
+        .filter(|secret| secret.expires_at.is_none())
+        .collect();
+    let is_same = current.len() == given.len()
+        && current
+            .iter()
+            .zip(&given)
+            .all(|(one, other)| one.value.expose_secret() == other.expose_secret());
+    if is_same {
+        return existing.to_vec();
+    }
+    given.into_iter().map(|value| signing(value, now)).collect()
+}
+
 /// How a secret is replaced by a new one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rotation {

@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::sources::OpenSource;
 use crate::{Gateway, kept};
-use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use routing::Moment;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use store::{AcceptError, Acceptance, Accepted, NewClaim, NewEvent, RoutedEvent};
 use uuid::Uuid;
-use wire::{EventId, Instant, SourceId, WorkspaceId};
+use wire::{EventId, Instant, WorkspaceId};
 
 /// An idempotency key as a door counts it.
 #[derive(Debug, Clone)]
@@ -40,10 +40,10 @@ impl Key {
 
 /// A request that has passed its door's checks.
 pub(crate) struct Offer<'a> {
-    pub(crate) request: &'a HttpRequest,
+    pub(crate) request: &'a RequestHead,
     pub(crate) workspace_id: &'a WorkspaceId,
     /// None: it came in by no source.
-    pub(crate) source_id: Option<&'a SourceId>,
+    pub(crate) source: Option<&'a OpenSource>,
     pub(crate) body: Bytes,
     pub(crate) event_type: Option<String>,
     /// What the signature check said; none when there was none.
@@ -88,17 +88,19 @@ pub(crate) fn draft(gateway: &Gateway, offer: Offer<'_>) -> Draft {
     let event = NewEvent {
         id: EventId::new(offer.received_at, rand::random()),
         workspace_id: offer.workspace_id.clone(),
-        source_id: offer.source_id.cloned(),
+        source_id: offer.source.map(|open| open.source.id.clone()),
         event_type: offer.event_type,
         verified: offer.verified,
         received_at: offer.received_at,
-        method: request.method().to_string(),
-        query: Some(request.query_string().to_owned()).filter(|query| !query.is_empty()),
+        method: request.method.to_string(),
+        query: kept::query(request),
         remote_address: kept::remote_address(request, &gateway.settings.trusted_proxies)
             .map(|address| address.to_string()),
-        headers: kept::headers(request.headers()),
+        headers: kept::headers(&request.headers, |name| {
+            offer.source.is_some_and(|open| open.is_secret(name))
+        }),
         content_type: request
-            .headers()
+            .headers
             .get(CONTENT_TYPE)
             .map(|value| crate::key::text(value.as_bytes())),
         body: offer.body,

@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use crate::sources::OpenSource;
 use crate::verify::with_profile;
 use crate::{Gateway, key};
-use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
 use actix_web::web::Bytes;
 use expression::{Job, Output, Want};
 use signature::Profile;
@@ -13,33 +13,46 @@ use wire::resource::ValueRule;
 /// The event's type: what the sender says, the source's rule, the provider's rule, none.
 pub(crate) async fn event_type(
     gateway: &Gateway,
-    request: &HttpRequest,
+    request: &RequestHead,
     open: &OpenSource,
     body: &Bytes,
 ) -> Result<Option<String>, Problem> {
-    if let Some(own) = key::event_type(request.headers(), "x-event-type")? {
+    if let Some(found) = ruled_event_type(gateway, request, open, body).await? {
+        return Ok(Some(found));
+    }
+    let preset = with_profile(gateway, request, open, body, Profile::event_type);
+    Ok(preset.filter(|event_type| key::is_event_type(event_type)))
+}
+
+/// The event's type as far as the sender or the source says it: the header, the source's rule, none.
+pub(crate) async fn ruled_event_type(
+    gateway: &Gateway,
+    request: &RequestHead,
+    open: &OpenSource,
+    body: &Bytes,
+) -> Result<Option<String>, Problem> {
+    if let Some(own) = key::event_type(&request.headers, "x-event-type")? {
         return Ok(Some(own));
     }
     let ruled = match &open.source.spec.event_type {
-        Some(ValueRule::Header(name)) => key::event_type(request.headers(), name)?,
+        Some(ValueRule::Header(name)) => key::event_type(&request.headers, name)?,
         Some(ValueRule::Body(path)) => look_up(gateway, path, body).await?,
         None => None,
     };
-    let found = ruled.or_else(|| with_profile(gateway, request, open, body, Profile::event_type));
     // What was found in a body is the provider's, who cannot mend it: a nonsense type is none.
-    Ok(found.filter(|event_type| key::is_event_type(event_type)))
+    Ok(ruled.filter(|event_type| key::is_event_type(event_type)))
 }
 
 /// The key at door 4: the source's own rule, the standard headers, the provider's id, none.
 pub(crate) async fn idempotency_key(
     gateway: &Gateway,
-    request: &HttpRequest,
+    request: &RequestHead,
     open: &OpenSource,
     body: &Bytes,
 ) -> Result<Option<String>, Problem> {
     let dedupe = &open.source.spec.dedupe;
     for name in &dedupe.headers {
-        if let Some(key) = key::from_header(request.headers(), name)? {
+        if let Some(key) = key::from_header(&request.headers, name)? {
             return Ok(Some(key));
         }
     }
@@ -52,7 +65,7 @@ pub(crate) async fn idempotency_key(
         .into_iter()
         .filter(|name| dedupe.request_id || *name != "x-request-id")
     {
-        if let Some(key) = key::from_header(request.headers(), name)? {
+        if let Some(key) = key::from_header(&request.headers, name)? {
             return Ok(Some(key));
         }
     }

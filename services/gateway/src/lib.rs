@@ -14,6 +14,9 @@
 //! Route or deliver; keep a secret of a sender's in an event, a rejection or a log; wait for the conveyor.
 
 mod accept;
+mod adapters;
+mod again;
+mod arrival;
 mod body;
 mod doors;
 mod identity;
@@ -57,6 +60,7 @@ pub struct Gateway {
     publisher: publish::Publisher,
     rejections: reject::Rejections,
     published_keys: verify::PublishedKeys,
+    egress: egress::Client,
     jail: Jail,
 }
 
@@ -65,7 +69,7 @@ pub struct Gateway {
 pub struct Tools {
     /// Evaluates the sources' rules.
     pub jail: Jail,
-    /// Fetches the keys that providers publish.
+    /// Fetches the keys that providers publish, and asks the adapters of apps.
     pub egress: egress::Client,
     /// How long a worker has for a delivery that it is told of.
     pub lease: Duration,
@@ -88,7 +92,7 @@ impl Gateway {
         let (generation, ttl) = (conveyor.generation(), settings.cache_ttl);
         Ok(Arc::new(Self {
             publisher: publish::Publisher::start(conveyor, &store, tasks),
-            rejections: reject::Rejections::start(store.clone(), tasks),
+            rejections: reject::Rejections::start(store.clone(), settings.trusted_proxies.clone(), tasks),
             sources: sources::Sources::new(store.clone(), generation.clone(), ttl),
             playbooks: playbooks::Playbooks::new(store.clone(), generation.clone(), ttl),
             targets: targets::Targets::new(store.clone(), generation.clone(), ttl),
@@ -98,7 +102,8 @@ impl Gateway {
             settings,
             store,
             accepts,
-            published_keys: verify::PublishedKeys::new(tools.egress),
+            published_keys: verify::PublishedKeys::new(tools.egress.clone()),
+            egress: tools.egress,
             jail: tools.jail,
         }))
     }
@@ -107,5 +112,6 @@ impl Gateway {
     pub fn configure(self: &Arc<Self>, config: &mut ServiceConfig) {
         config.app_data(actix_web::web::Data::from(Arc::clone(self)));
         doors::mount(config);
+        again::mount(config);
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Issue {
 pub(crate) enum Problem {
     /// The body is not what the door takes.
     InvalidBody(Issue),
+    /// The same at the doors whose answers have no `issues`.
+    Malformed(String),
     /// Door 1's key is missing.
     MissingKey,
     /// The key is empty, too long or has control characters.
@@ -55,6 +57,8 @@ pub(crate) enum Problem {
     TooManyTypes,
     /// The signature check failed.
     InvalidSignature,
+    /// Door 5's sender is none of the registered contacts.
+    UnknownSender,
     /// A handshake's token is wrong.
     HandshakeForbidden,
     /// A handshake asks for what is not echoed.
@@ -77,6 +81,8 @@ pub(crate) enum Problem {
     Overloaded,
     /// The ledger does not answer.
     Unavailable,
+    /// The adapter of an app does not answer, or nonsense.
+    AdapterFailed,
     /// A fault of ours.
     Internal,
 }
@@ -85,7 +91,7 @@ impl Problem {
     /// The stable word.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::InvalidBody(_) | Self::BodyBroken => "invalid_body",
+            Self::InvalidBody(_) | Self::Malformed(_) | Self::BodyBroken => "invalid_body",
             Self::MissingKey => "missing_idempotency_key",
             Self::InvalidKey => "invalid_idempotency_key",
             Self::InvalidEventType | Self::InvalidEventTypeName => "invalid_event_type",
@@ -100,6 +106,7 @@ impl Problem {
             Self::TriggerDisabled => "trigger_disabled",
             Self::TooManyTypes => "too_many_event_types",
             Self::InvalidSignature => "invalid_signature",
+            Self::UnknownSender => "unknown_sender",
             Self::HandshakeForbidden => "forbidden",
             Self::HandshakeRefused => "invalid_challenge",
             Self::NotFound => "not_found",
@@ -109,7 +116,7 @@ impl Problem {
             Self::TooLarge(_) => "payload_too_large",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::Overloaded | Self::RateLimited(_) => "rate_limited",
-            Self::Unavailable => "unavailable",
+            Self::Unavailable | Self::AdapterFailed => "unavailable",
             Self::Internal => "internal_error",
         }
     }
@@ -119,6 +126,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::InvalidBody(issue) => return formatter.write_str(&issue.message),
+            Self::Malformed(what) => return formatter.write_str(what),
             Self::TooLarge(limit) => return write!(formatter, "the body is over the limit of {limit} bytes"),
             Self::MissingKey => "the header X-Idempotency-Key is missing",
             Self::InvalidKey => "an idempotency key is 1 to 255 bytes without control characters, sent once",
@@ -152,6 +160,7 @@ impl fmt::Display for Problem {
                 "the workspace has too many event types; register this one over the management API"
             }
             Self::InvalidSignature => "the signature does not match the request",
+            Self::UnknownSender => "the sender is not a registered contact",
             Self::HandshakeForbidden => "the token of this handshake is wrong",
             Self::HandshakeRefused => "this challenge cannot be answered",
             Self::NotFound => "there is nothing here",
@@ -164,6 +173,7 @@ impl fmt::Display for Problem {
             }
             Self::Overloaded => "too many requests at once; send it again in a moment",
             Self::Unavailable => "the event could not be recorded now; send it again in a moment",
+            Self::AdapterFailed => "the app's adapter did not answer; send it again in a moment",
             Self::Internal => "something went wrong on our side; the request id names it in the logs",
         };
         formatter.write_str(text)
@@ -182,6 +192,7 @@ impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::InvalidBody(_)
+            | Self::Malformed(_)
             | Self::BodyBroken
             | Self::MissingKey
             | Self::InvalidKey
@@ -192,9 +203,10 @@ impl ResponseError for Problem {
             Self::Unauthorized | Self::InvalidSignature | Self::InvalidWebhookSecret | Self::UnknownKey => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::HandshakeForbidden | Self::KeyDisabled | Self::InsufficientScope(_) => {
-                StatusCode::FORBIDDEN
-            }
+            Self::HandshakeForbidden
+            | Self::UnknownSender
+            | Self::KeyDisabled
+            | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::ProjectNotFound | Self::TemplateNotFound | Self::InvalidInput(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
@@ -205,7 +217,7 @@ impl ResponseError for Problem {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Overloaded | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::AdapterFailed => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -226,7 +238,7 @@ impl Problem {
     fn head(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(status);
         match self {
-            Self::Overloaded | Self::Unavailable => {
+            Self::Overloaded | Self::Unavailable | Self::AdapterFailed => {
                 response.insert_header((RETRY_AFTER, "1"));
             }
             Self::RateLimited(allowance) => {

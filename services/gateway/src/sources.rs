@@ -3,6 +3,8 @@
 //! Every entry, also that there is no such source, is kept for some seconds and forgotten at once when the console says
 //! that something changed: the conveyor's count of changes is part of the key.
 
+use crate::adapters::App;
+use crate::verify::Guard;
 use boot::settings::ByteSize;
 use broker::Generation;
 use moka::future::Cache;
@@ -10,9 +12,9 @@ use secrecy::ExposeSecret;
 use signature::{Profile, Secret};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Source, Store};
-use wire::Instant;
+use store::{SigningSecret, Source, Store};
 use wire::resource::VerifyMode;
+use wire::{Instant, SourceId};
 
 /// Look-ups that are remembered. A flood of made-up tokens must not fill the memory.
 pub(crate) const REMEMBERED: u64 = 10_000;
@@ -25,6 +27,8 @@ pub(crate) struct OpenSource {
     pub(crate) check: Option<Check>,
     /// For metrics: a built-in profile's name, `custom` or `none`.
     pub(crate) provider: &'static str,
+    /// What listens at door 5; none: it is not open.
+    pub(crate) app: Option<App>,
 }
 
 /// A signature check, ready to run.
@@ -41,21 +45,40 @@ impl OpenSource {
         self.source.spec.max_body_bytes.map_or(door, |own| own.min(most))
     }
 
-    /// The signing secrets that count at `now`.
-    pub(crate) fn live_secrets(&self, now: Instant) -> Vec<Secret> {
-        self.source
-            .secrets
-            .iter()
-            .filter(|secret| secret.is_live(now))
-            .map(|secret| Secret::new(secret.id.clone(), secret.value.expose_secret()))
-            .collect()
+    /// How door 4's requests are checked; none: they are not.
+    pub(crate) fn guard(&self) -> Option<Guard<'_>> {
+        let check = self.check.as_ref()?;
+        Some(Guard {
+            profile: &check.profile,
+            enforce: check.enforce,
+            provider: self.provider,
+            secrets: live(&self.source.secrets, Instant::now()),
+            verify_token: None,
+        })
     }
+
+    /// Whether a header is itself the secret that authenticates this source's senders.
+    pub(crate) fn is_secret(&self, header: &str) -> bool {
+        let (check, app) = (self.check.as_ref(), self.app.as_ref());
+        check.is_some_and(|check| check.profile.reveals_the_secret(header))
+            || app.is_some_and(|app| app.is_secret(header))
+    }
+}
+
+/// The signing secrets that count at `now`.
+pub(crate) fn live(secrets: &[SigningSecret], now: Instant) -> Vec<Secret> {
+    secrets
+        .iter()
+        .filter(|secret| secret.is_live(now))
+        .map(|secret| Secret::new(secret.id.clone(), secret.value.expose_secret()))
+        .collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Door {
     Token(Arc<str>),
     Channel(Arc<str>, Arc<str>),
+    App(Arc<str>),
 }
 
 #[derive(Debug, Clone)]
@@ -101,6 +124,24 @@ impl Sources {
             })
             .await
     }
+
+    /// The source of an app, if its door is open.
+    pub(crate) async fn by_app(&self, app: &str) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
+        let key = (self.generation.now(), Door::App(app.into()));
+        self.open
+            .try_get_with(key, async { open(self.store.source_by_app(app).await?) })
+            .await
+    }
+
+    /// The source with this id as it is at this very moment, if its doors are open.
+    pub(crate) async fn by_id(&self, id: &SourceId) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
+        let Some(source) = self.store.source(id).await? else {
+            return Ok(None);
+        };
+        let workspace = self.store.workspace(source.workspace_id.as_str()).await?;
+        let accepting = workspace.is_some_and(|workspace| workspace.accepting);
+        Ok(open(Some((source, accepting)))?)
+    }
 }
 
 /// A disabled source and a closed workspace are the same as nothing.
@@ -111,12 +152,13 @@ fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store:
     if !accepting || !source.spec.enabled {
         return Ok(None);
     }
+    let corrupt = || store::Error::Corrupt {
+        what: "the signature scheme of a source",
+        source: "no such profile, or a scheme that does not parse".into(),
+    };
     let (check, provider) = match &source.spec.verify {
         Some(verify) if verify.mode != VerifyMode::Off => {
-            let (profile, provider) = profile(verify).ok_or(store::Error::Corrupt {
-                what: "the signature scheme of a source",
-                source: "no such profile, or a scheme that does not parse".into(),
-            })?;
+            let (profile, provider) = profile(verify).ok_or_else(corrupt)?;
             (
                 Some(Check {
                     profile,
@@ -127,7 +169,9 @@ fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store:
         }
         _ => (None, "none"),
     };
+    let app = source.spec.app.as_ref().map(App::of).transpose();
     Ok(Some(Arc::new(OpenSource {
+        app: app.map_err(|_scheme| corrupt())?,
         source,
         check,
         provider,

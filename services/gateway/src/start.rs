@@ -149,9 +149,9 @@ pub(crate) async fn start(gateway: &Gateway, wanted: Order<'_>) -> Result<Starte
     let playbook = &wanted.open.playbook;
     let input = wanted.target.input(wanted.open, wanted.input)?;
     let offer = Offer {
-        request: wanted.request,
+        request: wanted.request.head(),
         workspace_id: &playbook.workspace_id,
-        source_id: None,
+        source: None,
         body: wanted.body,
         event_type: None,
         verified: None,

@@ -1,16 +1,18 @@
 //! Is it authentic? The source's profile over the raw bytes, and its provider's handshakes.
 
 use crate::Gateway;
+use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
-use crate::reject::Refusal;
-use crate::sources::{Check, OpenSource};
+use crate::sources::OpenSource;
+use actix_web::HttpResponse;
+use actix_web::dev::RequestHead;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
 use boot::metrics;
 use egress::Deadlines;
 use moka::future::Cache;
-use signature::{Answer, Credentials, Handshake, Reason, Request, Secret, Verdict};
+use secrecy::SecretString;
+use signature::{Answer, Credentials, Handshake, Profile, Reason, Request, Secret, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::Instant;
@@ -88,63 +90,59 @@ impl PublishedKeys {
     }
 }
 
-/// Checks a request of a source that verifies. Handshakes are answered, and are never events.
+/// What a door checks its requests with.
+pub(crate) struct Guard<'a> {
+    pub(crate) profile: &'a Profile,
+    /// False where a request that fails is accepted all the same, and says so.
+    pub(crate) enforce: bool,
+    /// For metrics.
+    pub(crate) provider: &'static str,
+    /// Those that count now, whenever the request came.
+    pub(crate) secrets: Vec<Secret>,
+    /// What a handshake must show, where the provider's does.
+    pub(crate) verify_token: Option<&'a SecretString>,
+}
+
+/// Checks a request. Handshakes are answered, and are never events.
 pub(crate) async fn verify(
     gateway: &Gateway,
-    request: &HttpRequest,
-    open: &OpenSource,
-    body: &Bytes,
-    now: Instant,
-) -> Result<Option<Checked>, Problem> {
-    let Some(check) = &open.check else { return Ok(None) };
-    let url = public_url(gateway, request);
-    let headers = header_lines(request);
+    arrival: Arrival<'_>,
+    guard: &Guard<'_>,
+) -> Result<Checked, Refused> {
+    let url = public_url(gateway, arrival.head);
+    let headers = header_lines(arrival.head);
     let signed = Request {
-        method: request.method().as_str(),
+        method: arrival.head.method.as_str(),
         url: &url,
         headers: &headers,
-        body,
+        body: arrival.body,
     };
-    let secrets = open.live_secrets(now);
     let known = Credentials {
-        secrets: &secrets,
+        secrets: &guard.secrets,
+        verify_token: guard.verify_token,
         ..Credentials::default()
     };
-    if let Some(handshake) = check.profile.unsigned_handshake(&signed, &known) {
-        return shake(gateway, handshake).await.map(Checked::Handshake).map(Some);
+    if let Some(handshake) = guard.profile.unsigned_handshake(&signed, &known) {
+        return Ok(Checked::Handshake(shake(gateway, handshake).await?));
     }
-    if request.method() != Method::POST {
-        return Err(Problem::MethodNotAllowed);
+    if arrival.head.method != Method::POST {
+        return Err(Problem::MethodNotAllowed.into());
     }
-    let verdict = judge(gateway, check, &signed, &secrets, now).await;
-    metrics::signature_verified(open.provider, verdict.reason().map_or("valid", Reason::as_str));
+    let verdict = judge(gateway, guard, &signed, arrival.at).await;
+    metrics::signature_verified(guard.provider, verdict.reason().map_or("valid", Reason::as_str));
     match verdict {
-        Verdict::Valid { secret } => match check.profile.signed_handshake(&signed, &known, secret) {
-            Some(handshake) => shake(gateway, handshake).await.map(Checked::Handshake).map(Some),
-            None => Ok(Some(Checked::Event { verified: true })),
+        Verdict::Valid { secret } => match guard.profile.signed_handshake(&signed, &known, secret) {
+            Some(handshake) => Ok(Checked::Handshake(shake(gateway, handshake).await?)),
+            None => Ok(Checked::Event { verified: true }),
         },
-        Verdict::Invalid(reason) if check.enforce => {
-            let refusal = Refusal {
-                cause: reason.as_str(),
-                detail: reason.advice().to_owned(),
-                body: body.clone(),
-            };
-            gateway.rejections.keep(request, open, &refusal, now);
-            Err(Problem::InvalidSignature)
-        }
-        Verdict::Invalid(_) => Ok(Some(Checked::Event { verified: false })),
+        Verdict::Invalid(reason) if guard.enforce => Err(Refused::signature(reason)),
+        Verdict::Invalid(_) => Ok(Checked::Event { verified: false }),
     }
 }
 
 /// Fetches the provider's key where there is one to fetch, and asks the profile.
-async fn judge(
-    gateway: &Gateway,
-    check: &Check,
-    signed: &Request<'_>,
-    secrets: &[Secret],
-    now: Instant,
-) -> Verdict {
-    let fetched = match check.profile.key_url(signed, secrets) {
+async fn judge(gateway: &Gateway, guard: &Guard<'_>, signed: &Request<'_>, now: Instant) -> Verdict {
+    let fetched = match guard.profile.key_url(signed, &guard.secrets) {
         Ok(None) => None,
         Ok(Some(url)) => match gateway.published_keys.fetch(url).await {
             Ok(document) => Some(document),
@@ -153,11 +151,11 @@ async fn judge(
         Err(reason) => return Verdict::Invalid(reason),
     };
     let credentials = Credentials {
-        secrets,
+        secrets: &guard.secrets,
         fetched_key: fetched.as_deref(),
         ..Credentials::default()
     };
-    check.profile.verify(signed, &credentials, now.unix_seconds())
+    guard.profile.verify(signed, &credentials, now.unix_seconds())
 }
 
 async fn shake(gateway: &Gateway, handshake: Handshake) -> Result<HttpResponse, Problem> {
@@ -190,10 +188,10 @@ fn reply(answer: Answer) -> HttpResponse {
 /// What a profile sees of a request when it looks for the event's id and type.
 pub(crate) fn with_profile<T>(
     gateway: &Gateway,
-    request: &HttpRequest,
+    request: &RequestHead,
     open: &OpenSource,
     body: &[u8],
-    ask: impl FnOnce(&signature::Profile, &Request<'_>) -> Option<T>,
+    ask: impl FnOnce(&Profile, &Request<'_>) -> Option<T>,
 ) -> Option<T> {
     let check = open.check.as_ref()?;
     let url = public_url(gateway, request);
@@ -201,7 +199,7 @@ pub(crate) fn with_profile<T>(
     ask(
         &check.profile,
         &Request {
-            method: request.method().as_str(),
+            method: request.method.as_str(),
             url: &url,
             headers: &headers,
             body,
@@ -210,17 +208,17 @@ pub(crate) fn with_profile<T>(
 }
 
 /// The URL that the sender used, from the configured base: `Host` is never trusted.
-fn public_url(gateway: &Gateway, request: &HttpRequest) -> String {
+fn public_url(gateway: &Gateway, request: &RequestHead) -> String {
     let base = gateway.settings.public_url.as_str().trim_end_matches('/');
     request
-        .uri()
+        .uri
         .path_and_query()
         .map_or_else(|| base.to_owned(), |path| format!("{base}{path}"))
 }
 
-fn header_lines(request: &HttpRequest) -> Vec<(&str, &[u8])> {
+fn header_lines(request: &RequestHead) -> Vec<(&str, &[u8])> {
     request
-        .headers()
+        .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect()

@@ -96,13 +96,8 @@ impl Router {
                 return Ok(0);
             }
         };
-        let now = Instant::now();
-        let moment = Moment {
-            now,
-            lease: Uuid::new_v4(),
-            lease_until: now + self.lease,
-        };
-        let decided = match routing::resolve(&self.jail, &events, &table, moment).await {
+        let resolving = routing::resolve(&self.jail, &events, &table, || self.moment());
+        let decided = match resolving.await {
             Ok(decided) => decided,
             Err(error) => {
                 // Workspaces without expressions must not wait for those with some: the sweep comes back to these.
@@ -116,6 +111,15 @@ impl Router {
             }
         };
         self.write(&events, decided).await
+    }
+
+    fn moment(&self) -> Moment {
+        let now = Instant::now();
+        Moment {
+            now,
+            lease: Uuid::new_v4(),
+            lease_until: now + self.lease,
+        }
     }
 
     /// Writes decisions and tells the workers of those that were this router's.

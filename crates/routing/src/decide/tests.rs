@@ -10,13 +10,13 @@ use wire::{
 
 const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
 
-const MOMENT: Moment = Moment {
+pub(crate) const MOMENT: Moment = Moment {
     now: NOW,
     lease: Uuid::from_u128(7),
     lease_until: Instant::from_unix_micros(1_800_000_090_000_000),
 };
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     Event {
         id: EventId::new(NOW, 1),
         workspace_id: WorkspaceId::from_stored("ws_one"),
@@ -38,7 +38,7 @@ fn event() -> Event {
     }
 }
 
-fn to(endpoint: &str) -> Target {
+pub(crate) fn to(endpoint: &str) -> Target {
     Target::Endpoint(EndpointId::from_stored(format!("ep_{endpoint}")))
 }
 
@@ -46,7 +46,7 @@ fn to_playbook(playbook: &str) -> Target {
     Target::Playbook(PlaybookId::from_stored(format!("pb_{playbook}")))
 }
 
-fn spec(to: Target) -> RouteSpec {
+pub(crate) fn spec(to: Target) -> RouteSpec {
     RouteSpec {
         name: "a route".to_owned(),
         enabled: true,
@@ -60,7 +60,7 @@ fn spec(to: Target) -> RouteSpec {
 }
 
 /// The endpoints `on` and `other` and the playbook `on` are enabled, `off` is disabled, everything else does not exist.
-fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
+pub(crate) fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
     let route = |(place, spec): (usize, RouteSpec)| Route {
         subscription: None,
         id: RouteId::from_stored(format!("rt_{place}")),
@@ -73,6 +73,7 @@ fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
     let endpoint = |name: &str| EndpointId::from_stored(format!("ep_{name}"));
     let playbook = |name: &str| PlaybookId::from_stored(format!("pb_{name}"));
     RoutingTable {
+        doorkeepers: HashMap::new(),
         environments: HashMap::new(),
         routes: specs.into_iter().enumerate().map(route).collect(),
         endpoints: [
@@ -345,7 +346,47 @@ fn a_second_route_to_the_same_endpoint_makes_no_second_delivery() {
         (&json!("target"), &json!("rt_0"))
     );
     assert_eq!(trace[1].get("deliveryId"), None);
+    // The value leads to the delivery that covers it.
+    assert_eq!(trace[0]["routeId"], trace[1]["value"]);
+    assert_eq!(trace[0]["deliveryId"], routed.deliveries[0].id.to_string());
     assert_eq!(trace[2]["clause"], "all");
+}
+
+#[test]
+fn a_second_route_to_the_same_playbook_starts_no_second_run() {
+    let table = table([spec(to_playbook("on")), spec(to_playbook("on"))]);
+    let (routed, trace) = decided(&event(), &table, [], []);
+    assert_eq!(routed.runs.len(), 1);
+    assert_eq!(trace[0]["runId"], routed.runs[0].id.to_string());
+    assert_eq!(trace[1]["matched"], true);
+    assert_eq!(
+        (&trace[1]["clause"], &trace[1]["value"]),
+        (&json!("target"), &trace[0]["routeId"])
+    );
+    assert_eq!(trace[1].get("runId"), None);
+}
+
+#[test]
+fn a_route_that_its_target_stops_does_not_have_the_event() {
+    for (playbook, value) in [("off", "disabled"), ("gone", "missing")] {
+        let table = table([spec(to_playbook(playbook)), spec(to_playbook(playbook))]);
+        let (_, trace) = decided(&event(), &table, [], []);
+        assert_eq!([&trace[0]["value"], &trace[1]["value"]], [value, value]);
+    }
+    let binary = Event {
+        body: Bytes::from_static(b"\xff\x00"),
+        ..event()
+    };
+    let transforming = RouteSpec {
+        transform: Some(".id".to_owned()),
+        ..spec(to_playbook("on"))
+    };
+    let table = table([spec(to_playbook("on")), transforming]);
+    let (_, trace) = decided(&binary, &table, [], [(1, Err(failed("no JSON")))]);
+    assert_eq!(
+        [&trace[0]["clause"], &trace[1]["clause"]],
+        ["target", "transform"]
+    );
 }
 
 #[test]
@@ -511,4 +552,86 @@ proptest! {
             prop_assert!(["enabled", "filter"].contains(&entry["clause"].as_str().unwrap()));
         }
     }
+}
+
+fn kept_by(playbook: &str, specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable {
+    let keeper = PlaybookId::from_stored(format!("pb_{playbook}"));
+    RoutingTable {
+        doorkeepers: [(SourceId::from_stored("so_stripe"), keeper)].into(),
+        ..table(specs)
+    }
+}
+
+fn doorkeeper(event: &Event, table: &RoutingTable) -> (RoutedEvent, Value) {
+    let matches = matching(event, table, &BTreeMap::new());
+    let routed = decide(event, table, matches, &BTreeMap::new(), MOMENT);
+    let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
+    (routed, trace["doorkeeper"].clone())
+}
+
+#[test]
+fn what_no_route_takes_is_for_the_doorkeeper() {
+    let missed = RouteSpec {
+        event_types: patterns(&["other"]),
+        ..spec(to("on"))
+    };
+    let (routed, trace) = doorkeeper(&event(), &kept_by("on", [missed]));
+    let [run] = routed.runs.as_slice() else {
+        panic!("one run, not {:?}", routed.runs);
+    };
+    assert_eq!(run.id, RunId::of(event().id, &run.playbook_id, 0));
+    assert_eq!(
+        (run.trigger, run.route_id.as_ref(), &run.input),
+        (wire::Trigger::App, None, &event().body)
+    );
+    assert_eq!(trace, json!({"playbookId": "pb_on", "runId": run.id}));
+    assert_eq!(routed.state, EventState::Routed);
+}
+
+#[test]
+fn what_a_route_takes_is_not_for_the_doorkeeper() {
+    for taken in [
+        to("on"),
+        to("off"),
+        to("gone"),
+        to_playbook("on"),
+        to_playbook("off"),
+    ] {
+        let (routed, trace) = doorkeeper(&event(), &kept_by("other", [spec(taken.clone())]));
+        assert_eq!(trace, Value::Null, "{taken:?}");
+        assert!(routed.runs.iter().all(|run| run.route_id.is_some()), "{taken:?}");
+    }
+}
+
+#[test]
+fn a_doorkeeper_is_for_its_own_source_alone() {
+    let table = kept_by("on", []);
+    let elsewhere = Event {
+        source_id: Some(SourceId::from_stored("so_github")),
+        ..event()
+    };
+    let emitted = Event {
+        source_id: None,
+        ..event()
+    };
+    for event in [elsewhere, emitted] {
+        let (routed, trace) = doorkeeper(&event, &table);
+        assert!(routed.runs.is_empty() && trace == Value::Null);
+    }
+}
+
+#[test]
+fn a_doorkeeper_that_can_start_no_run_says_why() {
+    for (keeper, why) in [("off", "disabled"), ("gone", "does not exist")] {
+        let (routed, trace) = doorkeeper(&event(), &kept_by(keeper, []));
+        assert!(routed.runs.is_empty());
+        assert!(trace["reason"].as_str().unwrap().contains(why), "{trace}");
+        assert_eq!(trace.get("runId"), None);
+    }
+    let bytes = Event {
+        body: Bytes::from_static(b"\xff"),
+        ..event()
+    };
+    let (routed, trace) = doorkeeper(&bytes, &kept_by("on", []));
+    assert!(routed.runs.is_empty() && trace["reason"].is_string(), "{trace}");
 }

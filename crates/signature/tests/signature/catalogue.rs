@@ -107,3 +107,11 @@ fn a_secret_that_could_never_match_is_refused_before_it_is_stored() {
         );
     }
 }
+
+#[test]
+fn headers_that_are_the_secret_itself_are_told_apart() {
+    assert!(builtin("gitlab-token").reveals_the_secret("X-GITLAB-TOKEN"));
+    assert!(builtin("telegram").reveals_the_secret("x-telegram-bot-api-secret-token"));
+    assert!(!builtin("gitlab-token").reveals_the_secret("x-gitlab-event"));
+    assert!(!builtin("github").reveals_the_secret("x-hub-signature-256"));
+}

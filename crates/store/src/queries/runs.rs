@@ -7,7 +7,7 @@ use crate::sql::{Stamp, Uid};
 use crate::{Error, Run};
 use diesel::{ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;
-use wire::{EventId, Instant, RunId, WorkspaceId};
+use wire::{EventId, Instant, PlaybookId, RunId, WorkspaceId};
 
 type RunColumns = (
     runs::id,
@@ -96,6 +96,24 @@ pub(crate) fn list(
 ) -> Result<Vec<Run>, Error> {
     let mut query = runs::table
         .filter(runs::workspace_id.eq(workspace.as_str()))
+        .order(runs::id.desc())
+        .limit(limit)
+        .select(COLUMNS)
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(runs::id.lt(Uid::from(before)));
+    }
+    Ok(query.load(conn)?)
+}
+
+pub(crate) fn of_playbook(
+    conn: &mut Conn,
+    playbook: &PlaybookId,
+    before: Option<RunId>,
+    limit: i64,
+) -> Result<Vec<Run>, Error> {
+    let mut query = runs::table
+        .filter(runs::playbook_id.eq(playbook.as_str()))
         .order(runs::id.desc())
         .limit(limit)
         .select(COLUMNS)

@@ -8,7 +8,7 @@ use crate::sql::{Maybe, Stamp, StoredText};
 use crate::{ApiKey, Contact, Error};
 use diesel::query_dsl::methods;
 use diesel::upsert::excluded;
-use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;
 use wire::{ContactId, SourceId, WorkspaceId};
 
@@ -146,6 +146,26 @@ pub(crate) fn contact_at(
         .first(conn)
         .optional()?;
     Ok(found.map(ContactId::from))
+}
+
+/// Who is known by these addresses at this source.
+pub(crate) fn contacts_at(
+    conn: &mut Conn,
+    source: &SourceId,
+    addresses: &[String],
+) -> Result<HashMap<String, ContactId>, Error> {
+    let found: Vec<(String, StoredText)> = QueryDsl::filter(
+        contact_addresses::table,
+        contact_addresses::source_id
+            .eq(source.as_str())
+            .and(contact_addresses::address.eq_any(addresses)),
+    )
+    .select((contact_addresses::address, contact_addresses::contact_id))
+    .load(conn)?;
+    Ok(found
+        .into_iter()
+        .map(|(address, contact)| (address, contact.into()))
+        .collect())
 }
 
 pub(crate) fn save_contact(conn: &mut Conn, row: &Contact) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use crate::yard::{Yard, connect};
 use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, Store};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{DeliveryId, DeliveryState, EventId, EventState, Instant, RejectionId, RunId};
+use wire::{DeliveryId, DeliveryState, EventId, EventState, Instant, PlaybookId, RejectionId, RunId};
 
 /// The tables that grow.
 const GROWING: [&str; 6] = ["events", "claims", "deliveries", "attempts", "runs", "rejections"];
@@ -400,6 +400,8 @@ on_both! {
         for before in [None, Some(RunId::generate())] {
             planner.store.runs(&workspace(), before, 50).await.unwrap();
             planner.plan("runs").uses("runs_workspace_idx", "using runs_workspace_idx").sorts_nothing();
+            planner.store.runs_of(&PlaybookId::from_stored("pb_1"), before, 50).await.unwrap();
+            planner.plan("runs").uses("runs_playbook_idx", "using runs_playbook_idx").sorts_nothing();
         }
         planner.store.waiting_runs(50).await.unwrap();
         planner.plan("runs").uses("runs_pending_idx", "using runs_pending_idx").sorts_nothing();

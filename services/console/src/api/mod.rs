@@ -3,25 +3,32 @@
 //! Everything below a workspace stands behind [`access::guard`]; a handler gets at the workspace only through what the
 //! guard found, [`access::Opened`].
 
+mod api_keys;
 mod applications;
 mod body;
 mod claims;
 mod configuration;
+mod contacts;
 mod deliveries;
 mod endpoints;
 mod environments;
 mod event_types;
 mod events;
+mod management_tokens;
 mod page;
+mod playbook_runs;
 mod playbooks;
 mod portal;
+mod projects;
 mod rejections;
 mod replay;
 mod routes;
 mod runs;
 mod sources;
 mod subscriptions;
+mod templates;
 mod visibility;
+mod workspace;
 
 use crate::check::Directory;
 use crate::{Console, Error, access, page as pages};
@@ -39,6 +46,7 @@ pub fn configure(config: &mut ServiceConfig, console: Console) {
     let workspace = web::scope("/v1/workspaces/{workspace}")
         .wrap(from_fn(access::guard))
         .configure(resources)
+        .configure(callers)
         .configure(customers)
         .default_service(web::to(not_found));
     let management = web::scope("/management")
@@ -96,8 +104,6 @@ fn resources(config: &mut ServiceConfig) {
             "/routes/{id}",
             [get(routes::one), patch(routes::update), delete(routes::remove)],
         ))
-        .service(resource("/playbooks", [get(playbooks::list)]))
-        .service(resource("/playbooks/{id}", [get(playbooks::one)]))
         .service(resource("/runs", [get(runs::list)]))
         .service(resource("/runs/{id}", [get(runs::one)]))
         .service(resource("/rejections", [get(rejections::list)]))
@@ -115,6 +121,90 @@ fn resources(config: &mut ServiceConfig) {
             ],
         ))
         .service(resource("/configuration", [put(configuration::apply)]));
+}
+
+/// Who sends and who operates, what they start, and what bounds them.
+fn callers(config: &mut ServiceConfig) {
+    config
+        .service(resource("", [get(workspace::one), patch(workspace::update)]))
+        .service(resource(
+            "/api-keys",
+            [get(api_keys::list), post(api_keys::create)],
+        ))
+        .service(resource(
+            "/api-keys/{id}",
+            [
+                get(api_keys::one),
+                patch(api_keys::update),
+                delete(api_keys::remove),
+            ],
+        ))
+        .service(resource("/api-keys/{id}/rotate", [post(api_keys::rotate)]))
+        .service(resource(
+            "/management-tokens",
+            [get(management_tokens::list), post(management_tokens::create)],
+        ))
+        .service(resource(
+            "/management-tokens/{id}",
+            [delete(management_tokens::remove)],
+        ))
+        .service(resource(
+            "/contacts",
+            [get(contacts::list), post(contacts::create)],
+        ))
+        .service(resource(
+            "/contacts/{id}",
+            [
+                get(contacts::one),
+                patch(contacts::update),
+                delete(contacts::remove),
+            ],
+        ))
+        .service(resource(
+            "/projects",
+            [get(projects::list), post(projects::create)],
+        ))
+        .service(resource(
+            "/projects/{id}",
+            [
+                get(projects::one),
+                patch(projects::update),
+                delete(projects::remove),
+            ],
+        ))
+        .service(resource(
+            "/templates",
+            [get(templates::list), post(templates::create)],
+        ))
+        .service(resource(
+            "/templates/{id}",
+            [
+                get(templates::one),
+                patch(templates::update),
+                delete(templates::remove),
+            ],
+        ))
+        .service(resource(
+            "/playbooks",
+            [get(playbooks::list), post(playbooks::create)],
+        ))
+        .service(resource(
+            "/playbooks/{id}",
+            [
+                get(playbooks::one),
+                put(playbooks::update),
+                patch(playbooks::update),
+                delete(playbooks::remove),
+            ],
+        ))
+        .service(resource(
+            "/playbooks/{id}/rotate-secret",
+            [post(playbooks::rotate)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/runs",
+            [get(playbook_runs::list), post(playbook_runs::start)],
+        ));
 }
 
 /// What a workspace's customers are about, in the addresses of Nahook's clients.
@@ -239,6 +329,11 @@ fn refuse_taken(is_taken: bool) -> Result<(), Error> {
         return Err(Error::Taken { what });
     }
     Ok(())
+}
+
+/// Whether a text could be an id, a slug or a name. A database may refuse to be asked for what cannot.
+fn could_name(text: &str) -> bool {
+    !text.chars().any(char::is_control)
 }
 
 /// What the things of a workspace are called.

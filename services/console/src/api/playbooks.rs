@@ -1,15 +1,47 @@
-//! Named workflow documents. They are configured as code until their engine is here to check them.
+//! Named workflow documents, and the doors that they open. Their language is checked by its engine, which is not here yet.
 
-use super::ok;
+use super::body::Document;
+use super::{created, directory, gone, ok};
 use crate::access::Opened;
+use crate::check::{Around, Built, Directory, Fields, Made, playbook, value};
 use crate::show::PlaybookView;
-use crate::{Console, Error};
+use crate::{Console, Error, secret};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use store::{Edit, Playbook};
+use wire::{Instant, PlaybookId};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     let rows = console.store().playbooks(opened.id()).await?;
-    Ok(ok(rows.iter().map(PlaybookView::of).collect::<Vec<_>>()))
+    let directory = directory(&console, opened.id()).await?;
+    Ok(ok(rows
+        .iter()
+        .map(|row| PlaybookView::of(row, &directory))
+        .collect::<Vec<_>>()))
+}
+
+/// A new playbook has the next number unless it says one. The answer, and no other, has the token that was made.
+pub(super) async fn create(
+    console: Data<Console>,
+    opened: Opened,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let directory = directory(&console, opened.id()).await?;
+    let draft = read(&console, &directory, &body, None).await?;
+    let rows = console.store().playbooks(opened.id()).await?;
+    let id = draft.id.clone().unwrap_or_else(PlaybookId::generate);
+    super::refuse_taken(rows.iter().any(|row| row.id == id))?;
+    let last = rows.iter().map(|row| row.number).max().unwrap_or(0);
+    let number = draft.number.unwrap_or_else(|| last.saturating_add(1));
+    let built = draft.build(id, opened.id(), number, None, Instant::now());
+    save(&console, &opened, &built).await?;
+    Ok(created(PlaybookView::with_made(
+        &built.row,
+        &built.made,
+        &directory,
+    )))
 }
 
 /// By slug or id.
@@ -18,11 +50,128 @@ pub(super) async fn one(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let rows = console.store().playbooks(opened.id()).await?;
-    let row = rows
-        .iter()
-        .find(|row| row.id.as_str() == path.1 || row.spec.slug == path.1);
-    Ok(ok(PlaybookView::of(
-        row.ok_or(Error::NotFound { what: "playbook" })?,
-    )))
+    let row = find(&console, &opened, &path.1).await?;
+    let directory = directory(&console, opened.id()).await?;
+    Ok(ok(PlaybookView::of(&row, &directory)))
+}
+
+/// Changes what the body names; the rest stays. Saving a definition, `PUT`, is the same with one in it.
+pub(super) async fn update(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let existing = find(&console, &opened, &path.1).await?;
+    let directory = directory(&console, opened.id()).await?;
+    let draft = read(&console, &directory, &body, Some(&existing)).await?;
+    let number = draft.number.unwrap_or(existing.number);
+    let id = existing.id.clone();
+    let built = draft.build(id, opened.id(), number, Some(&existing), Instant::now());
+    save(&console, &opened, &built).await?;
+    Ok(ok(PlaybookView::with_made(&built.row, &built.made, &directory)))
+}
+
+/// Its runs stay. Routes to it stay, too, and start nothing.
+pub(super) async fn remove(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let row = find(&console, &opened, &path.1).await?;
+    console
+        .edit(opened.id(), vec![Edit::RemovePlaybook(row.id)])
+        .await?;
+    Ok(gone())
+}
+
+/// Which of a playbook's secrets is rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rotated {
+    /// Door 2's.
+    Secret,
+    /// The token in door 6's path.
+    Hook,
+}
+
+impl Rotated {
+    fn read(value: &Value) -> Result<Self, value::Refused> {
+        match value::any_text(value)? {
+            "secret" => Ok(Self::Secret),
+            "hook" => Ok(Self::Hook),
+            _ => Err(value::Refused::new("must be `secret` or `hook`")),
+        }
+    }
+}
+
+/// A new secret in the place of the old one, which is of no use from now on: only hashes are kept, and one of each. `of`
+/// says which: `secret`, with which door 2 opens if it was closed, or `hook`. The answer, and no other, has the new one.
+pub(super) async fn rotate(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let mut row = find(&console, &opened, &path.1).await?;
+    let read = |fields: &mut Fields<'_>| {
+        let of = fields.optional("of", Rotated::read);
+        Some(of.unwrap_or(Rotated::Secret))
+    };
+    let of = body.read_optional(console.checks(), read).await?;
+    let value = match of {
+        Rotated::Secret => secret::generate_token("pbs_"),
+        Rotated::Hook => secret::generate_token(playbook::HOOK_PREFIX),
+    };
+    let hash = secret::hash(value.expose_secret());
+    match of {
+        Rotated::Secret => row.secret_hash = Some(hash),
+        Rotated::Hook if row.spec.hook.is_none() => {
+            return Err(Error::State("this playbook has no hook; give it one first"));
+        }
+        Rotated::Hook => row.hook_hash = Some(hash),
+    }
+    row.updated_at = Instant::now();
+    console
+        .edit(opened.id(), vec![Edit::Playbook(row.clone())])
+        .await?;
+    let directory = directory(&console, opened.id()).await?;
+    let made = Made {
+        field: "secret",
+        value,
+    };
+    Ok(ok(PlaybookView::with_made(&row, &[made], &directory)))
+}
+
+/// Reads a playbook, and refuses one whose definition cannot be kept.
+async fn read(
+    console: &Console,
+    directory: &Directory,
+    body: &Document,
+    base: Option<&Playbook>,
+) -> Result<playbook::Draft, Error> {
+    let around = Around {
+        policy: &console.checks().policy,
+        directory,
+    };
+    let read = |fields: &mut Fields<'_>| Some(playbook::read(fields, around, base));
+    let mut draft = body.read(console.checks(), read).await?;
+    match std::mem::take(&mut draft.issues) {
+        issues if issues.is_empty() => Ok(draft),
+        issues => Err(Error::InvalidDefinition(issues)),
+    }
+}
+
+async fn save(console: &Console, opened: &Opened, built: &Built<Playbook>) -> Result<(), Error> {
+    let edit = Edit::Playbook(built.row.clone());
+    console.edit(opened.id(), vec![edit]).await
+}
+
+/// The playbook with this id or slug in the caller's workspace.
+pub(super) async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Playbook, Error> {
+    let missing = Error::NotFound { what: "playbook" };
+    if !super::could_name(id_or_slug) {
+        return Err(missing);
+    }
+    let row = console.store().playbook(opened.id(), id_or_slug).await?;
+    row.ok_or(missing)
 }

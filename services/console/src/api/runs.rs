@@ -13,9 +13,9 @@ use wire::RunId;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Runs {
-    runs: Vec<RunView>,
-    next_cursor: Option<String>,
+pub(super) struct Runs {
+    pub(super) runs: Vec<RunView>,
+    pub(super) next_cursor: Option<String>,
 }
 
 pub(super) async fn list(

@@ -3,18 +3,23 @@
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
-use crate::check::{Around, Fields, Made, source, value};
+use crate::check::{Around, Directory, Fields, Made, app, source, value};
 use crate::show::SourceView;
 use crate::{Console, Error, Problem, secret};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use secrecy::SecretString;
+use serde_json::Value;
 use store::{Edit, Source};
 use wire::{Instant, SourceId};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     let rows = console.store().sources(opened.id()).await?;
-    Ok(ok(rows.iter().map(SourceView::of).collect::<Vec<_>>()))
+    let directory = directory(&console, opened.id()).await?;
+    Ok(ok(rows
+        .iter()
+        .map(|row| SourceView::of(row, &directory))
+        .collect::<Vec<_>>()))
 }
 
 /// The answer, and no other, has the secrets that were made.
@@ -39,7 +44,11 @@ pub(super) async fn create(
     console
         .edit(opened.id(), vec![Edit::Source(built.row.clone())])
         .await?;
-    Ok(created(SourceView::with_made(&built.row, &built.made)))
+    Ok(created(SourceView::with_made(
+        &built.row,
+        &built.made,
+        &directory,
+    )))
 }
 
 pub(super) async fn one(
@@ -47,7 +56,9 @@ pub(super) async fn one(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    Ok(ok(SourceView::of(&find(&console, &opened, &path.1).await?)))
+    let directory = directory(&console, opened.id()).await?;
+    let row = find(&console, &directory, &path.1).await?;
+    Ok(ok(SourceView::of(&row, &directory)))
 }
 
 pub(super) async fn update(
@@ -56,8 +67,8 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
     let directory = directory(&console, opened.id()).await?;
+    let existing = find(&console, &directory, &path.1).await?;
     let around = Around {
         policy: &console.checks().policy,
         directory: &directory,
@@ -68,7 +79,7 @@ pub(super) async fn update(
     console
         .edit(opened.id(), vec![Edit::Source(built.row.clone())])
         .await?;
-    Ok(ok(SourceView::with_made(&built.row, &built.made)))
+    Ok(ok(SourceView::with_made(&built.row, &built.made, &directory)))
 }
 
 /// Its events stay. Routes from it stay, too, and match nothing.
@@ -77,54 +88,100 @@ pub(super) async fn remove(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let row = find(&console, &opened, &path.1).await?;
+    let directory = directory(&console, opened.id()).await?;
+    let row = find(&console, &directory, &path.1).await?;
     console
         .edit(opened.id(), vec![Edit::RemoveSource(row.id)])
         .await?;
     Ok(gone())
 }
 
+/// Which of a source's secrets is rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rotated {
+    /// What its senders sign with.
+    Verify,
+    /// What its app's platform signs with.
+    App,
+}
+
+impl Rotated {
+    fn read(value: &Value) -> Result<Self, value::Refused> {
+        match value::any_text(value)? {
+            "verify" => Ok(Self::Verify),
+            "app" => Ok(Self::App),
+            _ => Err(value::Refused::new("must be `verify` or `app`")),
+        }
+    }
+
+    /// What is meant when nobody says: the one that there is.
+    fn usual(row: &Source) -> Self {
+        if row.spec.verify.is_none() && row.spec.app.is_some() {
+            Self::App
+        } else {
+            Self::Verify
+        }
+    }
+}
+
 /// A new secret, made here or given as `secret` where the sender makes them; the old ones go on counting beside it for
-/// the overlap. The answer, and no other, has the new one.
+/// the overlap. `of` says which one: `verify` or `app`. The answer, and no other, has the new one.
 pub(super) async fn rotate(
     console: Data<Console>,
     opened: Opened,
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened, &path.1).await?;
+    let directory = directory(&console, opened.id()).await?;
+    let mut row = find(&console, &directory, &path.1).await?;
     let read = |fields: &mut Fields<'_>| {
         let given = fields.optional("secret", value::secret);
-        Some((given, secret::Rotation::read(fields)))
+        let of = fields.optional("of", Rotated::read);
+        Some((given, of, secret::Rotation::read(fields)))
     };
-    let (given, rotation) = body.read_optional(console.checks(), read).await?;
-    let new = given.unwrap_or_else(secret::generate_signing);
-    refuse_unfit(&row, &new)?;
+    let (given, of, rotation) = body.read_optional(console.checks(), read).await?;
     let now = Instant::now();
-    row.secrets = rotation.rotate(row.secrets, new.clone(), now);
+    let new = match of.unwrap_or_else(|| Rotated::usual(&row)) {
+        Rotated::Verify => {
+            let new = given.unwrap_or_else(secret::generate_signing);
+            check_fits(row.spec.verify.as_ref(), &new, source::fits)?;
+            row.secrets = rotation.rotate(row.secrets, new.clone(), now);
+            new
+        }
+        Rotated::App => {
+            let made = || row.spec.app.as_ref().map(app::made_for);
+            let new = given.or_else(made).unwrap_or_default();
+            check_fits(row.spec.app.as_ref(), &new, app::fits)?;
+            row.app_secrets.signing = rotation.rotate(row.app_secrets.signing, new.clone(), now);
+            new
+        }
+    };
     row.updated_at = now;
     console.edit(opened.id(), vec![Edit::Source(row.clone())]).await?;
     let made = Made {
         field: "verify.secrets",
         value: new,
     };
-    Ok(ok(SourceView::with_made(&row, &[made])))
+    Ok(ok(SourceView::with_made(&row, &[made], &directory)))
 }
 
 /// Refuses a secret with which nothing could verify.
-fn refuse_unfit(row: &Source, secret: &SecretString) -> Result<(), Error> {
-    let Some(verify) = &row.spec.verify else {
+fn check_fits<Spec>(
+    spec: Option<&Spec>,
+    secret: &SecretString,
+    fits: fn(&Spec, &SecretString) -> Result<(), value::Refused>,
+) -> Result<(), Error> {
+    let Some(spec) = spec else {
         return Err(Error::State(
-            "this source verifies nothing, so it has no secret to rotate",
+            "this source verifies nothing so, and has no such secret to rotate",
         ));
     };
-    source::fits(verify, secret).map_err(|refused| Error::Invalid(vec![Problem::new("secret", refused.0)]))
+    fits(spec, secret).map_err(|refused| Error::Invalid(vec![Problem::new("secret", refused.0)]))
 }
 
-/// The source with this id or slug in the caller's workspace.
-async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Source, Error> {
+/// The source with this id or slug.
+async fn find(console: &Console, directory: &Directory, id_or_slug: &str) -> Result<Source, Error> {
     let missing = Error::NotFound { what: "source" };
-    let directory = directory(console, opened.id()).await?;
     let Some(id) = directory.sources.find(id_or_slug) else {
         return Err(missing);
     };

@@ -1,7 +1,12 @@
 //! What the ledger has of a workspace before a file is applied.
 
 use crate::Error;
-use store::{Endpoint, Environment, NewManagementToken, Playbook, Route, Source, Store, Workspace};
+use std::collections::HashMap;
+use store::{
+    ApiKey, Application, CONFIGURED_LIMIT, Contact, Endpoint, Environment, EventType, NewManagementToken,
+    Playbook, Project, Route, Source, Store, Template, Workspace,
+};
+use wire::EventTypeId;
 
 /// Everything configured in one workspace.
 #[derive(Debug, Default)]
@@ -14,6 +19,14 @@ pub(super) struct Current {
     pub(super) sources: Vec<Source>,
     pub(super) playbooks: Vec<Playbook>,
     pub(super) routes: Vec<Route>,
+    pub(super) api_keys: Vec<ApiKey>,
+    pub(super) projects: Vec<Project>,
+    pub(super) templates: Vec<Template>,
+    pub(super) event_types: Vec<EventType>,
+    pub(super) applications: Vec<Application>,
+    /// How many endpoints are subscribed to each event type; those without any are left out.
+    pub(super) subscribers: HashMap<EventTypeId, i64>,
+    pub(super) contacts: Vec<Contact>,
 }
 
 impl Current {
@@ -30,6 +43,13 @@ impl Current {
             sources: store.sources(id).await?,
             playbooks: store.playbooks(id).await?,
             routes: store.routes(id).await?,
+            api_keys: store.api_keys(id).await?,
+            projects: store.projects(id).await?,
+            templates: store.templates(id).await?,
+            event_types: store.event_types(id).await?,
+            applications: store.applications(id, 0, CONFIGURED_LIMIT).await?,
+            subscribers: store.subscriber_counts(id).await?,
+            contacts: store.contacts(id).await?,
             workspace: Some(workspace),
         })
     }

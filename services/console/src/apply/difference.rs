@@ -1,15 +1,10 @@
 //! What a file would change, said so that nobody reads a secret in it.
 
-use crate::check::{Directory, Made};
-use crate::secret;
-use crate::show::{EndpointView, EnvironmentView, PlaybookView, RouteView, SourceView};
+use crate::check::Made;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fmt;
-use store::{
-    Edit, Endpoint, Environment, NewManagementToken, Playbook, Route, SigningSecret, Source, Workspace,
-};
 
 /// What a file did, or would do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,49 +109,6 @@ fn plain(value: &Value) -> String {
         .map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-/// How the rows of one kind are compared, saved and removed.
-pub(super) struct Kind<Row> {
-    pub(super) thing: fn(&Row, &Directory) -> Thing,
-    pub(super) save: fn(Row) -> Edit,
-    pub(super) remove: fn(&Row) -> Edit,
-}
-
-pub(super) const WORKSPACE: Kind<Workspace> = Kind {
-    thing: Thing::workspace,
-    save: Edit::Workspace,
-    remove: |_| unreachable!("no file removes its own workspace"),
-};
-pub(super) const ENVIRONMENT: Kind<Environment> = Kind {
-    thing: Thing::environment,
-    save: Edit::Environment,
-    remove: |row| Edit::RemoveEnvironment(row.id.clone()),
-};
-pub(super) const TOKEN: Kind<NewManagementToken> = Kind {
-    thing: Thing::token,
-    save: Edit::ManagementToken,
-    remove: |row| Edit::RemoveManagementToken(row.id.clone()),
-};
-pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
-    thing: Thing::endpoint,
-    save: Edit::Endpoint,
-    remove: |row| Edit::RemoveEndpoint(row.id.clone()),
-};
-pub(super) const SOURCE: Kind<Source> = Kind {
-    thing: Thing::source,
-    save: Edit::Source,
-    remove: |row| Edit::RemoveSource(row.id.clone()),
-};
-pub(super) const PLAYBOOK: Kind<Playbook> = Kind {
-    thing: Thing::playbook,
-    save: Edit::Playbook,
-    remove: |row| Edit::RemovePlaybook(row.id.clone()),
-};
-pub(super) const ROUTE: Kind<Route> = Kind {
-    thing: Thing::route,
-    save: Edit::Route,
-    remove: |row| Edit::RemoveRoute(row.id.clone()),
-};
-
 /// A configured thing, as far as it is compared.
 #[derive(Debug)]
 pub(super) struct Thing {
@@ -170,7 +122,7 @@ pub(super) struct Thing {
 }
 
 impl Thing {
-    fn new(kind: &'static str, id: &impl ToString, name: &str, view: impl Serialize) -> Self {
+    pub(super) fn new(kind: &'static str, id: &impl ToString, name: &str, view: impl Serialize) -> Self {
         let settings = serde_json::to_value(view);
         let mut settings = match settings.expect("a view has string keys and finite numbers, which serialise")
         {
@@ -181,8 +133,10 @@ impl Thing {
         for field in ["id", "createdAt", "updatedAt", "isActive", "token"] {
             settings.remove(field);
         }
-        if let Some(Value::Object(verify)) = settings.get_mut("verify") {
-            verify.remove("secrets");
+        for field in ["verify", "app"] {
+            if let Some(Value::Object(inner)) = settings.get_mut(field) {
+                inner.remove("secrets");
+            }
         }
         Self {
             kind,
@@ -193,56 +147,18 @@ impl Thing {
         }
     }
 
-    pub(super) fn workspace(row: &Workspace, _directory: &Directory) -> Self {
-        let view = serde_json::json!({"slug": row.slug, "name": row.name, "accepting": row.accepting});
-        Self::new("workspace", &row.id, &row.slug, view)
+    /// What of it may only be compared.
+    pub(super) fn secret(mut self, field: &'static str, hashes: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        self.secrets.push((field, hashes.into_iter().collect()));
+        self
     }
 
-    pub(super) fn environment(row: &Environment, _directory: &Directory) -> Self {
-        let mut thing = Self::new("environment", &row.id, &row.slug, EnvironmentView::of(row));
-        // Not the slug, which the view shows in its place.
-        thing.settings.insert("name".to_owned(), row.name.clone().into());
-        thing
-    }
-
-    pub(super) fn token(row: &NewManagementToken, _directory: &Directory) -> Self {
-        let view = serde_json::json!({"name": row.name});
-        Self {
-            secrets: vec![("token", vec![row.token_hash])],
-            ..Self::new("management_token", &row.id, &row.name, view)
+    /// What of it is not compared.
+    pub(super) fn without<const N: usize>(mut self, fields: [&str; N]) -> Self {
+        for field in fields {
+            self.settings.remove(field);
         }
-    }
-
-    pub(super) fn endpoint(row: &Endpoint, _directory: &Directory) -> Self {
-        let name = row.spec.slug.as_deref().unwrap_or(row.id.as_str());
-        let credential = row.credential.as_ref();
-        let credential = credential.map(|credential| secret::hash(credential.expose_secret()));
-        Self {
-            secrets: vec![
-                ("secret", hashes(&row.secrets)),
-                ("auth", credential.into_iter().collect()),
-            ],
-            ..Self::new("endpoint", &row.id, name, EndpointView::of(row))
-        }
-    }
-
-    pub(super) fn source(row: &Source, _directory: &Directory) -> Self {
-        Self {
-            secrets: vec![
-                ("token", vec![secret::hash(row.token.expose_secret())]),
-                ("verify.secrets", hashes(&row.secrets)),
-                ("channel.secret", row.channel_secret_hash.into_iter().collect()),
-            ],
-            ..Self::new("source", &row.id, &row.spec.slug, SourceView::of(row))
-        }
-    }
-
-    pub(super) fn playbook(row: &Playbook, _directory: &Directory) -> Self {
-        Self::new("playbook", &row.id, &row.spec.slug, PlaybookView::of(row))
-    }
-
-    pub(super) fn route(row: &Route, directory: &Directory) -> Self {
-        Self::new("route", &row.id, &row.spec.name, RouteView::of(row, directory))
+        self
     }
 
     /// That this is done to it.
@@ -292,13 +208,6 @@ fn redacted(hashes: &[[u8; 32]]) -> Value {
     }
 }
 
-fn hashes(secrets: &[SigningSecret]) -> Vec<[u8; 32]> {
-    secrets
-        .iter()
-        .map(|secret| secret::hash(secret.value.expose_secret()))
-        .collect()
-}
-
 /// Notes what differs, down to the innermost objects that both have.
 fn compare(
     path: &str,
@@ -326,10 +235,21 @@ fn compare(
     }
 }
 
+/// The fields whose objects have names of their own.
+const DATA: [&str; 7] = [
+    "headers",
+    "scheme",
+    "inputs",
+    "schema",
+    "inputSchema",
+    "metadata",
+    "config",
+];
+
 /// Names the fields as the file does; what is data in a view stays as it is.
 fn in_words_of_the_file(settings: Map<String, Value>) -> Map<String, Value> {
     let renamed = settings.into_iter().map(|(name, value)| match value {
-        Value::Object(inner) if !matches!(name.as_str(), "headers" | "scheme" | "config" | "metadata") => {
+        Value::Object(inner) if !DATA.contains(&name.as_str()) => {
             (snake(&name), Value::Object(in_words_of_the_file(inner)))
         }
         other => (snake(&name), other),
@@ -345,63 +265,4 @@ fn snake(name: &str) -> String {
         written.push(letter.to_ascii_lowercase());
         written
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use wire::resource::{EndpointSpec, RateLimit};
-    use wire::{EndpointId, EnvironmentId, Instant, WorkspaceId};
-
-    fn endpoint(secret: &str) -> Endpoint {
-        let now = Instant::from_unix_micros(0);
-        Endpoint {
-            application_id: None,
-            credential: None,
-            id: EndpointId::from_stored("ep_a"),
-            workspace_id: WorkspaceId::from_stored("ws_a"),
-            environment_id: EnvironmentId::from_stored("env_a"),
-            spec: EndpointSpec::to("https://a.example/"),
-            secrets: vec![secret::signing(SecretString::from(secret), now)],
-            created_at: now,
-            updated_at: now,
-            deleted_at: None,
-        }
-    }
-
-    fn changed(before: &Endpoint, after: &Endpoint) -> String {
-        let directory = Directory::default();
-        let (before, after) = (
-            Thing::endpoint(before, &directory),
-            Thing::endpoint(after, &directory),
-        );
-        assert!(before.differing(&before).is_empty());
-        let fields = after.differing(&before);
-        after.change(Action::Update, fields).to_string()
-    }
-
-    #[test]
-    fn a_secret_that_differs_is_noticed_and_not_shown() {
-        assert_eq!(
-            changed(&endpoint("whsec_one"), &endpoint("whsec_two")),
-            "~ endpoint ep_a: secret (secret) → (secret)"
-        );
-    }
-
-    #[test]
-    fn the_innermost_difference_is_shown_in_the_words_of_the_file() {
-        let (mut before, mut after) = (endpoint("whsec_one"), endpoint("whsec_one"));
-        let limit = |per_second| {
-            Some(RateLimit {
-                per_second,
-                burst: None,
-            })
-        };
-        (before.spec.rate_limit, after.spec.rate_limit) = (limit(5.0), limit(6.0));
-        before.spec.headers.insert("X-Team".to_owned(), "pay".to_owned());
-        assert_eq!(
-            changed(&before, &after),
-            "~ endpoint ep_a: headers.X-Team pay → null, rate_limit.per_second 5.0 → 6.0"
-        );
-    }
 }

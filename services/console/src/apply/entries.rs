@@ -52,8 +52,8 @@ where
                     format!("is not the id of this {key}, which is {present}; an id cannot be changed");
                 report.refuse(format!("{path}.id"), message);
             }
-            // Only an endpoint may go without.
-            (None, None) if section == "endpoints" && is_nameless(value) => {
+            // Only an endpoint and an application may go without.
+            (None, None) if matches!(section, "endpoints" | "applications") && is_nameless(value, key) => {
                 let message = "is missing; without it or an id the entry cannot be found again";
                 report.refuse(format!("{path}.{key}"), message);
             }
@@ -82,6 +82,6 @@ where
     entries
 }
 
-fn is_nameless(value: &Value) -> bool {
-    value.is_object() && value.get("slug").is_none() && value.get("id").is_none()
+fn is_nameless(value: &Value, key: &str) -> bool {
+    value.is_object() && value.get(key).is_none() && value.get("id").is_none()
 }

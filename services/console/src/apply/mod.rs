@@ -11,42 +11,37 @@ mod current;
 mod difference;
 mod entries;
 mod fill;
-mod text;
+mod kinds;
+mod plan;
 mod wanted;
 
 pub use difference::{Action, Applied, Change, FieldChange, Generated};
 pub use fill::Outside;
+pub use plan::Plan;
 
-use crate::check::{Built, Checks, Directory, Report, Style, workspace};
-use crate::{Error, Problem};
-use broker::Conveyor;
+use crate::check::{Checks, Report, Style, workspace};
+use crate::{Error, Problem, yaml};
 use current::Current;
-use difference::{ENDPOINT, ENVIRONMENT, Kind, PLAYBOOK, ROUTE, SOURCE, TOKEN, Thing, WORKSPACE};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
-use store::{Edit, Store, Workspace};
-use wanted::{Reading, Wanted};
+use store::{Store, Workspace};
+use wanted::Reading;
 use wire::{Instant, WorkspaceId};
 
 /// The sections that a file may have beside `workspace`.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 12] = [
     "environments",
     "management_tokens",
-    "endpoints",
-    "sources",
-    "playbooks",
-    "routes",
-];
-/// The sections that the contract has and this release does not.
-const LATER: [&str; 6] = [
     "api_keys",
     "event_types",
     "applications",
     "projects",
     "templates",
+    "endpoints",
+    "sources",
+    "playbooks",
+    "routes",
     "contacts",
 ];
-
 /// Which workspace a file may be about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -67,16 +62,6 @@ pub struct Inputs<'a> {
     pub outside: Outside<'a>,
     /// Whether what it does not name is removed.
     pub prune: bool,
-}
-
-/// What a file would change. Executing it is one transaction.
-#[derive(Debug)]
-pub struct Plan {
-    workspace: Workspace,
-    edits: Vec<Edit>,
-    changes: Vec<Change>,
-    generated: Vec<Generated>,
-    unchanged: usize,
 }
 
 /// Reads a file against the ledger and says what it would change.
@@ -117,14 +102,13 @@ pub async fn inline(file: &str, outside: Outside<'_>) -> Result<String, Error> {
 }
 
 async fn filled(file: &str, outside: Outside<'_>) -> Result<(Value, Vec<Problem>), Error> {
-    let mut document = text::parse(file).map_err(|problem| Error::Invalid(vec![problem]))?;
+    let mut document = yaml::parse(file).map_err(|mistake| Error::Invalid(vec![mistake.into()]))?;
     let unfilled = fill::fill(&mut document, outside).await;
     Ok((document, unfilled))
 }
 
 fn read_top(report: &mut Report, document: &Value) -> Option<workspace::Draft> {
     let read = report.object("", document, |fields| {
-        fields.later(&LATER);
         for section in SECTIONS {
             // A key without a value is a section without entries.
             if fields
@@ -185,17 +169,14 @@ async fn find(
 
 fn made_of(draft: Option<workspace::Draft>, current: Option<&Workspace>, now: Instant) -> Workspace {
     let id = current.map(|workspace| workspace.id.clone());
-    let (pinned, slug, name, accepting) = match draft {
-        Some(draft) => (draft.id, draft.slug, draft.name, draft.accepting),
-        // Only for reading on: without a workspace nothing is executed.
-        None => (None, String::new(), None, true),
-    };
+    // Only for reading on: without a workspace nothing is executed.
+    let draft = draft.unwrap_or_default();
     Workspace {
-        spec: wire::resource::WorkspaceSpec::default(),
-        id: id.or(pinned).unwrap_or_else(WorkspaceId::generate),
-        name: name.unwrap_or_else(|| slug.clone()),
-        slug,
-        accepting,
+        id: id.or(draft.id).unwrap_or_else(WorkspaceId::generate),
+        name: draft.name.unwrap_or_else(|| draft.slug.clone()),
+        slug: draft.slug,
+        accepting: draft.accepting,
+        spec: draft.spec,
         created_at: current.map_or(now, |workspace| workspace.created_at),
         updated_at: now,
     }
@@ -219,158 +200,5 @@ async fn settle(checks: &Checks, report: Report, unfilled: Vec<Problem>) -> Resu
         Ok(())
     } else {
         Err(Error::Invalid(problems))
-    }
-}
-
-impl Plan {
-    fn of(reading: Reading<'_>, wanted: Wanted) -> Self {
-        let (workspace, current) = (reading.workspace.clone(), reading.current);
-        let Wanted {
-            mut environments,
-            tokens,
-            endpoints,
-            sources,
-            playbooks,
-            routes,
-            directory,
-        } = wanted;
-        let mut plan = Self {
-            workspace: workspace.clone(),
-            edits: Vec::new(),
-            changes: Vec::new(),
-            generated: Vec::new(),
-            unchanged: 0,
-        };
-        let made = Vec::new();
-        plan.save(
-            &WORKSPACE,
-            current.workspace.as_slice(),
-            vec![Built { row: workspace, made }],
-            &directory,
-        );
-        // The old default first, because two at once are refused.
-        environments.sort_by_key(|built| built.row.is_default);
-        let named: Vec<_> = environments.iter().map(|built| built.row.id.clone()).collect();
-        plan.save(&ENVIRONMENT, &current.environments, environments, &directory);
-
-        let mut merge = Merge {
-            plan: &mut plan,
-            reading,
-            directory: &directory,
-        };
-        merge.section("endpoints", &ENDPOINT, &current.endpoints, endpoints);
-        merge.section("sources", &SOURCE, &current.sources, sources);
-        merge.section("playbooks", &PLAYBOOK, &current.playbooks, playbooks);
-        merge.section("routes", &ROUTE, &current.routes, routes);
-        merge.section("management_tokens", &TOKEN, &current.tokens, tokens);
-
-        // Last, when nothing is in them any more.
-        for row in current.environments.iter().filter(|row| !named.contains(&row.id)) {
-            plan.remove(&ENVIRONMENT, row, &directory);
-        }
-        plan
-    }
-
-    /// What is named: made, changed, or as it should be already.
-    fn save<Row>(
-        &mut self,
-        kind: &Kind<Row>,
-        current: &[Row],
-        wanted: Vec<Built<Row>>,
-        directory: &Directory,
-    ) {
-        let before: HashMap<String, Thing> = current
-            .iter()
-            .map(|row| (kind.thing)(row, directory))
-            .map(|thing| (thing.id.clone(), thing))
-            .collect();
-        for Built { row, made } in wanted {
-            let thing = (kind.thing)(&row, directory);
-            self.generated
-                .extend(made.into_iter().map(|made| thing.generated(made)));
-            let change = match before.get(&thing.id) {
-                None => thing.change(Action::Create, Vec::new()),
-                Some(before) => {
-                    let fields = thing.differing(before);
-                    if fields.is_empty() {
-                        self.unchanged += 1;
-                        continue;
-                    }
-                    thing.change(Action::Update, fields)
-                }
-            };
-            self.changes.push(change);
-            self.edits.push((kind.save)(row));
-        }
-    }
-
-    fn remove<Row>(&mut self, kind: &Kind<Row>, row: &Row, directory: &Directory) {
-        self.changes
-            .push((kind.thing)(row, directory).change(Action::Delete, Vec::new()));
-        self.edits.push((kind.remove)(row));
-    }
-
-    /// The workspace as it will be.
-    pub fn workspace(&self) -> &Workspace {
-        &self.workspace
-    }
-
-    /// Whether the ledger is as the file says already.
-    pub fn is_empty(&self) -> bool {
-        self.edits.is_empty()
-    }
-
-    /// What executing it would do. Secrets that would be made are named, but not made: they would be others.
-    pub fn preview(self) -> Applied {
-        let mut applied = self.applied(true);
-        for generated in &mut applied.generated {
-            generated.value = None;
-        }
-        applied
-    }
-
-    /// Does it, all or nothing, and tells every process.
-    ///
-    /// Fails with [`Error::Taken`] when an id or a token is another workspace's, or when somebody else changed the
-    /// same things since; nothing is done then.
-    pub async fn execute(mut self, store: &Store, conveyor: &Conveyor) -> Result<Applied, Error> {
-        let edits = std::mem::take(&mut self.edits);
-        if !edits.is_empty() {
-            store.edit(edits, Instant::now()).await?;
-            crate::announce(conveyor, &self.workspace.id).await;
-        }
-        Ok(self.applied(false))
-    }
-
-    fn applied(self, dry_run: bool) -> Applied {
-        Applied {
-            workspace: self.workspace.slug,
-            workspace_id: self.workspace.id.to_string(),
-            dry_run,
-            changes: self.changes,
-            generated: self.generated,
-            unchanged: self.unchanged,
-        }
-    }
-}
-
-/// A plan on its way to be complete.
-struct Merge<'a> {
-    plan: &'a mut Plan,
-    reading: Reading<'a>,
-    directory: &'a Directory,
-}
-
-impl Merge<'_> {
-    /// Removes what is not named, where that is asked for, and then saves what is: a slug may go from one to the other.
-    fn section<Row>(&mut self, section: &str, kind: &Kind<Row>, current: &[Row], wanted: Vec<Built<Row>>) {
-        if self.reading.prunes(section) {
-            let id = |row: &Row| (kind.thing)(row, self.directory).id;
-            let named: HashSet<String> = wanted.iter().map(|built| id(&built.row)).collect();
-            for row in current.iter().filter(|row| !named.contains(&id(row))) {
-                self.plan.remove(kind, row, self.directory);
-            }
-        }
-        self.plan.save(kind, current, wanted, self.directory);
     }
 }

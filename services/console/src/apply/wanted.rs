@@ -3,30 +3,42 @@
 //! First every entry is matched with what it means (by `id`, else by slug or name), so that entries can refer to each
 //! other in any order; then each is read with the same checks as the management API's bodies.
 
+mod environments;
+mod registered;
+
 use super::current::Current;
 use super::entries::{Entry, entries};
-use crate::check::{
-    Around, Built, Directory, Fields, Made, Report, endpoint, playbook, route, source, workspace,
-};
+use super::kinds::{APPLICATION, ENDPOINT, Kind, PLAYBOOK, PROJECT, SOURCE, TEMPLATE};
+use crate::check::{Around, Built, Directory, Fields, Report, endpoint, playbook, route, source};
 use crate::secret;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use std::collections::HashMap;
-use store::{Endpoint, Environment, NewManagementToken, Playbook, Route, Source, Workspace};
-use wire::{EndpointId, EnvironmentId, Instant, ManagementTokenId, PlaybookId, RouteId, SourceId};
-
-/// What the first environment of a workspace is called when nobody says.
-const FIRST_ENVIRONMENT: &str = "production";
+use std::hash::Hash;
+use store::{
+    ApiKey, Application, Contact, Endpoint, Environment, EventType, NewManagementToken, Playbook, Project,
+    Route, Source, Template, Workspace,
+};
+use wire::{
+    ApiKeyId, ApplicationId, ContactId, EndpointId, EventTypeId, Instant, ManagementTokenId, PlaybookId,
+    ProjectId, RouteId, SourceId, TemplateId,
+};
 
 /// Everything that a file names, ready to be saved.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) environments: Vec<Built<Environment>>,
     pub(super) tokens: Vec<Built<NewManagementToken>>,
+    pub(super) api_keys: Vec<Built<ApiKey>>,
+    pub(super) projects: Vec<Built<Project>>,
+    pub(super) templates: Vec<Built<Template>>,
+    pub(super) event_types: Vec<Built<EventType>>,
+    pub(super) applications: Vec<Built<Application>>,
     pub(super) endpoints: Vec<Built<Endpoint>>,
     pub(super) sources: Vec<Built<Source>>,
     pub(super) playbooks: Vec<Built<Playbook>>,
     pub(super) routes: Vec<Built<Route>>,
+    pub(super) contacts: Vec<Built<Contact>>,
     /// What everything is called once the file is applied.
     pub(super) directory: Directory,
 }
@@ -43,34 +55,89 @@ pub(super) struct Reading<'a> {
     pub(super) now: Instant,
 }
 
+/// The entries of every section, matched with what they mean.
+struct Entries<'a> {
+    tokens: Vec<Entry<'a, ManagementTokenId>>,
+    api_keys: Vec<Entry<'a, ApiKeyId>>,
+    projects: Vec<Entry<'a, ProjectId>>,
+    templates: Vec<Entry<'a, TemplateId>>,
+    event_types: Vec<Entry<'a, EventTypeId>>,
+    applications: Vec<Entry<'a, ApplicationId>>,
+    endpoints: Vec<Entry<'a, EndpointId>>,
+    sources: Vec<Entry<'a, SourceId>>,
+    playbooks: Vec<Entry<'a, PlaybookId>>,
+    routes: Vec<Entry<'a, RouteId>>,
+    contacts: Vec<Entry<'a, ContactId>>,
+}
+
 impl<'a> Reading<'a> {
     /// Reads all sections. Problems go into `report`; with any of them, what is returned is of no use.
     pub(super) fn all(self, report: &mut Report) -> Wanted {
-        let Current {
-            endpoints,
-            sources,
-            playbooks,
-            routes,
-            tokens,
-            ..
-        } = self.current;
-        let endpoints = self.section(report, "endpoints", "slug", endpoints, |row| {
-            (&row.id, row.spec.slug.as_deref())
-        });
-        let sources = self.section(report, "sources", "slug", sources, |row| {
-            (&row.id, Some(&row.spec.slug))
-        });
-        let playbooks = self.section(report, "playbooks", "slug", playbooks, |row| {
-            (&row.id, Some(&row.spec.slug))
-        });
-        let routes = self.section(report, "routes", "name", routes, |row| {
-            (&row.id, Some(&row.spec.name))
-        });
-        let tokens = self.section(report, "management_tokens", "name", tokens, |row| {
-            (&row.id, Some(&row.name))
-        });
-
+        let entries = self.entries(report);
         let environments = self.environments(report);
+        let directory = self.directory(&environments, &entries);
+        Wanted {
+            tokens: self.tokens(report, &entries.tokens),
+            api_keys: self.api_keys(report, &entries.api_keys, &directory),
+            projects: self.projects(report, &entries.projects),
+            templates: self.templates(report, &entries.templates),
+            event_types: self.event_types(report, &entries.event_types),
+            applications: self.applications(report, &entries.applications),
+            endpoints: self.endpoints(report, &entries.endpoints, &directory),
+            sources: self.sources(report, &entries.sources, &directory),
+            playbooks: self.playbooks(report, &entries.playbooks, &directory),
+            routes: self.routes(report, &entries.routes, &directory),
+            contacts: self.contacts(report, &entries.contacts, &directory),
+            environments,
+            directory,
+        }
+    }
+
+    fn entries(self, report: &mut Report) -> Entries<'a> {
+        let current = self.current;
+        Entries {
+            endpoints: self.section(report, "endpoints", "slug", &current.endpoints, |row| {
+                (&row.id, row.spec.slug.as_deref())
+            }),
+            sources: self.section(report, "sources", "slug", &current.sources, |row| {
+                (&row.id, Some(&row.spec.slug))
+            }),
+            playbooks: self.section(report, "playbooks", "slug", &current.playbooks, |row| {
+                (&row.id, Some(&row.spec.slug))
+            }),
+            routes: self.section(report, "routes", "name", &current.routes, |row| {
+                (&row.id, Some(&row.spec.name))
+            }),
+            tokens: self.section(report, "management_tokens", "name", &current.tokens, |row| {
+                (&row.id, Some(&row.name))
+            }),
+            api_keys: self.section(report, "api_keys", "name", &current.api_keys, |row| {
+                (&row.id, Some(&row.name))
+            }),
+            projects: self.section(report, "projects", "slug", &current.projects, |row| {
+                (&row.id, Some(&row.slug))
+            }),
+            templates: self.section(report, "templates", "slug", &current.templates, |row| {
+                (&row.id, Some(&row.slug))
+            }),
+            event_types: self.section(report, "event_types", "name", &current.event_types, |row| {
+                (&row.id, Some(&row.name))
+            }),
+            applications: self.section(
+                report,
+                "applications",
+                "external_id",
+                &current.applications,
+                |row| (&row.id, row.external_id.as_deref()),
+            ),
+            contacts: self.section(report, "contacts", "name", &current.contacts, |row| {
+                (&row.id, Some(&row.name))
+            }),
+        }
+    }
+
+    /// What everything will be called: what stays without being named can still be referred to.
+    fn directory(self, environments: &[Built<Environment>], entries: &Entries<'_>) -> Directory {
         let mut directory = Directory::default();
         for row in environments.iter().map(|built| &built.row) {
             directory.environments.insert(row.id.clone(), Some(&row.slug));
@@ -79,18 +146,59 @@ impl<'a> Reading<'a> {
             }
         }
         self.name_kept(&mut directory);
-        name(&endpoints, |id, slug| directory.endpoints.insert(id, slug));
-        name(&sources, |id, slug| directory.sources.insert(id, slug));
-        name(&playbooks, |id, slug| directory.playbooks.insert(id, slug));
-        Wanted {
-            tokens: self.tokens(report, &tokens),
-            endpoints: self.endpoints(report, &endpoints, &directory),
-            sources: self.sources(report, &sources, &directory),
-            playbooks: self.playbooks(report, &playbooks),
-            routes: self.routes(report, &routes, &directory),
-            environments,
-            directory,
+        name(&entries.endpoints, |id, slug| {
+            directory.endpoints.insert(id, slug);
+        });
+        name(&entries.sources, |id, slug| directory.sources.insert(id, slug));
+        name(&entries.playbooks, |id, slug| {
+            directory.playbooks.insert(id, slug);
+        });
+        name(&entries.projects, |id, slug| directory.projects.insert(id, slug));
+        name(&entries.templates, |id, slug| {
+            directory.templates.insert(id, slug);
+        });
+        name(&entries.applications, |id, external| {
+            directory.applications.insert(id, external);
+        });
+        directory
+    }
+
+    fn name_kept(self, directory: &mut Directory) {
+        let current = self.current;
+        for row in self.kept("endpoints", &ENDPOINT, &current.endpoints) {
+            directory
+                .endpoints
+                .insert(row.id.clone(), row.spec.slug.as_deref());
         }
+        for row in self.kept("sources", &SOURCE, &current.sources) {
+            directory.sources.insert(row.id.clone(), Some(&row.spec.slug));
+        }
+        for row in self.kept("playbooks", &PLAYBOOK, &current.playbooks) {
+            directory.playbooks.insert(row.id.clone(), Some(&row.spec.slug));
+        }
+        for row in self.kept("projects", &PROJECT, &current.projects) {
+            directory.projects.insert(row.id.clone(), Some(&row.slug));
+        }
+        for row in self.kept("templates", &TEMPLATE, &current.templates) {
+            directory.templates.insert(row.id.clone(), Some(&row.slug));
+        }
+        for row in self.kept("applications", &APPLICATION, &current.applications) {
+            directory
+                .applications
+                .insert(row.id.clone(), row.external_id.as_deref());
+        }
+    }
+
+    /// What stays of a section also when the file does not name it.
+    fn kept<Row>(
+        self,
+        section: &'static str,
+        kind: &Kind<Row>,
+        rows: &'a [Row],
+    ) -> impl Iterator<Item = &'a Row> {
+        let is_customers = kind.is_customers;
+        rows.iter()
+            .filter(move |row| !self.prunes(section) || is_customers(row, self.current))
     }
 
     fn section<Row, Id>(
@@ -102,29 +210,11 @@ impl<'a> Reading<'a> {
         names: impl Fn(&Row) -> (&Id, Option<&str>),
     ) -> Vec<Entry<'a, Id>>
     where
-        Id: wire::ConfiguredId + std::str::FromStr + Eq + std::hash::Hash,
+        Id: wire::ConfiguredId + std::str::FromStr + Eq + Hash,
     {
         let list = self.document.get(section).and_then(Value::as_array);
         let list = list.map_or(&[][..], Vec::as_slice);
         entries(report, (section, key), list, existing.iter().map(names), self.now)
-    }
-
-    /// What stays without being named can still be referred to.
-    fn name_kept(self, directory: &mut Directory) {
-        if self.prune {
-            return;
-        }
-        for row in &self.current.endpoints {
-            directory
-                .endpoints
-                .insert(row.id.clone(), row.spec.slug.as_deref());
-        }
-        for row in &self.current.sources {
-            directory.sources.insert(row.id.clone(), Some(&row.spec.slug));
-        }
-        for row in &self.current.playbooks {
-            directory.playbooks.insert(row.id.clone(), Some(&row.spec.slug));
-        }
     }
 
     fn around<'d>(self, directory: &'d Directory) -> Around<'d>
@@ -135,41 +225,6 @@ impl<'a> Reading<'a> {
             policy: self.policy,
             directory,
         }
-    }
-
-    fn tokens(
-        self,
-        report: &mut Report,
-        entries: &[Entry<'_, ManagementTokenId>],
-    ) -> Vec<Built<NewManagementToken>> {
-        let existing = by_id(&self.current.tokens, |row| row.id.as_str());
-        read_all(report, entries, |report, entry, id| {
-            let draft = report
-                .object(&entry.path, entry.value, workspace::read_token)
-                .flatten()?;
-            let existing = existing.get(id.as_str());
-            let mut made = Vec::new();
-            let given = draft.token.map(|token| secret::hash(token.expose_secret()));
-            let token_hash = given
-                .or_else(|| existing.map(|row| row.token_hash))
-                .unwrap_or_else(|| {
-                    let value = secret::generate_token("nhm_");
-                    let hash = secret::hash(value.expose_secret());
-                    made.push(Made {
-                        field: "token",
-                        value,
-                    });
-                    hash
-                });
-            let row = NewManagementToken {
-                id,
-                workspace_id: self.workspace.id.clone(),
-                name: draft.name,
-                token_hash,
-                created_at: existing.map_or(entry.now, |row| row.created_at),
-            };
-            Some(Built { row, made })
-        })
     }
 
     fn endpoints(
@@ -194,26 +249,29 @@ impl<'a> Reading<'a> {
         directory: &Directory,
     ) -> Vec<Built<Source>> {
         let existing = by_id(&self.current.sources, |row| row.id.as_str());
-        let mut tokens = HashMap::new();
+        let (mut tokens, mut apps) = (Twins::default(), Twins::default());
         read_all(report, entries, |report, entry, id| {
             let existing = existing.get(id.as_str()).copied();
             let read = |fields: &mut Fields<'_>| source::read(fields, self.around(directory), None, existing);
             let draft = report.object(&entry.path, entry.value, read).flatten()?;
             let built = draft.build(id, &self.workspace.id, existing, entry.now);
             let token = secret::hash(built.row.token.expose_secret());
-            if let Some(other) = tokens.insert(token, entry.path.clone()) {
-                report.refuse(
-                    format!("{}.token", entry.path),
-                    format!("is the token of {other}, too"),
-                );
+            tokens.note(report, &entry.path, "token", token);
+            if let Some(app) = &built.row.spec.app {
+                apps.note(report, &entry.path, "app.id", app.id.clone());
             }
             Some(built)
         })
     }
 
-    fn playbooks(self, report: &mut Report, entries: &[Entry<'_, PlaybookId>]) -> Vec<Built<Playbook>> {
+    fn playbooks(
+        self,
+        report: &mut Report,
+        entries: &[Entry<'_, PlaybookId>],
+        directory: &Directory,
+    ) -> Vec<Built<Playbook>> {
         let existing = by_id(&self.current.playbooks, |row| row.id.as_str());
-        let mut numbers: HashMap<i32, String> = HashMap::new();
+        let (mut numbers, mut hooks) = (Twins::default(), Twins::default());
         let kept = if self.prune {
             &[][..]
         } else {
@@ -225,26 +283,26 @@ impl<'a> Reading<'a> {
             .map(|row| row.number);
         let mut highest = taken.max().unwrap_or(0);
         read_all(report, entries, |report, entry, id| {
-            let draft = report
-                .object(&entry.path, entry.value, playbook::read)
-                .flatten()?;
+            let read = |fields: &mut Fields<'_>| playbook::read(fields, self.around(directory), None);
+            let draft = report.object(&entry.path, entry.value, read)?;
+            for issue in &draft.issues {
+                report.refuse(
+                    issue.below(&format!("{}.definition", entry.path)),
+                    issue.to_string(),
+                );
+            }
             let existing = existing.get(id.as_str()).copied();
             let number = draft
                 .number
                 .or_else(|| existing.map(|row| row.number))
                 .unwrap_or(highest + 1);
             highest = highest.max(number);
-            if let Some(other) = numbers.insert(number, entry.path.clone()) {
-                report.refuse(
-                    format!("{}.number", entry.path),
-                    format!("is the number of {other}, too"),
-                );
+            numbers.note(report, &entry.path, "number", number);
+            let built = draft.build(id, &self.workspace.id, number, existing, entry.now);
+            if let Some(hook) = built.row.hook_hash {
+                hooks.note(report, &entry.path, "hook.token", hook);
             }
-            let row = draft.build(id, &self.workspace.id, number, existing, entry.now);
-            Some(Built {
-                row,
-                made: Vec::new(),
-            })
+            Some(built)
         })
     }
 
@@ -263,94 +321,17 @@ impl<'a> Reading<'a> {
             let existing = existing.get(id.as_str()).copied();
             position += 1;
             let row = draft.build(id, &self.workspace.id, position, existing, entry.now);
-            Some(Built {
-                row,
-                made: Vec::new(),
-            })
+            Some(unmade(row))
         })
     }
 
-    /// The environments that there will be, exactly one of them the default: the one that the file says, else the one
-    /// that is, else the first.
-    fn environments(self, report: &mut Report) -> Vec<Built<Environment>> {
-        let current = &self.current.environments;
-        let entries: Vec<Entry<'_, EnvironmentId>> =
-            self.section(report, "environments", "slug", current, |row| {
-                (&row.id, Some(&row.slug))
-            });
-        let existing = by_id(current, |row| row.id.as_str());
-        let mut declared: Option<EnvironmentId> = None;
-        let mut rows = read_all(report, &entries, |report, entry, id| {
-            let draft = report
-                .object(&entry.path, entry.value, workspace::read_environment_draft)
-                .flatten()?;
-            if draft.is_default == Some(true) && declared.replace(id.clone()).is_some() {
-                report.refuse(
-                    format!("{}.default", entry.path),
-                    "is the second default; a workspace has one",
-                );
-            }
-            let existing = existing.get(id.as_str());
-            let row = Environment {
-                name: draft.name,
-                id,
-                workspace_id: self.workspace.id.clone(),
-                slug: draft.slug,
-                is_default: false,
-                created_at: existing.map_or(entry.now, |row| row.created_at),
-                updated_at: entry.now,
-            };
-            Some(Built {
-                row,
-                made: Vec::new(),
-            })
-        });
-        if !self.prunes("environments") {
-            let kept = current
-                .iter()
-                .filter(|row| rows.iter().all(|built| built.row.id != row.id))
-                .cloned();
-            let kept: Vec<_> = kept
-                .map(|row| Built {
-                    row,
-                    made: Vec::new(),
-                })
-                .collect();
-            rows.extend(kept);
-        }
-        if rows.is_empty() {
-            rows.push(self.first_environment());
-        }
-        let is_there = |id: &EnvironmentId| rows.iter().any(|built| built.row.id == *id);
-        let present = current.iter().find(|row| row.is_default && is_there(&row.id));
-        let default = declared.or_else(|| present.map(|row| row.id.clone()));
-        let default = default.or_else(|| rows.first().map(|built| built.row.id.clone()));
-        for built in &mut rows {
-            built.row.is_default = Some(&built.row.id) == default.as_ref();
-        }
-        rows
-    }
-
-    fn first_environment(self) -> Built<Environment> {
-        let row = Environment {
-            name: None,
-            id: EnvironmentId::generate(),
-            workspace_id: self.workspace.id.clone(),
-            slug: FIRST_ENVIRONMENT.to_owned(),
-            is_default: true,
-            created_at: self.now,
-            updated_at: self.now,
-        };
-        Built {
-            row,
-            made: Vec::new(),
-        }
-    }
-
-    /// Whether what the file does not name in a section goes. Environments and management tokens stay when the file has
-    /// no such section at all: nobody means to lock themselves out by leaving it away.
+    /// Whether what the file does not name in a section goes. Some stay when the file has no such section at all: nobody
+    /// means to lock themselves or their senders out by leaving it away, or to send customers off.
     pub(super) fn prunes(self, section: &str) -> bool {
-        let is_careful = matches!(section, "environments" | "management_tokens");
+        let is_careful = matches!(
+            section,
+            "environments" | "api_keys" | "management_tokens" | "event_types" | "applications"
+        );
         self.prune && (!is_careful || self.document.get(section).is_some())
     }
 }
@@ -365,6 +346,33 @@ fn read_all<Id: Clone, Row>(
         .iter()
         .filter_map(|entry| read(report, entry, entry.id.clone()))
         .collect()
+}
+
+/// A row for which nothing was made.
+fn unmade<Row>(row: Row) -> Built<Row> {
+    let made = Vec::new();
+    Built { row, made }
+}
+
+/// What must not stand in one file twice, and where it stands.
+struct Twins<T>(HashMap<T, String>);
+
+impl<T> Default for Twins<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: Eq + Hash> Twins<T> {
+    /// Notes what stands in a field of an entry.
+    fn note(&mut self, report: &mut Report, entry: &str, field: &str, value: T) {
+        if let Some(other) = self.0.insert(value, entry.to_owned()) {
+            report.refuse(
+                format!("{entry}.{field}"),
+                format!("is the {field} of {other}, too"),
+            );
+        }
+    }
 }
 
 fn by_id<Row>(rows: &[Row], id: impl Fn(&Row) -> &str) -> HashMap<&str, &Row> {

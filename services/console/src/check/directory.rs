@@ -5,12 +5,15 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::Hash;
 use store::Names;
-use wire::{ApplicationId, ConfiguredId, EndpointId, EnvironmentId, PlaybookId, SourceId};
+use wire::{
+    ApplicationId, ConfiguredId, EndpointId, EnvironmentId, PlaybookId, ProjectId, SourceId, TemplateId,
+};
 
-/// One kind of thing: found by its id or by its slug.
+/// One kind of thing: found by its id, or else by its slug.
 #[derive(Debug, Clone)]
 pub(crate) struct Index<Id> {
     ids: HashMap<Box<str>, Id>,
+    by_slug: HashMap<Box<str>, Id>,
     slugs: HashMap<Id, Box<str>>,
 }
 
@@ -18,6 +21,7 @@ impl<Id> Default for Index<Id> {
     fn default() -> Self {
         Self {
             ids: HashMap::new(),
+            by_slug: HashMap::new(),
             slugs: HashMap::new(),
         }
     }
@@ -28,14 +32,14 @@ impl<Id: ConfiguredId + Eq + Hash> Index<Id> {
     pub(crate) fn insert(&mut self, id: Id, slug: Option<&str>) {
         self.ids.insert(id.as_str().into(), id.clone());
         if let Some(slug) = slug {
-            self.ids.entry(slug.into()).or_insert_with(|| id.clone());
+            self.by_slug.insert(slug.into(), id.clone());
             self.slugs.insert(id, slug.into());
         }
     }
 
     /// The thing with this id or slug.
     pub(crate) fn find(&self, id_or_slug: &str) -> Option<&Id> {
-        self.ids.get(id_or_slug)
+        self.ids.get(id_or_slug).or_else(|| self.by_slug.get(id_or_slug))
     }
 
     /// What a thing is called; none without a slug, and for things that are gone.
@@ -60,7 +64,9 @@ pub(crate) struct Directory {
     pub(crate) sources: Index<SourceId>,
     pub(crate) endpoints: Index<EndpointId>,
     pub(crate) playbooks: Index<PlaybookId>,
-    /// By their external ids, as far as they have one.
+    pub(crate) projects: Index<ProjectId>,
+    pub(crate) templates: Index<TemplateId>,
+    /// By their external ids.
     pub(crate) applications: Index<ApplicationId>,
 }
 
@@ -83,8 +89,14 @@ impl Directory {
         for (id, slug) in names.playbooks {
             directory.playbooks.insert(id, Some(&slug));
         }
-        for (id, external_id) in names.applications {
-            directory.applications.insert(id, external_id.as_deref());
+        for (id, slug) in names.projects {
+            directory.projects.insert(id, Some(&slug));
+        }
+        for (id, slug) in names.templates {
+            directory.templates.insert(id, Some(&slug));
+        }
+        for (id, external) in names.applications {
+            directory.applications.insert(id, external.as_deref());
         }
         directory
     }
@@ -107,5 +119,13 @@ impl Directory {
 
     pub(crate) fn playbook(&self, value: &Value) -> Result<PlaybookId, Refused> {
         self.playbooks.refer(value, "playbook")
+    }
+
+    pub(crate) fn project(&self, value: &Value) -> Result<ProjectId, Refused> {
+        self.projects.refer(value, "project")
+    }
+
+    pub(crate) fn template(&self, value: &Value) -> Result<TemplateId, Refused> {
+        self.templates.refer(value, "template")
     }
 }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, SigningSecret};
-use wire::resource::{AuthSpec, EndpointSpec, RateLimit};
+use wire::resource::{AuthSpec, EndpointSpec};
 use wire::{ApplicationId, EndpointId, EnvironmentId, Instant, RetryPolicy, WorkspaceId};
 
 /// The shortest and the longest timeout: a delivery's lease must outlive it.
@@ -51,14 +51,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     read_headers(fields, &mut spec.headers);
     fields.set("timeout", &mut spec.timeout, value::duration(TIMEOUTS));
     read_retry(fields, &mut spec.retry);
-    fields.set_object("rate_limit", &mut spec.rate_limit, |limit| {
-        let per_second = limit.required("per_second", value::number(0.001..=100_000.0))?;
-        let burst = limit.optional("burst", value::integer(1..=1_000_000));
-        Some(RateLimit {
-            per_second,
-            burst: burst.and_then(|burst| u32::try_from(burst).ok()),
-        })
-    });
+    super::workspace::read_rate_limit(fields, &mut spec.rate_limit);
     if let Some(concurrency) = fields.optional("concurrency", value::integer(1..=1_000)) {
         spec.concurrency = u32::try_from(concurrency).unwrap_or(EndpointSpec::default_concurrency());
     }

@@ -1,13 +1,10 @@
 //! Event types: registered names of what happens.
 
-use super::{Fields, kind, value};
+use super::{Fields, schema, value};
 use serde_json::Value;
 use store::EventType;
 use wire::resource::EventTypeSpec;
 use wire::{EventTypeId, EventTypeName, Instant, WorkspaceId};
-
-/// The largest schema, in bytes of JSON.
-const LARGEST_SCHEMA: usize = 64 << 10;
 
 /// An event type as a document describes it.
 #[derive(Debug)]
@@ -34,26 +31,12 @@ pub(crate) fn read(fields: &mut Fields<'_>, base: Option<&EventType>) -> Option<
     };
     let mut spec = base.map(|base| base.spec.clone()).unwrap_or_default();
     fields.set_optional("description", &mut spec.description, value::text);
-    fields.set_optional("schema", &mut spec.schema, schema);
+    fields.set_optional("schema", &mut spec.schema, schema::schema);
     Some(Draft {
         id,
         name: name?,
         spec,
     })
-}
-
-/// JSON Schema: an object, or true for all and false for nothing.
-fn schema(value: &Value) -> Result<Value, value::Refused> {
-    match value {
-        Value::Object(_) if value.to_string().len() > LARGEST_SCHEMA => Err(value::Refused(format!(
-            "must be at most {LARGEST_SCHEMA} bytes of JSON"
-        ))),
-        Value::Object(_) | Value::Bool(_) => Ok(value.clone()),
-        other => Err(value::Refused(format!(
-            "must be a JSON Schema, which is an object, not {}",
-            kind(other)
-        ))),
-    }
 }
 
 impl Draft {

@@ -123,6 +123,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Where the object itself stands.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// How many problems there are so far.
     pub(crate) fn count(&self) -> usize {
         self.report.problems.len()
@@ -235,6 +240,19 @@ impl<'a> Fields<'a> {
             read(element)
                 .map_err(|refused| report.refuse(path, refused.0))
                 .ok()
+        }))
+    }
+
+    /// Reads a list of objects.
+    pub(crate) fn objects<T>(
+        &mut self,
+        name: &'static str,
+        mut read: impl FnMut(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let value = self.get(name)?;
+        let path = self.path_of(name);
+        Some(self.report.list(&path, value, |report, path, element| {
+            report.object(path, element, &mut read).flatten()
         }))
     }
 

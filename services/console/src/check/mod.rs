@@ -4,22 +4,31 @@
 //! is wrong is collected in a [`Report`], all of it, with its path. Only the jq programs are left to
 //! [`Checks::settle`], because compiling a stranger's program happens in the jail.
 
+pub(crate) mod api_key;
+pub(crate) mod app;
 pub(crate) mod application;
 mod auth;
+pub(crate) mod contact;
+pub(crate) mod definition;
 pub(crate) mod directory;
 pub(crate) mod endpoint;
 pub(crate) mod event_type;
 mod fields;
 pub(crate) mod metadata;
 pub(crate) mod playbook;
+pub(crate) mod project;
 pub(crate) mod route;
+mod said;
+pub(crate) mod schema;
 pub(crate) mod source;
 pub(crate) mod value;
 mod verify;
 pub(crate) mod workspace;
 
+pub use definition::Issue;
 pub(crate) use directory::Directory;
 pub(crate) use fields::{Fields, Report, Style, kind};
+pub(crate) use said::Said;
 
 use crate::{Error, Problem};
 use egress::Policy;

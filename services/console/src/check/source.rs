@@ -1,5 +1,6 @@
 //! Sources: where webhooks come in.
 
+use super::app::{self, AppDraft};
 pub(crate) use super::verify::fits;
 use super::verify::{self, VerifyDraft};
 use super::{Around, Built, Fields, Made, value};
@@ -7,7 +8,7 @@ use crate::secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::time::Duration;
-use store::Source;
+use store::{AppSecrets, Source};
 use wire::resource::{ChannelSpec, DedupeSpec, SourceSpec, ValueRule};
 use wire::{EnvironmentId, Instant, SourceId, WorkspaceId};
 
@@ -25,6 +26,7 @@ pub(crate) struct Draft {
     channel_secret: Option<SecretString>,
     spec: SourceSpec,
     verify: VerifyDraft,
+    app: AppDraft,
 }
 
 /// Reads a source; over `base`, what the document leaves out stays as it is.
@@ -69,7 +71,8 @@ pub(crate) fn read(
         &mut spec.max_body_bytes,
         value::integer(1..=LARGEST_BODY),
     );
-    fields.later(&["app", "doorkeeper", "gzip", "description"]);
+    let app = app::read(fields, around, &mut spec.app, existing);
+    fields.later(&["gzip", "description"]);
     Some(Draft {
         id,
         environment_id: environment_id?,
@@ -77,6 +80,7 @@ pub(crate) fn read(
         channel_secret,
         spec,
         verify,
+        app,
     })
 }
 
@@ -168,8 +172,15 @@ impl Draft {
         let secrets = self
             .verify
             .build(existing.map_or(&[], |source| &source.secrets), now, &mut made);
+        let no_secrets = AppSecrets::default();
+        let app_secrets = self.app.build(
+            self.spec.app.as_ref(),
+            existing.map_or(&no_secrets, |source| &source.app_secrets),
+            now,
+            &mut made,
+        );
         let row = Source {
-            app_secrets: store::AppSecrets::default(),
+            app_secrets,
             id,
             workspace_id: workspace_id.clone(),
             environment_id: self.environment_id,

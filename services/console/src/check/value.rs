@@ -4,7 +4,7 @@
 
 use super::fields::kind;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -18,6 +18,11 @@ const LONGEST_NAME: usize = 100;
 const LONGEST_TEXT: usize = 2_000;
 /// The longest secret or token, in bytes.
 const LONGEST_SECRET: usize = 8 << 10;
+
+/// The longest name that a platform has for a user, in bytes.
+const LONGEST_ADDRESS: usize = 255;
+/// The largest object that is kept as it came, in bytes.
+const LARGEST_OBJECT: usize = 64 << 10;
 
 /// Why a value is not taken, for whoever wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +74,7 @@ pub(crate) fn name(value: &Value) -> Result<String, Refused> {
 }
 
 /// The prefixes of ids that stand where slugs stand, too.
-const ID_PREFIXES: [&str; 6] = ["ws_", "env_", "so_", "ep_", "rt_", "pb_"];
+const ID_PREFIXES: [&str; 8] = ["ws_", "env_", "so_", "ep_", "rt_", "pb_", "prj_", "tpl_"];
 
 /// A name that stands in URLs. It can never be taken for an id.
 pub(crate) fn slug(value: &Value) -> Result<String, Refused> {
@@ -184,6 +189,28 @@ pub(crate) fn header_secret(value: &Value) -> Result<SecretString, Refused> {
         ));
     }
     Ok(SecretString::from(secret))
+}
+
+/// What a platform calls one of its users.
+pub(crate) fn address(value: &Value) -> Result<String, Refused> {
+    let address = any_text(value)?;
+    if !(1..=LONGEST_ADDRESS).contains(&address.len()) || address.chars().any(char::is_control) {
+        return Err(Refused(format!(
+            "must be 1 to {LONGEST_ADDRESS} bytes without line breaks or control characters"
+        )));
+    }
+    Ok(address.to_owned())
+}
+
+/// An object of whatever, for later.
+pub(crate) fn object(value: &Value) -> Result<Map<String, Value>, Refused> {
+    let Value::Object(object) = value else {
+        return Err(expected("an object", value));
+    };
+    if value.to_string().len() > LARGEST_OBJECT {
+        return Err(Refused(format!("must be at most {LARGEST_OBJECT} bytes as JSON")));
+    }
+    Ok(object.clone())
 }
 
 /// A token that begins with `prefix` and can stand in a URL and in a header.

@@ -87,17 +87,7 @@ fn read_profile(verify: &mut Fields<'_>, spec: &mut VerifySpec) -> Option<Profil
             }
             profile.cloned()
         }
-        (None, Some(scheme)) => match Profile::from_json(scheme) {
-            Ok(profile) => Some(profile),
-            Err(SignatureError::Scheme { path, message }) => {
-                verify.refuse_below("scheme", &path, message);
-                None
-            }
-            Err(other) => {
-                verify.refuse("scheme", other.to_string());
-                None
-            }
-        },
+        (None, Some(scheme)) => read_scheme(verify, scheme),
         (None, None) => {
             if !verify.has("provider") {
                 verify.refuse(
@@ -105,6 +95,21 @@ fn read_profile(verify: &mut Fields<'_>, spec: &mut VerifySpec) -> Option<Profil
                     "is missing; or write `scheme` with a scheme of your own",
                 );
             }
+            None
+        }
+    }
+}
+
+/// Compiles the field `scheme`.
+pub(super) fn read_scheme(fields: &mut Fields<'_>, scheme: &Value) -> Option<Profile> {
+    match Profile::from_json(scheme) {
+        Ok(profile) => Some(profile),
+        Err(SignatureError::Scheme { path, message }) => {
+            fields.refuse_below("scheme", &path, message);
+            None
+        }
+        Err(other) => {
+            fields.refuse("scheme", other.to_string());
             None
         }
     }
@@ -178,7 +183,7 @@ pub(crate) fn fits(verify: &VerifySpec, secret: &SecretString) -> Result<(), val
     }
 }
 
-fn fits_profile(profile: &Profile, secret: &SecretString) -> Result<(), value::Refused> {
+pub(super) fn fits_profile(profile: &Profile, secret: &SecretString) -> Result<(), value::Refused> {
     let secret = signature::Secret::new("", secret.expose_secret());
     profile.check_secret(&secret).map_err(|error| match error {
         SignatureError::Secret { cause, .. } => value::Refused(format!("cannot be a key: {cause}")),
@@ -197,24 +202,7 @@ impl VerifyDraft {
         match self {
             Self::Nothing => Vec::new(),
             Self::Kept => existing.to_vec(),
-            Self::Given(given) => {
-                let current: Vec<&SigningSecret> = existing
-                    .iter()
-                    .filter(|secret| secret.expires_at.is_none())
-                    .collect();
-                let is_same = current.len() == given.len()
-                    && current
-                        .iter()
-                        .zip(&given)
-                        .all(|(one, other)| one.value.expose_secret() == other.expose_secret());
-                if is_same {
-                    return existing.to_vec();
-                }
-                given
-                    .into_iter()
-                    .map(|value| secret::signing(value, now))
-                    .collect()
-            }
+            Self::Given(given) => secret::replace(existing, given, now),
             Self::Make => {
                 let value = secret::generate_signing();
                 made.push(Made {

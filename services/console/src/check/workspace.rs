@@ -3,6 +3,7 @@
 use super::{Around, Fields, value};
 use secrecy::SecretString;
 use std::str::FromStr;
+use wire::resource::{RateLimit, WorkspaceSpec};
 use wire::{ConfiguredId, EnvironmentId, ManagementTokenId, WorkspaceId};
 
 /// Reads `id`: pinned for a new thing, and unchangeable for one that exists.
@@ -40,13 +41,26 @@ pub(crate) fn read_environment(
     environment.cloned()
 }
 
+/// Reads `rate_limit` over what stands in `slot`.
+pub(crate) fn read_rate_limit(fields: &mut Fields<'_>, slot: &mut Option<RateLimit>) {
+    fields.set_object("rate_limit", slot, |limit| {
+        let per_second = limit.required("per_second", value::number(0.001..=100_000.0))?;
+        let burst = limit.optional("burst", value::integer(1..=1_000_000));
+        Some(RateLimit {
+            per_second,
+            burst: burst.and_then(|burst| u32::try_from(burst).ok()),
+        })
+    });
+}
+
 /// A workspace as a document describes it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) id: Option<WorkspaceId>,
     pub(crate) slug: String,
     pub(crate) name: Option<String>,
     pub(crate) accepting: bool,
+    pub(crate) spec: WorkspaceSpec,
 }
 
 /// Reads a workspace.
@@ -55,11 +69,14 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Draft> {
     let slug = fields.required("slug", value::slug);
     let name = fields.optional("name", value::name);
     let accepting = fields.optional("accepting", value::boolean).unwrap_or(true);
+    let mut spec = WorkspaceSpec::default();
+    read_rate_limit(fields, &mut spec.rate_limit);
     Some(Draft {
         id,
         slug: slug?,
         name,
         accepting,
+        spec,
     })
 }
 
@@ -88,14 +105,19 @@ pub(crate) fn read_environment_draft(fields: &mut Fields<'_>) -> Option<Environm
 /// A management token as a document describes it.
 #[derive(Debug)]
 pub(crate) struct TokenDraft {
+    pub(crate) id: Option<ManagementTokenId>,
     pub(crate) name: String,
     pub(crate) token: Option<SecretString>,
 }
 
 /// Reads a management token.
 pub(crate) fn read_token(fields: &mut Fields<'_>) -> Option<TokenDraft> {
-    read_id::<ManagementTokenId>(fields, None);
+    let id = read_id(fields, None);
     let name = fields.required("name", value::name);
     let token = fields.optional("token", value::token("nhm_"));
-    Some(TokenDraft { name: name?, token })
+    Some(TokenDraft {
+        id,
+        name: name?,
+        token,
+    })
 }

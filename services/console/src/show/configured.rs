@@ -1,16 +1,18 @@
 //! What is configured.
 
-use crate::check::Directory;
+use crate::check::{Directory, Made};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, Environment, Playbook, Route, SigningSecret, Source};
-use wire::resource::{AuthSpec, Target, ValueRule, VerifyMode, duration};
+use wire::resource::{
+    Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
+};
 use wire::{
-    ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy, RouteId,
-    SourceId,
+    AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, ProjectId,
+    RetryPolicy, RouteId, SourceId, TemplateId,
 };
 
 /// An endpoint: Nahook's fields, and ours.
@@ -29,6 +31,7 @@ pub(crate) struct EndpointView {
     config: serde_json::Map<String, Value>,
     metadata: BTreeMap<String, String>,
     environment_id: EnvironmentId,
+    /// The customer whose it is; none: the workspace's own.
     application_id: Option<ApplicationId>,
     headers: BTreeMap<String, String>,
     auth: Option<AuthView>,
@@ -66,9 +69,18 @@ impl AuthView {
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RateLimitView {
+pub(super) struct RateLimitView {
     per_second: f64,
     burst: Option<u32>,
+}
+
+impl RateLimitView {
+    pub(super) fn of(limit: RateLimit) -> Self {
+        Self {
+            per_second: limit.per_second,
+            burst: limit.burst,
+        }
+    }
 }
 
 impl EndpointView {
@@ -91,10 +103,7 @@ impl EndpointView {
             auth: spec.auth.map(AuthView::of),
             timeout: spec.timeout,
             retry: spec.retry,
-            rate_limit: spec.rate_limit.map(|limit| RateLimitView {
-                per_second: limit.per_second,
-                burst: limit.burst,
-            }),
+            rate_limit: spec.rate_limit.map(RateLimitView::of),
             concurrency: spec.concurrency,
             ordered: false,
             created_at: row.created_at,
@@ -131,6 +140,7 @@ pub(crate) struct SourceView {
     event_type: Option<ValueRule>,
     dedupe: DedupeView,
     channel: Option<ChannelView>,
+    app: Option<AppView>,
     max_body_bytes: Option<u64>,
     created_at: Instant,
     updated_at: Instant,
@@ -140,6 +150,12 @@ pub(crate) struct SourceView {
     /// Only in the answer that made it: what door 1 asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel_secret: Option<String>,
+    /// Only in the answer that made it: what the app's platform signs with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_secret: Option<String>,
+    /// Only in the answer that made it: what the app's platform must show to have its challenge answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify_token: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -176,15 +192,53 @@ struct ChannelView {
     direct_ingest: bool,
 }
 
-impl SourceView {
-    /// The source without its secrets.
-    pub(crate) fn of(row: &Source) -> Self {
-        let spec = row.spec.clone();
-        let secret = |secret: &SigningSecret| SecretView {
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AppView {
+    id: AppId,
+    /// A built-in adapter's name, or the URL of one of the operator's own.
+    adapter: String,
+    scheme: Option<Value>,
+    contacts: ContactPolicy,
+    /// A playbook's slug.
+    doorkeeper: Option<String>,
+    secrets: Vec<SecretView>,
+}
+
+impl AppView {
+    fn of(spec: AppSpec, secrets: &[SigningSecret], directory: &Directory) -> Self {
+        let playbook = |id: &PlaybookId| directory.playbooks.slug(id).unwrap_or(id.as_str()).to_owned();
+        Self {
+            id: spec.id,
+            adapter: match spec.adapter {
+                Adapter::Slack => "slack".to_owned(),
+                Adapter::Whatsapp => "whatsapp".to_owned(),
+                Adapter::Telegram => "telegram".to_owned(),
+                Adapter::Custom => "custom".to_owned(),
+                Adapter::External(url) => url,
+            },
+            scheme: spec.scheme,
+            contacts: spec.contacts,
+            doorkeeper: spec.doorkeeper.as_ref().map(playbook),
+            secrets: secrets.iter().map(SecretView::of).collect(),
+        }
+    }
+}
+
+impl SecretView {
+    fn of(secret: &SigningSecret) -> Self {
+        Self {
             id: secret.id.clone(),
             created_at: secret.created_at,
             expires_at: secret.expires_at,
-        };
+        }
+    }
+}
+
+impl SourceView {
+    /// The source without its secrets.
+    pub(crate) fn of(row: &Source, directory: &Directory) -> Self {
+        let spec = row.spec.clone();
         Self {
             id: row.id.clone(),
             slug: spec.slug,
@@ -195,7 +249,7 @@ impl SourceView {
                 provider: verify.provider,
                 scheme: verify.scheme,
                 mode: verify.mode,
-                secrets: row.secrets.iter().map(secret).collect(),
+                secrets: row.secrets.iter().map(SecretView::of).collect(),
             }),
             event_type: spec.event_type,
             dedupe: DedupeView {
@@ -207,26 +261,36 @@ impl SourceView {
             channel: spec.channel.map(|channel| ChannelView {
                 direct_ingest: channel.direct_ingest,
             }),
+            app: spec
+                .app
+                .map(|app| AppView::of(app, &row.app_secrets.signing, directory)),
             max_body_bytes: spec.max_body_bytes,
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret: None,
             channel_secret: None,
+            app_secret: None,
+            verify_token: None,
         }
     }
 
     /// The source with what was made for it.
-    pub(crate) fn with_made(row: &Source, made: &[crate::check::Made]) -> Self {
-        let value = |field: &str| {
-            let made = made.iter().find(|made| made.field == field);
-            made.map(|made| made.value.expose_secret().to_owned())
-        };
+    pub(crate) fn with_made(row: &Source, made: &[Made], directory: &Directory) -> Self {
+        let value = |field| value_of(made, field);
         Self {
             secret: value("verify.secrets"),
             channel_secret: value("channel.secret"),
-            ..Self::of(row)
+            app_secret: value("app.signing_secret"),
+            verify_token: value("app.verify_token"),
+            ..Self::of(row, directory)
         }
     }
+}
+
+/// The secret that was made for a field, if one was.
+fn value_of(made: &[Made], field: &str) -> Option<String> {
+    let made = made.iter().find(|made| made.field == field);
+    made.map(|made| made.value.expose_secret().to_owned())
 }
 
 /// A route. Sources and playbooks by their slugs and endpoints by their ids, as in URLs.
@@ -291,21 +355,77 @@ pub(crate) struct PlaybookView {
     number: i32,
     enabled: bool,
     definition: String,
+    /// What the definition asks of its input.
+    input_schema: Option<Value>,
+    hook: Option<HookView>,
+    target: RunTargetView,
+    concurrency: Option<u32>,
+    /// Whether door 2 is open.
+    has_secret: bool,
+    /// Whether its calls have `$secrets`.
+    has_secrets: bool,
     created_at: Instant,
     updated_at: Instant,
+    /// Only in the answer that made it: what door 2 asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct HookView {
+    enabled: bool,
+    /// Only in the answer that made it: what stands in door 6's path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// By their slugs.
+#[derive(Debug, Clone, Serialize)]
+struct RunTargetView {
+    project: Option<String>,
+    template: Option<String>,
 }
 
 impl PlaybookView {
-    pub(crate) fn of(row: &Playbook) -> Self {
+    /// The playbook without its secrets.
+    pub(crate) fn of(row: &Playbook, directory: &Directory) -> Self {
+        let spec = row.spec.clone();
+        let project = |id: &ProjectId| directory.projects.slug(id).unwrap_or(id.as_str()).to_owned();
+        let template = |id: &TemplateId| directory.templates.slug(id).unwrap_or(id.as_str()).to_owned();
         Self {
             id: row.id.clone(),
-            slug: row.spec.slug.clone(),
+            slug: spec.slug,
             number: row.number,
-            enabled: row.spec.enabled,
-            definition: row.spec.definition.clone(),
+            enabled: spec.enabled,
+            definition: spec.definition,
+            input_schema: spec.input_schema,
+            hook: spec.hook.map(|hook| HookView {
+                enabled: hook.enabled,
+                token: None,
+            }),
+            target: RunTargetView {
+                project: spec.target.project.as_ref().map(project),
+                template: spec.target.template.as_ref().map(template),
+            },
+            concurrency: spec.concurrency,
+            has_secret: row.secret_hash.is_some(),
+            has_secrets: row.secrets.is_some(),
             created_at: row.created_at,
             updated_at: row.updated_at,
+            secret: None,
         }
+    }
+
+    /// The playbook with what was made for it.
+    pub(crate) fn with_made(row: &Playbook, made: &[Made], directory: &Directory) -> Self {
+        let mut view = Self {
+            secret: value_of(made, "secret"),
+            ..Self::of(row, directory)
+        };
+        if let Some(hook) = &mut view.hook {
+            hook.token = value_of(made, "hook.token");
+        }
+        view
     }
 }
 
@@ -314,7 +434,7 @@ impl PlaybookView {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EnvironmentView {
     id: EnvironmentId,
-    /// The slug, where nobody gave it another name.
+    /// The same as the slug unless it has another.
     name: String,
     slug: String,
     is_default: bool,

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use store::{Attempt, Claim, Delivery, Event, EventSummary, Rejection, Run};
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, RejectionId, RouteId,
-    RunId, RunState, SourceId,
+    AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RejectionId,
+    RouteId, RunId, RunState, SourceId, Trigger,
 };
 
 /// One line of a list of events.
@@ -267,7 +267,7 @@ pub(crate) struct RunView {
     version: Option<i32>,
     status: RunState,
     /// What started it.
-    trigger: &'static str,
+    trigger: Trigger,
     event_id: Option<EventId>,
     route_id: Option<RouteId>,
     project: Option<String>,
@@ -290,11 +290,11 @@ impl RunView {
             playbook: slug.unwrap_or(row.playbook_id.as_str()).to_owned(),
             version: None,
             status: row.state,
-            trigger: if row.route_id.is_some() { "route" } else { "api" },
+            trigger: row.trigger,
             event_id: row.event_id,
             route_id: row.route_id.clone(),
-            project: None,
-            template: None,
+            project: row.project.clone(),
+            template: row.template.clone(),
             input: bytes::json(&row.input),
             output: None,
             error: row.error.as_ref().and_then(|error| bytes::json(error.as_bytes())),
@@ -315,7 +315,7 @@ pub(crate) struct ClaimView {
     /// Of the first request, in hexadecimal.
     fingerprint: Option<String>,
     /// The id of what the first request produced.
-    produced: EventId,
+    produced: String,
     first_seen_at: Instant,
     expires_at: Instant,
     repeats: i32,
@@ -325,15 +325,28 @@ pub(crate) struct ClaimView {
 impl ClaimView {
     pub(crate) fn of(row: Claim) -> Self {
         Self {
+            produced: produced(&row),
             scope: row.scope,
             key: row.key,
             fingerprint: row.fingerprint.map(hex::encode),
-            produced: row.event_id,
             first_seen_at: row.accepted_at,
             expires_at: row.expires_at,
             repeats: row.repeats,
             mismatches: row.mismatches,
         }
+    }
+}
+
+/// The id of what a key's first request produced, which its scope tells: a playbook makes a run of an event, an endpoint
+/// a delivery.
+fn produced(row: &Claim) -> String {
+    let event = row.event_id;
+    if let Ok(playbook) = row.scope.parse::<PlaybookId>() {
+        return RunId::of(event, &playbook, 0).to_string();
+    }
+    match row.scope.parse::<EndpointId>() {
+        Ok(endpoint) => DeliveryId::of(event, &endpoint, 0).to_string(),
+        Err(_other) => event.to_string(),
     }
 }
 

@@ -10,7 +10,13 @@ use std::collections::BTreeMap;
 const EXAMPLE: &str = r#"
 workspace: {slug: acme, id: ws_acme, name: Acme Inc., accepting: true}
 environments: [{slug: production, default: true}, {slug: staging}]
+api_keys:
+  - {name: shop, token: nhk_us_shop_test_key_0001, environment: production, scopes: [ingest, trigger], enabled: true,
+     rate_limit: {per_second: 200, burst: 400}}
 management_tokens: [{name: ci, token: nhm_ci_test_token_0001}]
+projects: [{slug: website, name: Website}]
+templates: [{slug: default, inputs: {tier: gold}}]
+contacts: [{name: Ada, addresses: [{source: support, id: U024BE7LH}]}]
 endpoints:
   - {slug: billing, id: ep_billing, url: "https://billing.internal/hooks", environment: production,
      secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, headers: {X-Team: pay},
@@ -25,12 +31,15 @@ sources:
     event_type: {body: .type}
     dedupe: {body: .id, window: 7d}
     channel: {secret: open-sesame, direct_ingest: true}
+  - {slug: support, token: src_support, app: {id: app_support, adapter: slack, signing_secret: slack-secret, contacts: required, doorkeeper: onboarding}}
 routes:
   - {name: paid, from: [stripe], event_types: ["payment.*"], filter: ".data.amount > 100",
      transform: "{id: .id, amount: .data.amount}", delay: 0s, to: {endpoint: billing}}
   - {name: welcome, from: [stripe], event_types: [customer.created], to: {playbook: onboarding}}
 playbooks:
-  - {slug: onboarding, number: 42, enabled: true, definition: {document: {dsl: 1.0.3, name: onboarding}, do: []}}
+  - {slug: onboarding, number: 42, secret: open-sesame, enabled: true, hook: {token: hook_onboarding, enabled: true},
+     target: {project: website, template: default}, concurrency: 50, secrets: {slack: {token: xoxb-1}},
+     definition: {document: {dsl: 1.0.3, name: onboarding}, do: []}}
 "#;
 
 /// The changes as the command line shows them.
@@ -52,7 +61,7 @@ on_both! {
         assert!(endpoint.contains("headers.X-Team null → pay") && endpoint.contains("secret (secret) → (secret)"));
 
         let again = yard.apply("", EXAMPLE).await.expect(200);
-        assert_eq!((&again["changes"], &again["unchanged"]), (&json!([]), &json!(9)));
+        assert_eq!((&again["changes"], &again["unchanged"]), (&json!([]), &json!(14)));
 
         let source = yard.get("sources/stripe").await.expect(200);
         assert_eq!((&source["token"], &source["dedupe"]["window"]), (&json!("src_a1b2c3d4e5f6"), &json!("7d")));
@@ -120,7 +129,10 @@ routes: [{name: new, from: [stripe], to: {endpoint: billing}}]
         removed.sort();
         assert_eq!(
             removed,
-            ["- endpoint billing", "- playbook onboarding", "- route paid", "- route welcome", "- source stripe"]
+            [
+                "- contact Ada", "- endpoint billing", "- playbook onboarding", "- project website", "- route paid",
+                "- route welcome", "- source stripe", "- source support", "- template default",
+            ]
         );
         // Sections that would lock everybody out are pruned only when the file has them.
         yard.get("environments").await.expect(200);
@@ -159,7 +171,6 @@ async fn all_problems_are_told_at_once_and_nothing_is_applied() {
     let file = r#"
 workspace: {slug: acme, nmae: x}
 environments: [{slug: production, default: true}, {slug: production}, {slug: b, default: true}]
-api_keys: [{name: a}]
 colour: red
 management_tokens: [{name: ci, token: short}, {token: nhm_x}]
 endpoints:
@@ -176,7 +187,7 @@ routes:
   - {name: a, from: [nobody], event_types: ["a..b"], filter: "(", to: {endpoint: nowhere}}
   - {name: a, to: {}}
   - {name: b, to: {endpoint: new}, transform: {file: x.jq}}
-playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q, number: 5, definition: a}, {slug: r, number: 5, definition: a}]
+playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q, number: 5, definition: "a: 1"}, {slug: r, number: 5, definition: a}]
 "#;
     let details = yard.apply("", file).await.refused(400, "invalid_request");
     let paths: Vec<&str> = details
@@ -188,7 +199,6 @@ playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q
     assert_eq!(
         sorted,
         [
-            "api_keys",
             "colour",
             "endpoints[1].retry.jiter",
             "endpoints[1].retry.schedule[0]",
@@ -205,8 +215,8 @@ playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q
             "management_tokens[0].token",
             "management_tokens[1].name",
             "playbooks[0].definition",
-            "playbooks[0].hook",
             "playbooks[0].number",
+            "playbooks[2].definition",
             "playbooks[2].number",
             "routes[0].event_types[0]",
             "routes[0].filter",
@@ -215,7 +225,7 @@ playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q
             "routes[1].name",
             "routes[1].to.endpoint",
             "routes[2].transform.file",
-            "sources[0].app",
+            "sources[0].app.adapter",
             "sources[0].event_type.body",
             "sources[0].verify.provider",
             "sources[2].environment",
@@ -223,7 +233,6 @@ playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q
         ],
         "{details:#?}"
     );
-    assert!(details.contains(&"api_keys: is not supported by this release yet; leave it out".to_owned()));
     assert_eq!(everything(&yard).await, before);
 }
 

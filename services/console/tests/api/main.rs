@@ -9,8 +9,11 @@
 
 mod access;
 mod applications;
+mod applied;
+mod apps;
 mod configuration;
 mod configured;
+mod contract;
 mod deliveries;
 mod endpoint_auth;
 mod event_types;
@@ -18,8 +21,10 @@ mod events;
 mod given;
 mod hostile;
 mod nahook;
+mod playbooks;
 mod problems;
 mod secrets;
+mod senders;
 mod sources;
 mod yard;
 

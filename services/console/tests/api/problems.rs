@@ -121,11 +121,7 @@ async fn a_change_is_checked_like_the_whole() {
             json!({"slug": ""}),
             "slug: must be 1 to 100 letters",
         ),
-        (
-            "sources/stripe",
-            json!({"app": {}}),
-            "app: is not supported by this release yet",
-        ),
+        ("sources/stripe", json!({"app": {}}), "app.adapter: is missing"),
         (
             "sources/stripe",
             json!({"eventType": {}}),

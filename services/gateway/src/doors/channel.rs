@@ -2,8 +2,8 @@
 
 use super::{json, lookup_failed};
 use crate::accept::{self, Key, Offer, Receipt, Replay};
+use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
-use crate::reject::Refusal;
 use crate::sources::OpenSource;
 use crate::{Gateway, body, identity, key};
 use actix_web::web::{Bytes, Data, Path, Payload};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::RoutingTable;
 use subtle::ConstantTimeEq;
-use wire::{EventId, Instant};
+use wire::{Door, EventId, Instant};
 
 const DOOR: &str = "channel";
 
@@ -45,7 +45,13 @@ pub(super) async fn post(
         .await
         .map_err(|error| lookup_failed(&error))?;
     let answered = match &found {
-        Some(open) if open.source.spec.channel.is_some() => take(&gateway, &request, open, payload).await,
+        Some(open) if open.source.spec.channel.is_some() => {
+            let taken = take(&gateway, &request, open, payload).await;
+            // The body stays out of it: nobody was authenticated, or it was too large.
+            let nothing = Bytes::new();
+            let arrival = Arrival::now(request.head(), &nothing);
+            taken.map_err(|refused| gateway.rejections.refuse(Door::Channel, open, arrival, refused))
+        }
         _ => Err(Problem::NotFound),
     };
     if let Err(problem) = &answered {
@@ -63,16 +69,9 @@ async fn take(
     request: &HttpRequest,
     open: &OpenSource,
     payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let now = Instant::now();
+) -> Result<HttpResponse, Refused> {
     if !is_authentic(request, open) {
-        let refusal = Refusal {
-            cause: "unauthorized",
-            detail: Problem::Unauthorized.to_string(),
-            body: Bytes::new(),
-        };
-        gateway.rejections.keep(request, open, &refusal, now);
-        return Err(Problem::Unauthorized);
+        return Err(Refused::unauthorized());
     }
     if !open
         .source
@@ -81,25 +80,14 @@ async fn take(
         .as_ref()
         .is_some_and(|channel| channel.direct_ingest)
     {
-        return Err(Problem::DirectIngestDisabled);
+        return Err(Problem::DirectIngestDisabled.into());
     }
     let limit = open.body_limit(gateway.settings.body_limit, gateway.settings.max_body_limit);
-    let body = body::read(request, payload, limit, gateway.settings.body_timeout)
-        .await
-        .inspect_err(|problem| {
-            if matches!(problem, Problem::TooLarge(_)) {
-                let refusal = Refusal {
-                    cause: problem.code(),
-                    detail: problem.to_string(),
-                    body: Bytes::new(),
-                };
-                gateway.rejections.keep(request, open, &refusal, now);
-            }
-        })?;
+    let body = body::read(request, payload, limit, gateway.settings.body_timeout).await?;
     let received_at = Instant::now();
     json::check(&body).map_err(Problem::InvalidBody)?;
     let key = key::from_header(request.headers(), "x-idempotency-key")?.ok_or(Problem::MissingKey)?;
-    let event_type = identity::event_type(gateway, request, open, &body).await?;
+    let event_type = identity::event_type(gateway, request.head(), open, &body).await?;
     let table = gateway
         .targets
         .routes(&open.source.workspace_id)
@@ -108,19 +96,19 @@ async fn take(
     if cannot_match(&table, open, event_type.as_deref()).is_some()
         && let Some(reason) = cannot_match_now(gateway, open, event_type.as_deref()).await?
     {
-        return skip(gateway, open, &key, &body, reason).await;
+        return Ok(skip(gateway, open, &key, &body, reason).await?);
     }
     let offer = Offer {
-        request,
+        request: request.head(),
         workspace_id: &open.source.workspace_id,
-        source_id: Some(&open.source.id),
+        source: Some(open),
         key: Some(Key::of_source(open, key, &body)),
         body,
         event_type,
         verified: None,
         received_at,
     };
-    answer(open, &accept::accept(gateway, offer).await?)
+    Ok(answer(open, &accept::accept(gateway, offer).await?)?)
 }
 
 /// Compares in constant time, and hashes first, so that the length tells nothing either.
@@ -136,8 +124,11 @@ fn is_authentic(request: &HttpRequest, open: &OpenSource) -> bool {
     presented.ct_eq(expected).into()
 }
 
-/// Why no route can take an event of this source and type, if none can.
+/// Why nothing can take an event of this source and type, if nothing can.
 fn cannot_match(table: &RoutingTable, open: &OpenSource, event_type: Option<&str>) -> Option<&'static str> {
+    if table.doorkeepers.contains_key(&open.source.id) {
+        return None;
+    }
     let mut possible = table.routes.iter().map(|route| &route.spec).filter(|route| {
         (route.from.is_empty() || route.from.contains(&open.source.id))
             && (route.event_types.is_empty()

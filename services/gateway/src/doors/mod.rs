@@ -1,11 +1,12 @@
 //! The doors, one file each.
 
+pub(crate) mod app;
 mod channel;
 mod hook;
 mod json;
 mod playbook;
 mod send;
-mod token;
+pub(crate) mod token;
 mod trigger;
 
 use crate::problem::{Problem, SendProblem};
@@ -37,6 +38,12 @@ pub(crate) fn mount(config: &mut ServiceConfig) {
         ))
         .service(sends("/api/ingest/{endpoint}", web::post().to(send::to_endpoint)))
         .service(web::resource("/ingest/{token}").route(web::to(token::any)))
+        .service(
+            web::resource("/api/v1/webhooks/{app}")
+                .route(web::get().to(app::any))
+                .route(web::post().to(app::any))
+                .default_service(web::to(method_not_allowed)),
+        )
         .service(
             web::resource("/api/v1/hooks/{token}")
                 .route(web::post().to(hook::post))

@@ -2,8 +2,8 @@
 
 use super::lookup_failed;
 use crate::accept::{self, Key, Offer, Receipt, Replay};
+use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
-use crate::reject::Refusal;
 use crate::sources::OpenSource;
 use crate::verify::{self, Checked};
 use crate::{Gateway, body, identity};
@@ -12,7 +12,7 @@ use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use boot::metrics::{self, Ingest};
 use serde::Serialize;
-use wire::{EventId, Instant};
+use wire::{Door, EventId};
 
 const DOOR: &str = "token";
 
@@ -62,40 +62,63 @@ async fn take(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let limit = open.body_limit(gateway.settings.token_body_limit, gateway.settings.max_body_limit);
-    let body = body::read(request, payload, limit, gateway.settings.body_timeout)
-        .await
-        .inspect_err(|problem| {
-            if matches!(problem, Problem::TooLarge(_)) {
-                let refusal = Refusal {
-                    cause: problem.code(),
-                    detail: problem.to_string(),
-                    body: Bytes::new(),
-                };
-                gateway.rejections.keep(request, open, &refusal, Instant::now());
-            }
-        })?;
-    let received_at = Instant::now();
-    let verified = match verify::verify(gateway, request, open, &body, received_at).await? {
-        Some(Checked::Handshake(answer)) => return Ok(answer),
-        Some(Checked::Event { verified }) => Some(verified),
+    let read = body::read(request, payload, limit, gateway.settings.body_timeout).await;
+    let (body, broken) = match read {
+        Ok(body) => (body, None),
+        Err(problem) => (Bytes::new(), Some(problem)),
+    };
+    let arrival = Arrival::now(request.head(), &body);
+    let admitted = match broken {
+        None => admit(gateway, open, arrival).await,
+        Some(problem) => Err(problem.into()),
+    };
+    match admitted {
+        Ok(Admitted::Handshake(answer)) => Ok(answer),
+        Ok(Admitted::Event(receipt)) => Ok(answer(open, &receipt)),
+        Err(refused) => Err(gateway.rejections.refuse(Door::Token, open, arrival, refused)),
+    }
+}
+
+/// What became of a request that the door lets in.
+pub(crate) enum Admitted {
+    /// It was a handshake; this is its answer.
+    Handshake(HttpResponse),
+    /// It is recorded.
+    Event(Receipt),
+}
+
+/// Checks a request, and records it.
+pub(crate) async fn admit(
+    gateway: &Gateway,
+    open: &OpenSource,
+    arrival: Arrival<'_>,
+) -> Result<Admitted, Refused> {
+    let Arrival { head, body, .. } = arrival;
+    let verified = match open.guard() {
+        Some(guard) => match verify::verify(gateway, arrival, &guard).await? {
+            Checked::Handshake(answer) => return Ok(Admitted::Handshake(answer)),
+            Checked::Event { verified } => Some(verified),
+        },
         None => None,
     };
-    if request.method() != Method::POST {
-        return Err(Problem::MethodNotAllowed);
+    if head.method != Method::POST {
+        return Err(Problem::MethodNotAllowed.into());
     }
-    let event_type = identity::event_type(gateway, request, open, &body).await?;
-    let key = identity::idempotency_key(gateway, request, open, &body).await?;
+    let event_type = identity::event_type(gateway, head, open, body).await?;
+    let key = identity::idempotency_key(gateway, head, open, body).await?;
+    // What an operator lets in is let in once, though its sender names no key.
+    let key = key.or_else(|| arrival.rejection.map(|id| id.to_string()));
     let offer = Offer {
-        request,
+        request: head,
         workspace_id: &open.source.workspace_id,
-        source_id: Some(&open.source.id),
-        key: key.map(|key| Key::of_source(open, key, &body)),
-        body,
+        source: Some(open),
+        body: body.clone(),
         event_type,
         verified,
-        received_at,
+        key: key.map(|key| Key::of_source(open, key, body)),
+        received_at: arrival.recorded_at(),
     };
-    Ok(answer(open, &accept::accept(gateway, offer).await?))
+    Ok(Admitted::Event(accept::accept(gateway, offer).await?))
 }
 
 fn answer(open: &OpenSource, receipt: &Receipt) -> HttpResponse {

@@ -7,8 +7,17 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod adapter;
+mod app;
 mod channel;
 mod faults;
+mod given;
+mod hook;
+mod playbook;
+mod rejections;
+mod send;
+mod send_batches;
 mod token;
+mod trigger;
 mod wire_http;
 mod yard;

@@ -422,6 +422,20 @@ async fn query_method_and_headers_are_kept_but_no_credentials() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_the_sources_secret_is_not_kept() {
+    let yard = Yard::start().await;
+    yard.source(verified_by("gl", "gitlab-token"), &["canary-token"])
+        .await;
+    let headers = [
+        ("X-Gitlab-Token", "canary-token"),
+        ("X-Gitlab-Event", "Push Hook"),
+    ];
+    let reply = post(&yard, "src_gl", &headers, b"{}").await;
+    let kept = String::from_utf8(yard.event(&id(&reply)).await.headers.to_vec()).unwrap();
+    assert!(kept.contains("Push Hook") && !kept.contains("canary"), "{kept}");
+}
+
+#[tokio::test]
 async fn other_methods_and_other_paths_are_refused_in_the_same_shape() {
     let yard = Yard::start().await;
     yard.source(spec("shop"), &[]).await;

@@ -3,17 +3,21 @@
 use boot::{Process, Sources};
 use broker::Conveyor;
 use expression::Jail;
+use hmac::{Hmac, KeyInit, Mac};
 use hookyard_gateway::{Gateway, Tools};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::time::Duration;
 use store::{
-    Edit, Endpoint, Environment, EventFilter, KeyRing, Page, Route, SigningSecret, Source, Store, Workspace,
+    AppSecrets, Contact, Edit, Endpoint, Environment, EventFilter, KeyRing, Page, Route, SigningSecret,
+    Source, Store, Workspace,
 };
 use testkit::database::TestDatabase;
-use wire::resource::{ChannelSpec, EndpointSpec, RouteSpec, SourceSpec, Target, VerifySpec};
-use wire::{EndpointId, EnvironmentId, EventId, Instant, RouteId, SourceId, WorkspaceId};
+use wire::resource::{
+    Adapter, AppSpec, ChannelSpec, ContactPolicy, EndpointSpec, RouteSpec, SourceSpec, Target, VerifySpec,
+};
+use wire::{AppId, ContactId, EndpointId, EnvironmentId, EventId, Instant, RouteId, SourceId, WorkspaceId};
 
 pub(crate) struct Yard {
     pub(crate) address: SocketAddr,
@@ -64,7 +68,10 @@ impl Yard {
         let conveyor = Conveyor::in_process(1_000);
         let tools = Tools {
             jail: Jail::in_thread(),
-            egress: egress::Client::new(egress::Settings::default()),
+            egress: egress::Client::new(egress::Settings {
+                policy: egress::Policy::new(process.settings.egress.allow.iter().copied()),
+                ..egress::Settings::default()
+            }),
             lease: process.settings.delivery.lease,
         };
         let gateway = Gateway::start(
@@ -122,6 +129,18 @@ impl Yard {
         .await;
     }
 
+    /// A source with the app `app_<slug>`, what its requests are signed with, and a contact `con_ada` who is `ada` there.
+    pub(crate) async fn app(&self, spec: SourceSpec, signing: &[&str]) {
+        let mut source = source(spec, &[]);
+        source.app_secrets = AppSecrets {
+            signing: secrets(signing),
+            verify_token: Some("verify-me".into()),
+        };
+        let contact = contact("ada", &source.id, "ada");
+        self.edit(vec![Edit::Source(source), Edit::Contact(contact)])
+            .await;
+    }
+
     /// The events recorded so far.
     pub(crate) async fn events(&self) -> Page<store::EventSummary> {
         self.store
@@ -135,6 +154,26 @@ impl Yard {
         let id: EventId = id.parse().unwrap();
         self.store
             .event(&workspace(true).id, id)
+            .await
+            .unwrap()
+            .expect("an id of a 2xx is readable at once")
+    }
+
+    /// One run by the id in an answer.
+    pub(crate) async fn run(&self, id: &str) -> store::Run {
+        let id: wire::RunId = id.parse().unwrap();
+        self.store
+            .run(&workspace(true).id, id)
+            .await
+            .unwrap()
+            .expect("an id of a 2xx is readable at once")
+    }
+
+    /// One delivery by the id in an answer.
+    pub(crate) async fn delivery(&self, id: &str) -> store::Delivery {
+        let id: wire::DeliveryId = id.parse().unwrap();
+        self.store
+            .delivery(&workspace(true).id, id)
             .await
             .unwrap()
             .expect("an id of a 2xx is readable at once")
@@ -157,7 +196,7 @@ impl Yard {
     }
 }
 
-const EPOCH: Instant = Instant::from_unix_micros(1_790_000_000_000_000);
+pub(crate) const EPOCH: Instant = Instant::from_unix_micros(1_790_000_000_000_000);
 
 pub(crate) fn workspace(accepting: bool) -> Workspace {
     Workspace {
@@ -171,7 +210,7 @@ pub(crate) fn workspace(accepting: bool) -> Workspace {
     }
 }
 
-fn environment() -> Environment {
+pub(crate) fn environment() -> Environment {
     Environment {
         name: None,
         id: EnvironmentId::from_stored("env_acme"),
@@ -218,23 +257,60 @@ pub(crate) fn channel(slug: &str, direct_ingest: bool) -> SourceSpec {
 /// The source's channel secret is `s3cret`.
 pub(crate) fn source(spec: SourceSpec, secrets: &[&str]) -> Source {
     Source {
-        app_secrets: store::AppSecrets::default(),
+        app_secrets: AppSecrets::default(),
         id: SourceId::from_stored(format!("so_{}", spec.slug)),
         workspace_id: workspace(true).id,
         environment_id: environment().id,
         token: SecretString::from(format!("src_{}", spec.slug)),
         channel_secret_hash: spec.channel.as_ref().map(|_| Sha256::digest(b"s3cret").into()),
-        secrets: secrets
-            .iter()
-            .enumerate()
-            .map(|(index, value)| SigningSecret {
-                id: format!("secret-{index}"),
-                value: SecretString::from(*value),
-                created_at: EPOCH,
-                expires_at: None,
-            })
-            .collect(),
+        secrets: self::secrets(secrets),
         spec,
+        created_at: EPOCH,
+        updated_at: EPOCH,
+    }
+}
+
+/// The HMAC-SHA256 of the parts, in hexadecimal.
+pub(crate) fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    for part in parts {
+        mac.update(part);
+    }
+    hex::encode(mac.finalize().into_bytes())
+}
+
+pub(crate) fn secrets(values: &[&str]) -> Vec<SigningSecret> {
+    let secret = |(index, value): (usize, &&str)| SigningSecret {
+        id: format!("secret-{index}"),
+        value: SecretString::from(*value),
+        created_at: EPOCH,
+        expires_at: None,
+    };
+    values.iter().enumerate().map(secret).collect()
+}
+
+/// A source whose app is `app_<slug>`.
+pub(crate) fn app(slug: &str, adapter: Adapter) -> SourceSpec {
+    let app = AppSpec {
+        id: AppId::from_stored(format!("app_{slug}")),
+        adapter,
+        scheme: None,
+        contacts: ContactPolicy::Required,
+        doorkeeper: None,
+    };
+    SourceSpec {
+        app: Some(app),
+        ..spec(slug)
+    }
+}
+
+/// Somebody who is known by an address at a source.
+pub(crate) fn contact(name: &str, source: &SourceId, address: &str) -> Contact {
+    Contact {
+        id: ContactId::from_stored(format!("con_{name}")),
+        workspace_id: workspace(true).id,
+        name: name.to_owned(),
+        addresses: vec![(source.clone(), address.to_owned())],
         created_at: EPOCH,
         updated_at: EPOCH,
     }

@@ -164,9 +164,9 @@ impl<'a> Sender<'a> {
 
     fn draft(&self, payload: Bytes, event_type: Option<String>, key: Option<Key>) -> Draft {
         let offer = Offer {
-            request: self.request,
+            request: self.request.head(),
             workspace_id: &self.known.key.workspace_id,
-            source_id: None,
+            source: None,
             body: payload,
             event_type,
             verified: None,
@@ -228,7 +228,7 @@ impl<'a> Sender<'a> {
             ..table.clone()
         });
         let table = limited.as_ref().unwrap_or(table);
-        let moment = accept::moment(self.gateway, self.received_at);
+        let moment = || accept::moment(self.gateway, self.received_at);
         let events = [recorded(event)];
         let resolving = routing::resolve(&self.gateway.jail, &events, table, moment);
         let resolved = tokio::time::timeout(self.gateway.settings.accept_timeout, resolving).await;

@@ -1,7 +1,8 @@
-//! From the file's text to a tree of values.
+//! From the text of a configuration file or of a playbook to a tree of values.
 
 use crate::Problem;
 use serde_json::Value;
+use serde_saphyr::Error;
 use serde_saphyr::options::DuplicateKeyPolicy;
 
 /// How deep lists and objects may nest.
@@ -9,8 +10,30 @@ const DEEPEST: usize = 128;
 /// How many nodes a file may repeat by aliases: enough to share headers among endpoints, too few to fill the memory.
 const REPEATED: usize = 100_000;
 
+/// Why a text is no YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    /// Line and column from 1, where they are known.
+    pub(crate) place: Option<(u64, u64)>,
+    /// What is wrong there. Never repeats the text: it may hold secrets.
+    pub(crate) message: String,
+    /// Whether a key stands in one object twice.
+    pub(crate) is_duplicate: bool,
+}
+
+impl From<Mistake> for Problem {
+    fn from(mistake: Mistake) -> Self {
+        let place = mistake.place.map(|(line, column)| place(line, column));
+        Self::new(place.unwrap_or_default(), mistake.message)
+    }
+}
+
+fn place(line: u64, column: u64) -> String {
+    format!("line {line}, column {column}")
+}
+
 /// Parses YAML 1.2, which JSON is too. A key that stands in one object twice is refused.
-pub(super) fn parse(text: &str) -> Result<Value, Problem> {
+pub(crate) fn parse(text: &str) -> Result<Value, Mistake> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: DEEPEST },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },
@@ -24,16 +47,17 @@ pub(super) fn parse(text: &str) -> Result<Value, Problem> {
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error
-            .location()
-            .map(|at| format!("line {}, column {}", at.line(), at.column()))
-            .unwrap_or_default();
-        let message = error
-            .without_snippet()
-            .render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        // The parser says the place as well; here it is the path.
+        let error = error.without_snippet();
+        let at = error.location().map(|at| (at.line(), at.column()));
+        let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        // The parser says the place as well; here it is apart.
+        let place = at.map_or_else(String::new, |(line, column)| place(line, column));
         let message = message.strip_suffix(&format!(" at {place}")).unwrap_or(&message);
-        Problem::new(place, message)
+        Mistake {
+            place: at,
+            message: message.to_owned(),
+            is_duplicate: matches!(error, Error::DuplicateMappingKey { .. }),
+        }
     })
 }
 
@@ -57,9 +81,12 @@ mod tests {
 
     #[test]
     fn a_key_that_stands_there_twice_is_refused_with_its_place() {
-        let problem = parse("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert_eq!(problem.path, "line 3, column 1");
-        assert!(problem.message.contains("duplicate"), "{problem}");
+        let mistake = parse("a: 1\nb: 2\na: 3\n").unwrap_err();
+        assert!(
+            mistake.is_duplicate && mistake.message.contains("duplicate"),
+            "{mistake:?}"
+        );
+        assert_eq!(Problem::from(mistake).path, "line 3, column 1");
     }
 
     #[test]
@@ -83,8 +110,8 @@ mod tests {
             "a: 1\n---\nb: 2",
             "- - - !!binary ?\u{0}",
         ] {
-            let problem = parse(bad).unwrap_err();
-            assert!(!problem.to_string().contains("hunter2"), "{problem}");
+            let mistake = parse(bad).unwrap_err();
+            assert!(!mistake.message.contains("hunter2"), "{mistake:?}");
         }
         assert!(parse(&"[".repeat(10_000)).is_err());
         assert_eq!(parse(""), Ok(Value::Null));

@@ -1,0 +1,43 @@
+//! The workspace itself: its name, its limit and its kill switch.
+
+use super::body::Document;
+use super::ok;
+use crate::access::Opened;
+use crate::check::{Fields, value, workspace};
+use crate::show::WorkspaceView;
+use crate::{Console, Error};
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use store::{Edit, Workspace};
+use wire::Instant;
+
+pub(super) async fn one(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
+    Ok(ok(WorkspaceView::of(&find(&console, &opened).await?)))
+}
+
+/// `accepting: false` closes every door, everywhere within a second.
+pub(super) async fn update(
+    console: Data<Console>,
+    opened: Opened,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let mut row = find(&console, &opened).await?;
+    let read = |fields: &mut Fields<'_>| {
+        fields.set("name", &mut row.name, value::name);
+        fields.set("accepting", &mut row.accepting, value::boolean);
+        workspace::read_rate_limit(fields, &mut row.spec.rate_limit);
+        Some(())
+    };
+    body.read(console.checks(), read).await?;
+    row.updated_at = Instant::now();
+    console
+        .edit(opened.id(), vec![Edit::Workspace(row.clone())])
+        .await?;
+    Ok(ok(WorkspaceView::of(&row)))
+}
+
+/// As the ledger has it: what came with the token may be a second old.
+async fn find(console: &Console, opened: &Opened) -> Result<Workspace, Error> {
+    let row = console.store().workspace(opened.id().as_str()).await?;
+    row.ok_or(Error::NotFound { what: "workspace" })
+}

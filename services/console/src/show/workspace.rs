@@ -1,0 +1,33 @@
+//! A workspace itself.
+
+use super::configured::RateLimitView;
+use serde::Serialize;
+use store::Workspace;
+use wire::{Instant, WorkspaceId};
+
+/// A workspace.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WorkspaceView {
+    id: WorkspaceId,
+    slug: String,
+    name: String,
+    accepting: bool,
+    rate_limit: Option<RateLimitView>,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl WorkspaceView {
+    pub(crate) fn of(row: &Workspace) -> Self {
+        Self {
+            id: row.id.clone(),
+            slug: row.slug.clone(),
+            name: row.name.clone(),
+            accepting: row.accepting,
+            rate_limit: row.spec.rate_limit.map(RateLimitView::of),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
