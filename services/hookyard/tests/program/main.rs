@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod distributed;
 mod doors;
+mod nahook;
 mod running;
 mod senders;
 mod services;
