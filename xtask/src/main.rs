@@ -9,6 +9,7 @@
     reason = "a command line speaks to its terminal"
 )]
 
+mod debian;
 mod interrupt;
 mod servers;
 mod test;

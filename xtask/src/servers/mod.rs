@@ -15,6 +15,7 @@ mod user;
 
 pub(crate) use addresses::Addresses;
 pub(crate) use process::send as signal;
+pub(crate) use user::caller_is_root;
 
 use crate::interrupt;
 use anyhow::{Context as _, ensure};
