@@ -215,9 +215,12 @@ impl Thing {
 
     pub(super) fn endpoint(row: &Endpoint, _directory: &Directory) -> Self {
         let name = row.spec.slug.as_deref().unwrap_or(row.id.as_str());
+        let mut thing = Self::new("endpoint", &row.id, name, EndpointView::of(row));
+        // It follows from the secret, and a preview's is not the one that will be made.
+        thing.settings.remove("public_key");
         Self {
             secrets: vec![("secret", hashes(&row.secrets))],
-            ..Self::new("endpoint", &row.id, name, EndpointView::of(row))
+            ..thing
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is configured.
 
 use crate::check::Directory;
+use crate::secret::{self, Signing};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
@@ -35,6 +36,10 @@ pub(crate) struct EndpointView {
     rate_limit: Option<RateLimitView>,
     concurrency: u32,
     ordered: bool,
+    /// What the newest secret signs with.
+    signing: Signing,
+    /// `whpk_…`, what receivers verify `v1a` with; of the newest secret that has one.
+    public_key: Option<String>,
     created_at: Instant,
     updated_at: Instant,
     /// Only in the answer that made it.
@@ -73,16 +78,23 @@ impl EndpointView {
             }),
             concurrency: spec.concurrency,
             ordered: false,
+            signing: Signing::current(&row.secrets),
+            public_key: row
+                .secrets
+                .iter()
+                .filter(|secret| secret.is_live(Instant::now()))
+                .find_map(|secret| secret::public_key(&secret.value)),
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret: None,
         }
     }
 
-    /// The endpoint with its newest secret, for the answer that made it.
+    /// The endpoint with its newest secret, for the answer that made it. A private key stays here.
     pub(crate) fn with_secret(row: &Endpoint) -> Self {
+        let is_shared = Signing::current(&row.secrets) == Signing::V1;
         Self {
-            secret: newest(&row.secrets),
+            secret: newest(&row.secrets).filter(|_| is_shared),
             ..Self::of(row)
         }
     }

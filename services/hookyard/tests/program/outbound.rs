@@ -1,10 +1,10 @@
 //! What receivers get, captured from the running program, verifies with implementations that are not ours: the crate and
-//! the Python package `standardwebhooks`.
+//! the Python package `standardwebhooks`, and, for `v1a`, which neither knows, with `ring`.
 
 use crate::running::{Running, http, untold};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::hmac;
+use ring::{hmac, signature};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use std::io::Write as _;
@@ -104,6 +104,19 @@ impl Outbound {
         let rotated = self.manage("endpoints/billing/rotate-secret", body).await;
         rotated["secret"].as_str().unwrap().to_owned()
     }
+
+    /// Rotates the endpoint's secret to a new key pair; returns the public half that the endpoint shows.
+    async fn rotate_to_pair(&self, overlap: &str) -> String {
+        let body = json!({"overlap": overlap, "signing": "v1a"});
+        let rotated = self.manage("endpoints/billing/rotate-secret", body).await;
+        assert_eq!(
+            (rotated.get("secret"), &rotated["signing"]),
+            (None, &json!("v1a"))
+        );
+        let shown = self.running.get("acme", TOKEN, "/endpoints/billing").await;
+        assert_eq!(shown["publicKey"], rotated["publicKey"]);
+        shown["publicKey"].as_str().unwrap().to_owned()
+    }
 }
 
 /// Whether the crate finds it authentic.
@@ -128,6 +141,18 @@ fn verifies_by_hand(request: &Request, secret: &str) -> bool {
     signatures(request, "v1").iter().any(|signature| {
         let signature = STANDARD.decode(signature).unwrap();
         hmac::verify(&key, &signed(request), &signature).is_ok()
+    })
+}
+
+/// Whether a `v1a` signature is of this key.
+fn verifies_with_key(request: &Request, public_key: &str) -> bool {
+    let key = STANDARD
+        .decode(public_key.strip_prefix("whpk_").unwrap())
+        .unwrap();
+    let key = signature::UnparsedPublicKey::new(&signature::ED25519, key);
+    signatures(request, "v1a").iter().any(|signature| {
+        let signature = STANDARD.decode(signature).unwrap();
+        key.verify(&signed(request), &signature).is_ok()
     })
 }
 
@@ -232,4 +257,35 @@ async fn both_secrets_verify_while_they_overlap_and_then_the_new_one_alone() {
     let Some(said) = python_says(&asked) else { return };
     let valid: Vec<bool> = said.iter().map(|line| line == "valid").collect();
     assert_eq!(valid, [true, true, false, false, true, false, true], "{said:?}");
+}
+
+#[tokio::test]
+async fn key_pairs_sign_on_request_beside_secrets_and_beside_each_other() {
+    let outbound = Outbound::start();
+    let first = outbound.rotate_to_pair("1h").await;
+    for (body, content_type, _) in BODIES {
+        let request = outbound.deliver(body, content_type).await;
+        assert!(verifies_with_key(&request, &first), "{content_type}");
+        assert!(verifies_by_hand(&request, SECRET), "{content_type}");
+    }
+    let second = outbound.rotate_to_pair("1h").await;
+    let during = outbound.deliver(b"{}", "application/json").await;
+    assert!(verifies_with_key(&during, &first) && verifies_with_key(&during, &second));
+    assert!(
+        verifies(&during, SECRET),
+        "the library skips the versions that it does not know"
+    );
+
+    let third = outbound.rotate_to_pair("0s").await;
+    let alone = outbound.deliver(b"{}", "application/json").await;
+    assert!(verifies_with_key(&alone, &third) && !verifies_with_key(&alone, &second));
+    assert_eq!(alone.header("webhook-signature").unwrap().matches(',').count(), 1);
+
+    let back = outbound.rotate(json!({"overlap": "1h", "signing": "v1"})).await;
+    let both = outbound.deliver(b"{}", "application/json").await;
+    assert!(verifies(&both, &back) && verifies_with_key(&both, &third));
+
+    let asked = [(&during, SECRET), (&alone, SECRET), (&both, back.as_str())];
+    let Some(said) = python_says(&asked) else { return };
+    assert_eq!(said, ["valid", "invalid: No matching signature found", "valid"]);
 }
