@@ -108,6 +108,7 @@ pub(crate) async fn verify(
     let secrets = open.live_secrets(now);
     let known = Credentials {
         secrets: &secrets,
+        verify_token: open.source.verify_token.as_ref(),
         ..Credentials::default()
     };
     if let Some(handshake) = check.profile.unsigned_handshake(&signed, &known) {

@@ -1,11 +1,12 @@
 //! The rows of configured things: settings as JSON, secrets sealed.
 
+use crate::model::exposed;
 use crate::sql::Stamp;
-use crate::{Endpoint, Error, KeyRing, Playbook, Route, Source};
+use crate::{Endpoint, Error, KeyRing, Playbook, Route, SigningSecret, Source};
 use diesel::Queryable;
-use secrecy::ExposeSecret;
-use serde::Serialize;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use wire::{
     ApplicationId, EndpointId, EnvironmentId, EventTypeId, PlaybookId, RouteId, SourceId, WorkspaceId,
 };
@@ -41,7 +42,7 @@ impl SourceRow {
             sealed: seal(
                 keyring,
                 &place("sources", source.id.as_str(), "sealed"),
-                some(&source.secrets),
+                SourceSecrets::of(source).as_ref(),
             )?,
             created_at: source.created_at.into(),
             updated_at: source.updated_at.into(),
@@ -55,12 +56,22 @@ impl SourceRow {
     }
 
     pub(crate) fn open(self, keyring: &KeyRing) -> Result<Source, Error> {
+        let sealed: Option<SourceSecrets> = open(
+            keyring,
+            &place("sources", &self.id, "sealed"),
+            self.sealed.as_deref(),
+        )?;
+        let (secrets, verify_token) = match sealed {
+            None => (Vec::new(), None),
+            Some(SourceSecrets::Signing(secrets)) => (secrets, None),
+            Some(SourceSecrets::WithToken {
+                signing,
+                verify_token,
+            }) => (signing, Some(verify_token)),
+        };
         Ok(Source {
-            secrets: open(
-                keyring,
-                &place("sources", &self.id, "sealed"),
-                self.sealed.as_deref(),
-            )?,
+            secrets,
+            verify_token,
             app_secrets: open(
                 keyring,
                 &place("sources", &self.id, "app_sealed"),
@@ -75,6 +86,32 @@ impl SourceRow {
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
         })
+    }
+}
+
+/// What is sealed with a source. Without a token it is the bare list, which releases that know no token can read.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum SourceSecrets {
+    Signing(Vec<SigningSecret>),
+    WithToken {
+        signing: Vec<SigningSecret>,
+        #[serde(serialize_with = "exposed")]
+        verify_token: SecretString,
+    },
+}
+
+impl SourceSecrets {
+    fn of(source: &Source) -> Option<Self> {
+        let signing = source.secrets.clone();
+        match &source.verify_token {
+            None if signing.is_empty() => None,
+            None => Some(Self::Signing(signing)),
+            Some(token) => Some(Self::WithToken {
+                signing,
+                verify_token: token.clone(),
+            }),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod configured;
 mod recorded;
 mod registered;
 
+pub(crate) use configured::exposed;
 pub use configured::{
     AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, Route, RoutingTable,
     SigningSecret, Source, Workspace,

@@ -229,6 +229,13 @@ impl Thing {
             secrets: vec![
                 ("token", vec![secret::hash(row.token.expose_secret())]),
                 ("verify.secrets", hashes(&row.secrets)),
+                (
+                    "verify.verify_token",
+                    row.verify_token
+                        .iter()
+                        .map(|token| secret::hash(token.expose_secret()))
+                        .collect(),
+                ),
                 ("channel.secret", row.channel_secret_hash.into_iter().collect()),
             ],
             ..Self::new("source", &row.id, &row.spec.slug, SourceView::of(row))

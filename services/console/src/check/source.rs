@@ -1,7 +1,7 @@
 //! Sources: where webhooks come in.
 
 pub(crate) use super::verify::fits;
-use super::verify::{self, VerifyDraft};
+use super::verify::{self, TokenDraft, VerifyDraft};
 use super::{Around, Built, Fields, Made, value};
 use crate::secret;
 use secrecy::{ExposeSecret, SecretString};
@@ -25,6 +25,7 @@ pub(crate) struct Draft {
     channel_secret: Option<SecretString>,
     spec: SourceSpec,
     verify: VerifyDraft,
+    verify_token: TokenDraft,
 }
 
 /// Reads a source; over `base`, what the document leaves out stays as it is.
@@ -49,7 +50,7 @@ pub(crate) fn read(
         None => empty(fields.required("slug", value::slug).unwrap_or_default()),
     };
     fields.set("enabled", &mut spec.enabled, value::boolean);
-    let verify = verify::read(
+    let (verify, verify_token) = verify::read(
         fields,
         &mut spec.verify,
         existing.map_or(&[], |source| &source.secrets),
@@ -77,6 +78,7 @@ pub(crate) fn read(
         channel_secret,
         spec,
         verify,
+        verify_token,
     })
 }
 
@@ -168,6 +170,10 @@ impl Draft {
         let secrets = self
             .verify
             .build(existing.map_or(&[], |source| &source.secrets), now, &mut made);
+        let verify_token = self.verify_token.build(
+            existing.and_then(|source| source.verify_token.as_ref()),
+            &mut made,
+        );
         let row = Source {
             app_secrets: store::AppSecrets::default(),
             id,
@@ -177,6 +183,7 @@ impl Draft {
             channel_secret_hash,
             spec: self.spec,
             secrets,
+            verify_token,
             created_at: existing.map_or(now, |existing| existing.created_at),
             updated_at: now,
         };

@@ -128,6 +128,9 @@ pub(crate) struct SourceView {
     /// Only in the answer that made it: what door 1 asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel_secret: Option<String>,
+    /// Only in the answer that made it: what the sender's handshake must show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify_token: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -200,6 +203,7 @@ impl SourceView {
             updated_at: row.updated_at,
             secret: None,
             channel_secret: None,
+            verify_token: None,
         }
     }
 
@@ -212,6 +216,7 @@ impl SourceView {
         Self {
             secret: value("verify.secrets"),
             channel_secret: value("channel.secret"),
+            verify_token: value("verify.verify_token"),
             ..Self::of(row)
         }
     }

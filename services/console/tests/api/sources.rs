@@ -55,6 +55,27 @@ on_both! {
         assert_eq!(secrets(yard, &made).await, [secret]);
     }
 
+    async fn a_verify_token_is_given_or_made_and_never_shown_again(yard: &Yard) {
+        let verify = json!({"provider": "meta", "secrets": ["app"]});
+        let made = yard.post("sources", &json!({"slug": "a", "verify": verify})).await.expect(201);
+        let token = made["verifyToken"].as_str().unwrap();
+        assert_eq!(verify_token(yard, &made).await.as_deref(), Some(token));
+        assert_eq!(yard.get("sources/a").await.expect(200).get("verifyToken"), None);
+
+        for kept in [json!({"verify": {"provider": "meta"}}), json!({"enabled": false})] {
+            assert_eq!(yard.patch("sources/a", &kept).await.expect(200).get("verifyToken"), None);
+            assert_eq!(verify_token(yard, &made).await.as_deref(), Some(token));
+        }
+        let given = json!({"verify": {"verifyToken": "hunter2"}});
+        assert!(!yard.patch("sources/a", &given).await.text.contains("hunter2"));
+        assert_eq!(verify_token(yard, &made).await.as_deref(), Some("hunter2"));
+        let gone = json!({"verify": {"provider": "github"}});
+        yard.patch("sources/a", &gone).await.expect(200);
+        assert_eq!(verify_token(yard, &made).await, None);
+        let details = yard.patch("sources/a", &given).await.refused(400, "invalid_request");
+        assert!(details[0].starts_with("verify.verifyToken: "), "{details:?}");
+    }
+
     async fn a_source_rotates_to_a_secret_of_its_own_or_of_the_senders(yard: &Yard) {
         let body = json!({"slug": "a", "verify": {"provider": "stripe", "secrets": ["whsec_one"]}});
         let made = yard.post("sources", &body).await.expect(201);
@@ -124,4 +145,10 @@ async fn secrets(yard: &Yard, source: &Value) -> Vec<String> {
     secrets
         .map(|secret| secret.value.expose_secret().to_owned())
         .collect()
+}
+
+async fn verify_token(yard: &Yard, source: &Value) -> Option<String> {
+    let id: SourceId = source["id"].as_str().unwrap().parse().unwrap();
+    let token = yard.store.source(&id).await.unwrap().unwrap().verify_token;
+    token.map(|token| token.expose_secret().to_owned())
 }

@@ -234,6 +234,7 @@ pub(crate) fn source(spec: SourceSpec, secrets: &[&str]) -> Source {
                 expires_at: None,
             })
             .collect(),
+        verify_token: None,
         spec,
         created_at: EPOCH,
         updated_at: EPOCH,
