@@ -26,6 +26,7 @@ mod catalog;
 mod connect;
 mod due;
 mod error;
+mod handshakes;
 mod keyring;
 mod lists;
 mod migrate;

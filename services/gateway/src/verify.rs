@@ -13,6 +13,7 @@ use moka::future::Cache;
 use signature::{Answer, Credentials, Handshake, Reason, Request, Secret, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
+use store::Captured;
 use wire::Instant;
 
 /// How long a provider may take to hand out its key, or to hear a confirmation.
@@ -112,7 +113,8 @@ pub(crate) async fn verify(
         ..Credentials::default()
     };
     if let Some(handshake) = check.profile.unsigned_handshake(&signed, &known) {
-        return shake(gateway, handshake).await.map(Checked::Handshake).map(Some);
+        let answer = shake(gateway, request, open, handshake, now).await?;
+        return Ok(Some(Checked::Handshake(answer)));
     }
     if request.method() != Method::POST {
         return Err(Problem::MethodNotAllowed);
@@ -121,7 +123,10 @@ pub(crate) async fn verify(
     metrics::signature_verified(open.provider, verdict.reason().map_or("valid", Reason::as_str));
     match verdict {
         Verdict::Valid { secret } => match check.profile.signed_handshake(&signed, &known, secret) {
-            Some(handshake) => shake(gateway, handshake).await.map(Checked::Handshake).map(Some),
+            Some(handshake) => {
+                let answer = shake(gateway, request, open, handshake, now).await?;
+                Ok(Some(Checked::Handshake(answer)))
+            }
             None => Ok(Some(Checked::Event { verified: true })),
         },
         Verdict::Invalid(reason) if check.enforce => {
@@ -161,8 +166,15 @@ async fn judge(
     check.profile.verify(signed, &credentials, now.unix_seconds())
 }
 
-async fn shake(gateway: &Gateway, handshake: Handshake) -> Result<HttpResponse, Problem> {
-    let answer = match handshake {
+/// Answers, once all that the handshake brings about is done.
+async fn shake(
+    gateway: &Gateway,
+    request: &HttpRequest,
+    open: &OpenSource,
+    handshake: Handshake,
+    now: Instant,
+) -> Result<HttpResponse, Problem> {
+    let mut answer = match handshake {
         Handshake::Answer(answer) => answer,
         Handshake::Refused { status, .. } if status == StatusCode::FORBIDDEN => {
             return Err(Problem::HandshakeForbidden);
@@ -177,6 +189,17 @@ async fn shake(gateway: &Gateway, handshake: Handshake) -> Result<HttpResponse, 
             .await
             .ok_or(Problem::Unavailable)?;
     }
+    if let Some(secret) = answer.captured.take()
+        && !open.knows(&secret)
+    {
+        let captured = Captured {
+            secret,
+            at: now,
+            remote_address: request.peer_addr().map(|peer| peer.ip().to_string()),
+        };
+        gateway.handshakes.keep(&open.source.id, captured).await?;
+    }
+    gateway.handshakes.count(&open.source.id, now);
     Ok(reply(answer))
 }
 

@@ -2,7 +2,9 @@
 
 use crate::model::exposed;
 use crate::sql::Stamp;
-use crate::{Endpoint, Error, KeyRing, Playbook, Route, SigningSecret, Source};
+use crate::{
+    Captured, Endpoint, Error, Handshakes, KeyRing, NewHandshakes, Playbook, Route, SigningSecret, Source,
+};
 use diesel::Queryable;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -112,6 +114,54 @@ impl SourceSecrets {
                 verify_token: token.clone(),
             }),
         }
+    }
+}
+
+/// A row of `handshakes`.
+#[derive(Debug, Clone, Queryable)]
+pub(crate) struct HandshakesRow {
+    pub(crate) source_id: String,
+    pub(crate) answered: i64,
+    pub(crate) last_at: Stamp,
+    pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) captured_at: Option<Stamp>,
+    pub(crate) captured_from: Option<String>,
+}
+
+impl HandshakesRow {
+    pub(crate) fn of(new: &NewHandshakes, keyring: &KeyRing) -> Result<Self, Error> {
+        let captured = new.captured.as_ref();
+        Ok(Self {
+            source_id: new.source_id.to_string(),
+            answered: new.answered,
+            last_at: new.last_at.into(),
+            sealed: seal(
+                keyring,
+                &place("handshakes", new.source_id.as_str(), "sealed"),
+                captured.map(|captured| captured.secret.expose_secret()),
+            )?,
+            captured_at: captured.map(|captured| captured.at.into()),
+            captured_from: captured.and_then(|captured| captured.remote_address.clone()),
+        })
+    }
+
+    pub(crate) fn open(self, keyring: &KeyRing) -> Result<Handshakes, Error> {
+        let secret: Option<SecretString> = open(
+            keyring,
+            &place("handshakes", &self.source_id, "sealed"),
+            self.sealed.as_deref(),
+        )?;
+        let captured = secret.zip(self.captured_at).map(|(secret, at)| Captured {
+            secret,
+            at: at.0,
+            remote_address: self.captured_from,
+        });
+        Ok(Handshakes {
+            source_id: SourceId::from_stored(self.source_id),
+            answered: self.answered,
+            last_at: self.last_at.into(),
+            captured,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod deliveries;
 pub(crate) mod edits;
 pub(crate) mod endpoints;
 pub(crate) mod events;
+pub(crate) mod handshakes;
 pub(crate) mod names;
 pub(crate) mod playbooks;
 pub(crate) mod registered;

@@ -317,6 +317,14 @@ on_both! {
         sealed_endpoint.secrets = vec![secret(CANARY), secret("second")];
         edits.extend([Edit::Source(sealed_source), Edit::Endpoint(sealed_endpoint)]);
         edit(&yard.store, edits).await.unwrap();
+        let captured = hookyard_store::Captured { secret: CANARY.into(), at: Instant::now(), remote_address: None };
+        let handshake = hookyard_store::NewHandshakes {
+            source_id: SourceId::from_stored("so_stripe"),
+            answered: 1,
+            last_at: Instant::now(),
+            captured: Some(captured),
+        };
+        yard.store.record_handshakes(vec![handshake]).await.unwrap();
         let stolen = everything(yard);
         let hexadecimal = hex::encode(CANARY);
         assert!(!stolen.contains(CANARY) && !stolen.contains(&hexadecimal), "a secret lies open");

@@ -11,6 +11,7 @@ mod accept;
 mod accept_batches;
 mod edits;
 mod given;
+mod handshakes;
 mod leases;
 mod lists;
 mod migrations;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Endpoint, Environment, Playbook, Route, SigningSecret, Source};
+use store::{Endpoint, Environment, Handshakes, Playbook, Route, SigningSecret, Source};
 use wire::resource::{Target, ValueRule, VerifyMode, duration};
 use wire::{
     EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy, RouteId, SourceId,
@@ -120,6 +120,10 @@ pub(crate) struct SourceView {
     dedupe: DedupeView,
     channel: Option<ChannelView>,
     max_body_bytes: Option<u64>,
+    /// How many handshakes of its sender were answered.
+    handshakes: i64,
+    last_handshake_at: Option<Instant>,
+    captured_secret: Option<CapturedView>,
     created_at: Instant,
     updated_at: Instant,
     /// Only in the answer that made it: what senders sign with.
@@ -140,6 +144,14 @@ struct VerifyView {
     scheme: Option<Value>,
     mode: VerifyMode,
     secrets: Vec<SecretView>,
+}
+
+/// That a secret came with a handshake and waits to be accepted, without the secret.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CapturedView {
+    captured_at: Instant,
+    remote_address: Option<String>,
 }
 
 /// A secret's life, without the secret.
@@ -199,11 +211,28 @@ impl SourceView {
                 direct_ingest: channel.direct_ingest,
             }),
             max_body_bytes: spec.max_body_bytes,
+            handshakes: 0,
+            last_handshake_at: None,
+            captured_secret: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret: None,
             channel_secret: None,
             verify_token: None,
+        }
+    }
+
+    /// The source with what its handshakes came to.
+    pub(crate) fn with_handshakes(self, known: Option<Handshakes>) -> Self {
+        let Some(known) = known else { return self };
+        Self {
+            handshakes: known.answered,
+            last_handshake_at: Some(known.last_at),
+            captured_secret: known.captured.map(|captured| CapturedView {
+                captured_at: captured.at,
+                remote_address: captured.remote_address,
+            }),
+            ..self
         }
     }
 

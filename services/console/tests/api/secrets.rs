@@ -98,11 +98,6 @@ async fn no_answer_but_the_sources_own_has_a_secret_in_it() {
     for path in ["sources", "sources/stripe"] {
         let answer = yard.get(path).await.text;
         assert!(answer.contains("src_canary"));
-        assert!(
-            ["verify-canary", "channel-canary", "token-canary"]
-                .iter()
-                .all(|secret| !answer.contains(secret)),
-            "{answer}"
-        );
+        assert!(!answer.contains("-canary"), "{answer}");
     }
 }

@@ -9,6 +9,7 @@
 
 mod channel;
 mod faults;
+mod handshakes;
 mod token;
 mod wire_http;
 mod yard;
