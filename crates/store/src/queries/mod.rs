@@ -15,6 +15,7 @@ pub(crate) mod registered;
 pub(crate) mod rejections;
 pub(crate) mod routes;
 pub(crate) mod runs;
+pub(crate) mod sealed;
 pub(crate) mod senders;
 pub(crate) mod sources;
 pub(crate) mod workspaces;

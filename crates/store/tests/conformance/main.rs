@@ -24,6 +24,7 @@ mod recorder;
 mod routing;
 mod runs;
 mod schema;
+mod sealed;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

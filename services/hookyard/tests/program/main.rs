@@ -12,6 +12,7 @@ mod commands;
 mod crash;
 mod demo;
 mod distributed;
+mod keys;
 mod outbound;
 mod running;
 mod senders;
