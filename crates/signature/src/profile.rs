@@ -172,6 +172,16 @@ impl Profile {
         rules.find_map(|rule| rule.answer(request, credentials, secret))
     }
 
+    /// True where the sender makes the secret and hands it over in a handshake (Notion, Asana).
+    pub fn captures_secret(&self) -> bool {
+        self.handshakes.iter().any(HandshakeRule::captures)
+    }
+
+    /// True where a handshake takes [`Credentials::verify_token`] (Meta, Strava, eBay).
+    pub fn asks_verify_token(&self) -> bool {
+        self.handshakes.iter().any(HandshakeRule::asks_verify_token)
+    }
+
     /// What the provider calls this event, if it has a name that survives retries.
     pub fn event_id(&self, request: &Request<'_>) -> Option<String> {
         identity::first(&self.event.id, request)

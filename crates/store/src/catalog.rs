@@ -11,7 +11,9 @@ use wire::{
     PlaybookId, ProjectId, RouteId, SourceId, TemplateId, WorkspaceId,
 };
 
-pub(crate) use rows::{EndpointRow, PlaybookRow, RouteRow, SourceRow, from_json, hash, json, place};
+pub(crate) use rows::{
+    EndpointRow, HandshakesRow, PlaybookRow, RouteRow, SourceRow, from_json, hash, json, place,
+};
 
 mod registered;
 mod rows;
@@ -70,6 +72,8 @@ pub enum Edit {
     RemoveManagementToken(ManagementTokenId),
     /// Removes a source; its events stay.
     RemoveSource(SourceId),
+    /// Forgets the secret that came with a source's handshake at that time, because it was accepted or discarded.
+    RemoveCaptured(SourceId, Instant),
     /// Marks an endpoint as deleted; its deliveries stay.
     RemoveEndpoint(EndpointId),
     /// Removes a playbook; its runs stay.

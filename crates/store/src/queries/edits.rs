@@ -40,6 +40,7 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
             diesel::delete(sources::table.find(id.as_str())).execute(conn)?;
             Ok(())
         }
+        Edit::RemoveCaptured(source, at) => super::handshakes::remove_captured(conn, source, *at),
         Edit::RemoveEndpoint(id) => super::endpoints::remove(conn, id, now),
         Edit::RemovePlaybook(id) => {
             diesel::delete(playbooks::table.find(id.as_str())).execute(conn)?;

@@ -84,10 +84,12 @@ on_both! {
         changed.token = "src_rotated".into();
         changed.spec.slug = "renamed".into();
         changed.secrets = vec![];
+        changed.verify_token = Some("shown by a handshake".into());
         edit(store, vec![Edit::Source(changed)]).await.unwrap();
         assert!(store.source_by_token("src_acme_stripe").await.unwrap().is_none());
         let (found, _) = store.source_by_token("src_rotated").await.unwrap().unwrap();
         assert_eq!((found.spec.slug.as_str(), found.secrets.len()), ("renamed", 0));
+        assert_eq!(found.verify_token.unwrap().expose_secret(), "shown by a handshake");
         assert_eq!(store.sources(&of("acme")).await.unwrap().len(), 1);
     }
 
@@ -312,9 +314,18 @@ on_both! {
         let mut edits = tenant("acme");
         let (mut sealed_source, mut sealed_endpoint) = (source("acme", "stripe"), endpoint("acme", "billing"));
         sealed_source.secrets = vec![secret(CANARY)];
+        sealed_source.verify_token = Some(CANARY.into());
         sealed_endpoint.secrets = vec![secret(CANARY), secret("second")];
         edits.extend([Edit::Source(sealed_source), Edit::Endpoint(sealed_endpoint)]);
         edit(&yard.store, edits).await.unwrap();
+        let captured = hookyard_store::Captured { secret: CANARY.into(), at: Instant::now(), remote_address: None };
+        let handshake = hookyard_store::NewHandshakes {
+            source_id: SourceId::from_stored("so_stripe"),
+            answered: 1,
+            last_at: Instant::now(),
+            captured: Some(captured),
+        };
+        yard.store.record_handshakes(vec![handshake]).await.unwrap();
         let stolen = everything(yard);
         let hexadecimal = hex::encode(CANARY);
         assert!(!stolen.contains(CANARY) && !stolen.contains(&hexadecimal), "a secret lies open");
@@ -331,6 +342,7 @@ on_both! {
         };
         let (source, endpoint) = read(&[("new", 1), ("test", 7)]).await.unwrap();
         assert_eq!(source.secrets[0].value.expose_secret(), CANARY);
+        assert_eq!(source.verify_token.as_ref().unwrap().expose_secret(), CANARY);
         assert_eq!(endpoint.secrets[0].value.expose_secret(), CANARY);
         assert!(!format!("{source:?}{endpoint:?}").contains(CANARY));
         let unknown = read(&[("new", 1)]).await.unwrap_err();

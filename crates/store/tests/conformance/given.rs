@@ -211,6 +211,7 @@ pub(crate) fn source(tenant: &str, name: &str) -> Source {
             max_body_bytes: None,
         },
         secrets: vec![secret("whsec_of_a_source")],
+        verify_token: None,
         created_at: now,
         updated_at: now,
     }

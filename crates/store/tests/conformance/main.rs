@@ -12,6 +12,7 @@ mod accept_batches;
 mod apps;
 mod edits;
 mod given;
+mod handshakes;
 mod leases;
 mod lists;
 mod migrations;
@@ -24,6 +25,7 @@ mod recorder;
 mod routing;
 mod runs;
 mod schema;
+mod sealed;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

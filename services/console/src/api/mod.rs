@@ -99,6 +99,14 @@ fn resources(config: &mut ServiceConfig) {
             [get(sources::one), patch(sources::update), delete(sources::remove)],
         ))
         .service(resource("/sources/{id}/rotate-secret", [post(sources::rotate)]))
+        .service(resource(
+            "/sources/{id}/captured-secret",
+            [delete(sources::discard_captured)],
+        ))
+        .service(resource(
+            "/sources/{id}/captured-secret/accept",
+            [post(sources::accept_captured)],
+        ))
         .service(resource("/routes", [get(routes::list), post(routes::create)]))
         .service(resource(
             "/routes/{id}",
