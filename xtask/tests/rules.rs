@@ -217,6 +217,23 @@ fn the_ledger_and_the_conveyor_do_not_know_each_other() {
 }
 
 #[test]
+fn the_routing_decision_has_no_clock_no_lots_and_no_way_out() {
+    let workspace = Workspace::read();
+    let direct = &workspace.direct["hookyard-routing"];
+    for dependency in [
+        "tokio",
+        "diesel",
+        "rand",
+        "jiff",
+        "hookyard-boot",
+        "hookyard-egress",
+    ] {
+        assert!(!direct.contains(dependency), "the decision needs no {dependency}");
+    }
+    assert!(!workspace.all["hookyard-routing"].contains("hookyard-broker"));
+}
+
+#[test]
 fn what_is_for_tests_is_in_no_program() {
     let workspace = Workspace::read();
     for (member, all) in workspace

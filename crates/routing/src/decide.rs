@@ -4,9 +4,9 @@
 //!
 //! Two passes, because a transform is worth evaluating only where a route takes the event:
 //!
-//! 1. [`candidates`] are the routes whose cheap clauses hold. Their filters are evaluated, by somebody else.
+//! 1. [`candidates`] are the routes whose cheap clauses hold. Their filters are evaluated, by [`resolve`](crate::resolve).
 //! 2. [`matching`] looks at the verdicts and at the targets, and says what each route comes to. The transforms of those
-//!    that make something are evaluated, by somebody else.
+//!    that make something are evaluated, by [`resolve`](crate::resolve).
 //! 3. [`decide`] makes the deliveries, the runs and the trace.
 //!
 //! # What it must never do

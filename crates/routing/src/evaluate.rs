@@ -195,21 +195,16 @@ mod tests {
         };
         let (jail, events) = (Jail::in_thread(), [small, big]);
         let routed = block_on(resolve(&jail, &events, &table, || MOMENT)).unwrap();
-        let made: Vec<Vec<(&str, Option<&[u8]>)>> = routed
-            .iter()
-            .map(|routed| routed.deliveries.iter())
-            .map(|made| {
-                made.map(|made| (made.endpoint_id.as_str(), made.body.as_deref()))
-                    .collect()
-            })
-            .collect();
-        assert_eq!(
-            made,
-            [
-                vec![("ep_other", None)],
-                vec![("ep_on", Some(&br#"{"twice":22}"#[..])), ("ep_other", None)]
-            ]
-        );
+        let made = |routed: &RoutedEvent| -> Vec<(String, Option<Bytes>)> {
+            let deliveries = routed.deliveries.iter();
+            deliveries
+                .map(|delivery| (delivery.endpoint_id.to_string(), delivery.body.clone()))
+                .collect()
+        };
+        let twice = Bytes::from_static(br#"{"twice":22}"#);
+        let (on, other) = ("ep_on".to_owned(), ("ep_other".to_owned(), None));
+        assert_eq!(made(&routed[0]), vec![other.clone()]);
+        assert_eq!(made(&routed[1]), [(on, Some(twice)), other]);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! # What it must never do
 //!
 //! Write anything, read a clock or draw lots: the same event and the same routes come to the same rows, with the same
-//! ids.
+//! ids. The caller brings the [`Moment`]. Nothing but [`resolve`] waits, and it waits for the jail alone.
 
 pub mod decide;
 mod evaluate;

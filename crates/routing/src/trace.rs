@@ -9,6 +9,13 @@
 //!   {"routeId": "rt_…", "name": "big", "matched": false, "reason": "the filter yields false", "clause": "filter",
 //!    "value": false, "target": {"endpoint": "ep_…"}}]}
 //! ```
+//!
+//! No route is tried where the sender named the target. Then the trace has that instead:
+//!
+//! ```json
+//! {"eventId": "msg_…", "routes": [], "direct": {"endpointId": "ep_…", "deliveryId": "del_…"}}
+//! {"eventId": "msg_…", "routes": [], "direct": {"playbookId": "pb_…", "runId": "run_…"}}
+//! ```
 
 use bytes::Bytes;
 use serde::Serialize;

@@ -18,6 +18,11 @@ mod rows;
 /// How many things of a kind a workspace may have at the most: lists of configured things are not paged.
 pub const CONFIGURED_LIMIT: i64 = 10_000;
 
+/// Whether a row can have this text: no text in the ledger has U+0000 in it, and Postgres would not even compare with one.
+fn is_possible(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 /// One change to what is configured: a thing is inserted, or replaced by its id, or removed.
 #[derive(Debug, Clone)]
 pub enum Edit {
@@ -97,6 +102,9 @@ impl Store {
 
     /// The workspace with this id or slug.
     pub async fn workspace(&self, id_or_slug: &str) -> Result<Option<Workspace>, Error> {
+        if !is_possible(id_or_slug) {
+            return Ok(None);
+        }
         let name = id_or_slug.to_owned();
         read!(self, |conn, queries| queries::workspaces::find(conn, &name))
     }
@@ -146,6 +154,9 @@ impl Store {
 
     /// The source with this path token, and whether its workspace accepts.
     pub async fn source_by_token(&self, token: &str) -> Result<Option<(Source, bool)>, Error> {
+        if !is_possible(token) {
+            return Ok(None);
+        }
         let token = token.to_owned();
         let found = read!(self, |conn, queries| queries::sources::by_token(conn, &token))?;
         found
@@ -159,6 +170,9 @@ impl Store {
         workspace: &str,
         slug: &str,
     ) -> Result<Option<(Source, bool)>, Error> {
+        if !is_possible(workspace) || !is_possible(slug) {
+            return Ok(None);
+        }
         let (workspace, slug) = (workspace.to_owned(), slug.to_owned());
         let found = read!(self, |conn, queries| queries::sources::by_slugs(
             conn, &workspace, &slug

@@ -190,7 +190,7 @@ mod tests {
 
     fn recipient(headers: &[(&str, &str)]) -> Recipient {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let endpoint = store::Endpoint {
+        let endpoint = Endpoint {
             application_id: None,
             credential: None,
             id: EndpointId::from_stored("ep_one"),

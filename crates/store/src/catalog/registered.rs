@@ -1,6 +1,6 @@
 //! Looking up what a workspace knows by name: senders, customers, event types, and what runs are targeted at.
 
-use super::CONFIGURED_LIMIT;
+use super::{CONFIGURED_LIMIT, is_possible};
 use crate::catalog::RouteRow;
 use crate::connect::{read, write};
 use crate::{
@@ -43,6 +43,9 @@ impl Store {
 
     /// Who is known by this address at this source.
     pub async fn contact_at(&self, source: &SourceId, address: &str) -> Result<Option<ContactId>, Error> {
+        if !is_possible(address) {
+            return Ok(None);
+        }
         let (source, address) = (source.clone(), address.to_owned());
         read!(self, |conn, queries| queries::senders::contact_at(
             conn, &source, &address
@@ -66,6 +69,9 @@ impl Store {
 
     /// The source whose app has this id, and whether its workspace accepts.
     pub async fn source_by_app(&self, app: &str) -> Result<Option<(Source, bool)>, Error> {
+        if !is_possible(app) {
+            return Ok(None);
+        }
         let app = app.to_owned();
         let found = read!(self, |conn, queries| queries::sources::by_app(conn, &app))?;
         found
@@ -79,6 +85,9 @@ impl Store {
         workspace: &str,
         slug: &str,
     ) -> Result<Option<(Playbook, bool)>, Error> {
+        if !is_possible(workspace) || !is_possible(slug) {
+            return Ok(None);
+        }
         let (workspace, slug) = (workspace.to_owned(), slug.to_owned());
         let found = read!(self, |conn, queries| queries::playbooks::by_slugs(
             conn, &workspace, &slug
@@ -116,6 +125,9 @@ impl Store {
         workspace: &WorkspaceId,
         id_or_slug: &str,
     ) -> Result<Option<Playbook>, Error> {
+        if !is_possible(id_or_slug) {
+            return Ok(None);
+        }
         let (workspace, name) = (workspace.clone(), id_or_slug.to_owned());
         let row = read!(self, |conn, queries| queries::playbooks::find(
             conn, &workspace, &name
@@ -139,6 +151,9 @@ impl Store {
         workspace: &WorkspaceId,
         id_or_name: &str,
     ) -> Result<Option<EventType>, Error> {
+        if !is_possible(id_or_name) {
+            return Ok(None);
+        }
         let (workspace, name) = (workspace.clone(), id_or_name.to_owned());
         read!(self, |conn, queries| queries::registered::types::find(
             conn, &workspace, &name
@@ -212,6 +227,9 @@ impl Store {
 
     /// A workspace's project with this id or slug.
     pub async fn project(&self, workspace: &WorkspaceId, id_or_slug: &str) -> Result<Option<Project>, Error> {
+        if !is_possible(id_or_slug) {
+            return Ok(None);
+        }
         let (workspace, name) = (workspace.clone(), id_or_slug.to_owned());
         read!(self, |conn, queries| queries::registered::project::find(
             conn, &workspace, &name
@@ -234,6 +252,9 @@ impl Store {
         workspace: &WorkspaceId,
         id_or_slug: &str,
     ) -> Result<Option<Template>, Error> {
+        if !is_possible(id_or_slug) {
+            return Ok(None);
+        }
         let (workspace, name) = (workspace.clone(), id_or_slug.to_owned());
         read!(self, |conn, queries| queries::registered::template::find(
             conn, &workspace, &name
@@ -260,6 +281,9 @@ impl Store {
         workspace: &WorkspaceId,
         id_or_external: &str,
     ) -> Result<Option<Application>, Error> {
+        if !is_possible(id_or_external) {
+            return Ok(None);
+        }
         let (workspace, name) = (workspace.clone(), id_or_external.to_owned());
         read!(self, |conn, queries| queries::applications::find(
             conn, &workspace, &name

@@ -1,9 +1,10 @@
 //! The contract's example of configuration as code, whole.
 
+use crate::configuration::lines;
 use crate::on_both;
 use crate::yard::Yard;
 use hookyard_console::apply::{self, Outside};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// As the contract has it, with a text for each `…`.
@@ -134,10 +135,4 @@ on_both! {
         assert_eq!(yard.apply("", &changed).await.expect(200)["changes"], dry["changes"]);
         assert_eq!(yard.apply("", &changed).await.expect(200)["changes"], json!([]));
     }
-}
-
-/// The changes as the command line shows them.
-fn lines(applied: &Value) -> Vec<String> {
-    let applied: apply::Applied = serde_json::from_value(applied.clone()).unwrap();
-    applied.changes.iter().map(ToString::to_string).collect()
 }

@@ -103,119 +103,10 @@ async fn what_is_kept_for_its_owner_comes_back_as_it_was() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_credential_is_told_without_it() {
-    let yard = Yard::on_sqlite().await;
-    for (body, paths) in [
-        (json!({"auth": "canary"}), vec!["auth"]),
-        (json!({"auth": {}}), vec!["auth.basic"]),
-        (
-            json!({"auth": {"bearer": "canary", "basic": {"username": "a", "password": "b"}}}),
-            vec!["auth.basic"],
-        ),
-        (json!({"auth": {"bearer": 7}}), vec!["auth.bearer"]),
-        (json!({"auth": {"bearer": null}}), vec!["auth.bearer"]),
-        (json!({"auth": {"bearer": ""}}), vec!["auth.bearer"]),
-        (json!({"auth": {"bearer": "canary canary"}}), vec!["auth.bearer"]),
-        (
-            json!({"auth": {"bearer": "canary\r\nX-Evil: 1"}}),
-            vec!["auth.bearer"],
-        ),
-        (
-            json!({"auth": {"bearer": "c".repeat(4_097)}}),
-            vec!["auth.bearer"],
-        ),
-        (
-            json!({"auth": {"bearr": "canary"}}),
-            vec!["auth.basic", "auth.bearr"],
-        ),
-        (json!({"auth": {"basic": "canary"}}), vec!["auth.basic"]),
-        (json!({"auth": {"basic": null}}), vec!["auth.basic"]),
-        (
-            json!({"auth": {"basic": {}}}),
-            vec!["auth.basic.password", "auth.basic.username"],
-        ),
-        (
-            json!({"auth": {"basic": {"username": "a:b", "password": "canary"}}}),
-            vec!["auth.basic.username"],
-        ),
-        (
-            json!({"auth": {"basic": {"username": "a", "password": "canary\n"}}}),
-            vec!["auth.basic.password"],
-        ),
-        (
-            json!({"auth": {"basic": {"username": "a".repeat(256), "password": "c".repeat(1_025)}}}),
-            vec!["auth.basic.password", "auth.basic.username"],
-        ),
-        (
-            json!({"auth": {"basic": {"username": "a", "password": "b", "realm": "canary"}}}),
-            vec!["auth.basic.realm"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "X-A"}}}),
-            vec!["auth.header.value"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "X A", "value": "canary"}}}),
-            vec!["auth.header.name"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "Host", "value": "canary"}}}),
-            vec!["auth.header.name"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "webhook-id", "value": "canary"}}}),
-            vec!["auth.header.name"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "X-A", "value": "canary\u{0}"}}}),
-            vec!["auth.header.value"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "X-A", "value": " canary"}}}),
-            vec!["auth.header.value"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "X-A", "value": ""}}}),
-            vec!["auth.header.value"],
-        ),
-        (
-            json!({"auth": {"header": {"name": "x-team", "value": "canary"}}, "headers": {"X-Team": "a"}}),
-            vec!["auth"],
-        ),
-        (
-            json!({"auth": {"bearer": "canary"}, "headers": {"authorization": "a"}}),
-            vec!["auth"],
-        ),
-        (json!({"authUsername": "a"}), vec!["authPassword"]),
-        (json!({"authPassword": "canary"}), vec!["authUsername"]),
-        (
-            json!({"authUsername": "a", "authPassword": null}),
-            vec!["authPassword"],
-        ),
-        (
-            json!({"authUsername": 7, "authPassword": "canary"}),
-            vec!["authUsername"],
-        ),
-        (
-            json!({"authUsername": "a:", "authPassword": "canary\n"}),
-            vec!["authPassword", "authUsername"],
-        ),
-        (
-            json!({"authUsername": "a", "authPassword": "canary", "auth": null}),
-            vec!["auth"],
-        ),
-        (json!({"type": "slack"}), vec!["type"]),
-        (json!({"type": 7}), vec!["type"]),
-        (json!({"config": []}), vec!["config"]),
-        (json!({"config": "canary"}), vec!["config"]),
-        (json!({"config": {"a": "x".repeat(20_000)}}), vec!["config"]),
-        (
-            json!({"metadata": {"a": 1, "b": "\u{0}"}}),
-            vec!["metadata.a", "metadata.b"],
-        ),
-    ] {
-        let mut body = body;
+/// Asks for endpoints like these; each is refused for what is wrong at these paths, and no answer repeats a secret.
+async fn refused(yard: &Yard, cases: &[(Value, &[&str])]) {
+    for (body, paths) in cases {
+        let mut body = body.clone();
         body["url"] = json!("https://a.example/");
         let answer = yard.post("endpoints", &body).await;
         assert!(!answer.text.contains("canary"), "{}", answer.text);
@@ -225,14 +116,119 @@ async fn what_is_wrong_with_a_credential_is_told_without_it() {
             .iter()
             .map(|detail| detail.split(": ").next().unwrap())
             .collect();
-        assert_eq!(found, paths, "{body}: {details:?}");
+        assert_eq!(found, *paths, "{body}: {details:?}");
     }
-    // The header of one change may be the other's, too.
-    yard.patch("endpoints/billing", &json!({"auth": {"bearer": "canary"}}))
-        .await
-        .expect(200);
-    let details = yard
-        .patch("endpoints/billing", &json!({"headers": {"Authorization": "a"}}))
-        .await;
-    assert_eq!(details.refused(400, "invalid_request").len(), 1);
+}
+
+/// `{"auth": {"basic": {…}}}`
+fn said(username: &str, password: &str) -> Value {
+    json!({"auth": {"basic": {"username": username, "password": password}}})
+}
+
+/// `{"auth": {"header": {…}}}`
+fn header(name: &str, value: &str) -> Value {
+    json!({"auth": {"header": {"name": name, "value": value}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_credential_is_told_without_it() {
+    let yard = Yard::on_sqlite().await;
+    let two = json!({"auth": {"bearer": "canary", "basic": {"username": "a", "password": "b"}}});
+    let long = said(&"a".repeat(256), &"c".repeat(1_025));
+    let extra = json!({"auth": {"basic": {"username": "a", "password": "b", "realm": "canary"}}});
+    let cases: &[(Value, &[&str])] = &[
+        (json!({"auth": "canary"}), &["auth"]),
+        (json!({"auth": {}}), &["auth.basic"]),
+        (two, &["auth.basic"]),
+        (json!({"auth": {"bearer": 7}}), &["auth.bearer"]),
+        (json!({"auth": {"bearer": null}}), &["auth.bearer"]),
+        (json!({"auth": {"bearer": ""}}), &["auth.bearer"]),
+        (json!({"auth": {"bearer": "canary canary"}}), &["auth.bearer"]),
+        (
+            json!({"auth": {"bearer": "canary\r\nX-Evil: 1"}}),
+            &["auth.bearer"],
+        ),
+        (json!({"auth": {"bearer": "c".repeat(4_097)}}), &["auth.bearer"]),
+        (
+            json!({"auth": {"bearr": "canary"}}),
+            &["auth.basic", "auth.bearr"],
+        ),
+        (json!({"auth": {"basic": "canary"}}), &["auth.basic"]),
+        (json!({"auth": {"basic": null}}), &["auth.basic"]),
+        (
+            json!({"auth": {"basic": {}}}),
+            &["auth.basic.password", "auth.basic.username"],
+        ),
+        (said("a:b", "canary"), &["auth.basic.username"]),
+        (said("a", "canary\n"), &["auth.basic.password"]),
+        (long, &["auth.basic.password", "auth.basic.username"]),
+        (extra, &["auth.basic.realm"]),
+    ];
+    refused(&yard, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credentials_header_must_be_free_and_nobody_elses() {
+    let yard = Yard::on_sqlite().await;
+    let mut doubled = header("x-team", "canary");
+    doubled["headers"] = json!({"X-Team": "a"});
+    let cases: &[(Value, &[&str])] = &[
+        (
+            json!({"auth": {"header": {"name": "X-A"}}}),
+            &["auth.header.value"],
+        ),
+        (header("X A", "canary"), &["auth.header.name"]),
+        (header("Host", "canary"), &["auth.header.name"]),
+        (header("webhook-id", "canary"), &["auth.header.name"]),
+        (header("X-A", "canary\u{0}"), &["auth.header.value"]),
+        (header("X-A", " canary"), &["auth.header.value"]),
+        (header("X-A", ""), &["auth.header.value"]),
+        (doubled, &["auth"]),
+        (
+            json!({"auth": {"bearer": "canary"}, "headers": {"authorization": "a"}}),
+            &["auth"],
+        ),
+    ];
+    refused(&yard, cases).await;
+    // The one in one request and the other in the next.
+    let bearer = json!({"auth": {"bearer": "canary"}});
+    yard.patch("endpoints/billing", &bearer).await.expect(200);
+    let headers = json!({"headers": {"Authorization": "a"}});
+    let answer = yard.patch("endpoints/billing", &headers).await;
+    assert_eq!(answer.refused(400, "invalid_request").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nahooks_clients_send_is_checked_as_well() {
+    let yard = Yard::on_sqlite().await;
+    let cases: &[(Value, &[&str])] = &[
+        (json!({"authUsername": "a"}), &["authPassword"]),
+        (json!({"authPassword": "canary"}), &["authUsername"]),
+        (
+            json!({"authUsername": "a", "authPassword": null}),
+            &["authPassword"],
+        ),
+        (
+            json!({"authUsername": 7, "authPassword": "canary"}),
+            &["authUsername"],
+        ),
+        (
+            json!({"authUsername": "a:", "authPassword": "canary\n"}),
+            &["authPassword", "authUsername"],
+        ),
+        (
+            json!({"authUsername": "a", "authPassword": "canary", "auth": null}),
+            &["auth"],
+        ),
+        (json!({"type": "slack"}), &["type"]),
+        (json!({"type": 7}), &["type"]),
+        (json!({"config": []}), &["config"]),
+        (json!({"config": "canary"}), &["config"]),
+        (json!({"config": {"a": "x".repeat(20_000)}}), &["config"]),
+        (
+            json!({"metadata": {"a": 1, "b": "\u{0}"}}),
+            &["metadata.a", "metadata.b"],
+        ),
+    ];
+    refused(&yard, cases).await;
 }

@@ -109,8 +109,6 @@ fn lines(url: &str, demo: &Demo) -> String {
     } = demo;
     let receiver = receiver::PATH;
     let program = program();
-    // Without quotes and brackets: zsh reads pasted comments as commands.
-    let heading = |text: &str| styled(BOLD, format_args!("# {text}"));
     [
         String::new(),
         heading("Try it. First, who you are:"),
@@ -138,6 +136,7 @@ fn lines(url: &str, demo: &Demo) -> String {
         heading("4. Let it fail twice, send again as in 1, and watch the retries"),
         format!("curl -sw '\\n' $HOOKYARD_URL{receiver}/fail -d '{{\"times\":2}}'"),
         String::new(),
+        other_doors(demo),
         heading("The same with the command line"),
         format!("{program} send github --as github --secret {source_secret} --type push -d \"$BODY\""),
         format!("{program} tail -n 5"),
@@ -145,6 +144,51 @@ fn lines(url: &str, demo: &Demo) -> String {
         String::new(),
     ]
     .join("\n")
+}
+
+/// A line for each of the other doors; nothing for a demo that has none of them.
+fn other_doors(demo: &Demo) -> String {
+    let Demo {
+        channel_secret,
+        playbook_secret,
+        api_key,
+        app_secret,
+        hook_token,
+        ..
+    } = demo;
+    if api_key.is_empty() {
+        return String::new();
+    }
+    [
+        heading("The other doors: a channel, a playbook, an API key, a chat, a hook"),
+        format!(
+            "curl -sw '\\n' $HOOKYARD_URL/api/channels/orgs/{WORKSPACE}/orders -H 'X-Channel-Secret: {channel_secret}' \
+             -H \"X-Idempotency-Key: $(date +%s%N)\" -d '{{\"order\":1}}'"
+        ),
+        format!(
+            "curl -sw '\\n' $HOOKYARD_URL/api/webhooks/orgs/{WORKSPACE}/playbooks/hello -H 'X-Webhook-Secret: {playbook_secret}' \
+             -H \"X-Idempotency-Key: $(date +%s%N)\" -d '{{\"name\":\"Ada\"}}'"
+        ),
+        format!(
+            "curl -sw '\\n' $HOOKYARD_URL/api/ingest/event/order.paid -H 'Authorization: Bearer {api_key}' \
+             -d '{{\"payload\":{{\"order\":1}}}}'"
+        ),
+        r#"MESSAGE="{\"id\":\"$(date +%s%N)\",\"sender\":{\"id\":\"mona\"},\"text\":\"hi\"}""#.to_owned(),
+        format!("SIGNATURE=$(printf %s \"$MESSAGE\" | openssl dgst -sha256 -hmac {app_secret} | sed 's/^.* //')"),
+        r#"curl -sw '\n' $HOOKYARD_URL/api/v1/webhooks/app_demo -H "X-Signature: $SIGNATURE" -d "$MESSAGE""#.to_owned(),
+        format!("curl -sw '\\n' $HOOKYARD_URL/api/v1/hooks/{hook_token} -d '{{\"name\":\"Ada\"}}'"),
+        format!(
+            "curl -sw '\\n' $HOOKYARD_URL/api/v1/trigger -H 'Authorization: Bearer {api_key}' \
+             -d '{{\"workflow_id\":42,\"input\":{{\"name\":\"Ada\"}}}}'"
+        ),
+        String::new(),
+    ]
+    .join("\n")
+}
+
+// Without quotes and brackets: zsh reads pasted comments as commands.
+fn heading(text: &str) -> String {
+    styled(BOLD, format_args!("# {text}"))
 }
 
 /// This program as it was called, so that lines with it can be pasted: `hookyard`, or a path to it.

@@ -27,6 +27,33 @@ pub struct Demo {
     pub endpoint_secret: String,
     /// Opens the management API, `nhm_…`.
     pub management_token: String,
+    /// Door 1's secret. Like what follows, it is empty in a demo that an earlier release made, which has no such door.
+    #[serde(default)]
+    pub channel_secret: String,
+    /// Door 2's secret.
+    #[serde(default)]
+    pub playbook_secret: String,
+    /// Opens doors 3 and 7, `nhk_…`.
+    #[serde(default)]
+    pub api_key: String,
+    /// What the chat of door 5 signs with.
+    #[serde(default)]
+    pub app_secret: String,
+    /// The secret in the path of door 6, `hook_…`.
+    #[serde(default)]
+    pub hook_token: String,
+}
+
+fn random() -> String {
+    hex::encode(rand::random::<[u8; 24]>())
+}
+
+fn random_key() -> String {
+    format!("nhk_dev_{}", random())
+}
+
+fn random_hook() -> String {
+    format!("hook_{}", random())
 }
 
 impl fmt::Debug for Demo {
@@ -38,7 +65,6 @@ impl fmt::Debug for Demo {
 impl Demo {
     /// Fresh secrets.
     pub(super) fn make() -> Self {
-        let random = || hex::encode(rand::random::<[u8; 24]>());
         Self {
             source_token: format!("src_{}", random()),
             source_secret: random(),
@@ -46,6 +72,11 @@ impl Demo {
                 .expose_secret()
                 .to_owned(),
             management_token: format!("nhm_{}", random()),
+            channel_secret: random(),
+            playbook_secret: random(),
+            api_key: random_key(),
+            app_secret: random(),
+            hook_token: random_hook(),
         }
     }
 
@@ -66,12 +97,20 @@ impl Demo {
             source_secret,
             endpoint_secret,
             management_token,
+            channel_secret,
+            playbook_secret,
+            api_key,
+            app_secret,
+            hook_token,
         } = self;
         let receiver_url = Self::receiver_url(url);
         format!(
             r#"workspace: {{slug: {WORKSPACE}, name: Demo}}
 environments: [{{slug: production, default: true}}]
 management_tokens: [{{name: demo, token: {management_token}}}]
+api_keys: [{{name: demo, token: {api_key}, scopes: [ingest, trigger]}}]
+event_types: [{{name: order.paid, description: An order was paid.}}]
+contacts: [{{name: Mona, addresses: [{{source: chat, id: mona}}]}}]
 endpoints:
   - slug: receiver
     id: {ENDPOINT}
@@ -82,6 +121,10 @@ sources:
   - slug: github
     token: {source_token}
     verify: {{provider: github, secrets: [{source_secret}]}}
+  - slug: orders
+    channel: {{secret: {channel_secret}, direct_ingest: true}}
+  - slug: chat
+    app: {{id: app_demo, adapter: custom, signing_secret: {app_secret}, contacts: required, doorkeeper: hello}}
 routes:
   - name: pushes to main
     from: [github]
@@ -89,6 +132,21 @@ routes:
     filter: '.ref == "refs/heads/main"'
     transform: '{{repository: .repository.full_name, by: .pusher.name, message: .head_commit.message}}'
     to: {{endpoint: receiver}}
+  - name: every order
+    from: [orders]
+    to: {{endpoint: receiver}}
+  - name: paid orders
+    event_types: [order.paid]
+    to: {{endpoint: receiver}}
+playbooks:
+  - slug: hello
+    number: 42
+    secret: {playbook_secret}
+    hook: {{token: {hook_token}}}
+    definition:
+      document: {{dsl: '1.0.3', namespace: demo, name: hello, version: '1.0.0'}}
+      do:
+        - greet: {{set: {{greeting: '${{ "Hello, " + (.name // "world") }}'}}}}
 "#
         )
     }
@@ -103,6 +161,13 @@ mod tests {
         let (one, other) = (Demo::make(), Demo::make());
         assert_ne!(one, other);
         assert!(!format!("{one:?}").contains(&one.management_token));
+    }
+
+    #[test]
+    fn the_demo_of_an_earlier_release_is_still_one() {
+        let kept = r#"{"sourceToken":"src_a","sourceSecret":"b","endpointSecret":"whsec_c","managementToken":"nhm_d"}"#;
+        let demo: Demo = serde_json::from_str(kept).unwrap();
+        assert!(demo.api_key.is_empty());
     }
 
     #[test]

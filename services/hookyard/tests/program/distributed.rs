@@ -1,6 +1,6 @@
 //! The same promises with every role in processes of its own.
 
-use crate::crash::{TOKEN, Yard, burst};
+use crate::crash::{SOURCE_TOKEN, TOKEN, Yard, burst};
 use crate::running::{hookyard, http, run, stdout};
 use crate::services::{Deployment, Service};
 use broker::{Conveyor, RabbitSettings};
@@ -117,4 +117,48 @@ async fn senders_notice_nothing_of_a_broker_that_is_gone_and_all_is_delivered_af
         !pages.text().await.unwrap().contains("\"ok\":false")
     })
     .await;
+}
+
+/// The kill switch of contract.md: `accepting: false` over the management API closes the workspace's doors on every gateway,
+/// and opens them again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kill_switch_closes_every_gateway() {
+    let broker = test_broker::rabbitmq();
+    let deployment = Deployment::new(broker.clone(), broker.url().to_owned());
+    let yard = Yard::new();
+    deployment.apply(&yard.file);
+    let services = deployment.start_all(2).await;
+    let workspace = format!(
+        "{}/management/v1/workspaces/acme",
+        url_of(&services, "hookyard-console")
+    );
+    let gateways: Vec<String> = services
+        .iter()
+        .filter(|service| service.role == "hookyard-gateway")
+        .map(Service::url)
+        .collect();
+    assert_eq!(gateways.len(), 2);
+    // Both know the source before it is closed.
+    for gateway in &gateways {
+        assert_eq!(burst(gateway, 0..1).await.len(), 1);
+    }
+    // Without a signature an open door says 401.
+    for (accepting, status) in [(false, 404), (true, 401)] {
+        let switched = http()
+            .patch(&workspace)
+            .bearer_auth(TOKEN)
+            .json(&serde_json::json!({"accepting": accepting}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(switched.status(), 200);
+        for gateway in &gateways {
+            let door = format!("{gateway}/ingest/{SOURCE_TOKEN}");
+            until("the gateway knows", async || {
+                let answer = http().post(&door).body("{}").send().await.unwrap();
+                answer.status() == status
+            })
+            .await;
+        }
+    }
 }

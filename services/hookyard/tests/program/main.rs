@@ -12,6 +12,7 @@ mod commands;
 mod crash;
 mod demo;
 mod distributed;
+mod doors;
 mod running;
 mod senders;
 mod services;

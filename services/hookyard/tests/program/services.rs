@@ -61,6 +61,8 @@ impl Deployment {
             .env("HOOKYARD__SECRETS__MASTER_KEYS", &self.master_key)
             .env("HOOKYARD__GATEWAY__LISTEN", "127.0.0.1:0")
             .env("HOOKYARD__CONSOLE__LISTEN", "127.0.0.1:0")
+            // What a gateway knows of a change, it was told.
+            .env("HOOKYARD__GATEWAY__CACHE_TTL", "1h")
             .env("HOOKYARD__HEALTH__LISTEN", "127.0.0.1:0")
             .env("HOOKYARD__EGRESS__ALLOW", "127.0.0.0/8")
     }
