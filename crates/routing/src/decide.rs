@@ -112,7 +112,8 @@ pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, 
     matches
 }
 
-/// Makes what the matching routes make, given what their transforms yielded by their place in the table.
+/// Makes what the matching routes make, given what their transforms yielded by their place in the table. What no route
+/// takes is for the doorkeeper of its source's app, where there is one.
 pub fn decide(
     event: &Event,
     table: &RoutingTable,
@@ -121,8 +122,13 @@ pub fn decide(
     moment: Moment,
 ) -> RoutedEvent {
     let mut decision = Decision::new(event, moment);
+    let is_missed = matches.iter().all(|found| matches!(found, Match::Missed(_)));
     for (place, (route, found)) in table.routes.iter().zip(matches).enumerate() {
         decision.add(route, found, transforms.get(&place));
+    }
+    let source = event.source_id.as_ref().filter(|_| is_missed);
+    if let Some(playbook) = source.and_then(|source| table.doorkeepers.get(source)) {
+        decision.keep_door(playbook, clauses::playbook(event, table, playbook, false));
     }
     decision.into_routed()
 }

@@ -43,9 +43,26 @@ pub struct Trace {
     /// What the sender named itself, so that no route was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direct: Option<Direct>,
+    /// What the source's doorkeeper did, where no route took the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doorkeeper: Option<Doorkeeper>,
     /// How many of `routes` did not match.
     #[serde(skip)]
     misses: usize,
+}
+
+/// What became of an event at the doorkeeper of its source's app.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Doorkeeper {
+    /// The playbook.
+    pub playbook_id: PlaybookId,
+    /// The run that was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// Why none was, for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What the sender of an event named itself.
@@ -123,6 +140,7 @@ impl Trace {
             misses_omitted: 0,
             quarantined: None,
             direct: None,
+            doorkeeper: None,
             misses: 0,
         }
     }

@@ -5,6 +5,7 @@ use crate::{
     ApiKey, Application, Contact, Endpoint, Environment, Error, EventType, ManagementToken, Names,
     NewManagementToken, Playbook, Project, Route, RoutingTable, Source, Store, Template, Workspace,
 };
+use wire::resource::SourceSpec;
 use wire::{
     ApiKeyId, ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId,
     PlaybookId, ProjectId, RouteId, SourceId, TemplateId, WorkspaceId,
@@ -243,10 +244,11 @@ impl Store {
     /// All that the router needs to decide a workspace's events.
     pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
         let workspace = workspace.clone();
-        let (routes, endpoints, playbooks) = read!(self, |conn, queries| Ok((
+        let (routes, endpoints, playbooks, apps) = read!(self, |conn, queries| Ok((
             queries::routes::all(conn, &workspace, CONFIGURED_LIMIT)?,
             queries::routes::targets(conn, &workspace, CONFIGURED_LIMIT)?,
             queries::playbooks::list(conn, &workspace, CONFIGURED_LIMIT)?,
+            queries::sources::with_apps(conn, &workspace, CONFIGURED_LIMIT)?,
         )))?;
         let playbooks: Vec<Playbook> = playbooks
             .into_iter()
@@ -266,6 +268,13 @@ impl Store {
         for (id, enabled, environment) in endpoints {
             table.environments.insert(id.clone(), environment);
             table.endpoints.insert(id, enabled);
+        }
+        for (id, spec) in apps {
+            let spec: SourceSpec = from_json("spec of a source", &spec)?;
+            let doorkeeper = spec.app.and_then(|app| app.doorkeeper);
+            table
+                .doorkeepers
+                .extend(doorkeeper.map(|playbook| (id, playbook)));
         }
         Ok(table)
     }

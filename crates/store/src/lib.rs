@@ -39,6 +39,7 @@ mod schema;
 mod sql;
 mod sqlite;
 mod statement;
+mod ticket;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};

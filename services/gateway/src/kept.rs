@@ -54,6 +54,22 @@ pub(crate) fn query(head: &RequestHead) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// All header lines as they came, secrets included.
+pub(crate) fn header_lines(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    let lines = headers.iter();
+    lines
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+/// How many bytes the names and values of the headers have.
+pub(crate) fn header_bytes(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum()
+}
+
 /// Whether a header's name, in lower case, says that its value is a secret.
 pub(crate) fn sounds_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))

@@ -15,6 +15,7 @@
 
 mod accept;
 mod adapters;
+mod again;
 mod arrival;
 mod body;
 mod doors;
@@ -111,5 +112,6 @@ impl Gateway {
     pub fn configure(self: &Arc<Self>, config: &mut ServiceConfig) {
         config.app_data(actix_web::web::Data::from(Arc::clone(self)));
         doors::mount(config);
+        again::mount(config);
     }
 }

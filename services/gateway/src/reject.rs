@@ -1,6 +1,8 @@
 //! Keeping what was refused, so that an operator can see why.
 //!
-//! All rejections are kept up to a number a minute and source; a flood above that is sampled and counted.
+//! All rejections are kept up to a number a minute and source; a flood above that is sampled and counted. Where another
+//! secret or another contact could change the verdict, the whole request is kept beside what is shown of it, encrypted,
+//! so that an operator can let it in once that is mended: see [`again`](crate::again).
 
 use crate::arrival::{Arrival, Refusal, Refused};
 use crate::kept;
@@ -11,7 +13,7 @@ use boot::settings::IpNet;
 use boot::{Tasks, metrics};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use store::{NewRejection, Store};
+use store::{NewRejection, RejectedRequest, Store};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use wire::{Door, Instant, RejectionId, SourceId};
 
@@ -24,8 +26,14 @@ const KEPT_A_MINUTE: u32 = 100;
 /// Of those above, one in so many is kept.
 const SAMPLED: u32 = 100;
 
-/// How much of a body is kept, in bytes.
+/// How much of a body is shown, in bytes.
 const PREVIEW: usize = 4_096;
+
+/// The largest body of a request that is kept whole, in bytes.
+const WHOLE: usize = 256 * 1_024;
+
+/// How much is kept whole a minute and source, in bytes: a flood must not fill the ledger.
+const WHOLE_A_MINUTE: usize = 4 * 1_024 * 1_024;
 
 #[derive(Debug)]
 pub(crate) struct Rejections {
@@ -34,24 +42,54 @@ pub(crate) struct Rejections {
     counts: Mutex<Counts>,
 }
 
-/// How many rejections each source had in the current minute.
+/// What each source had in the current minute.
 #[derive(Debug, Default)]
 struct Counts {
     minute: i64,
-    by_source: HashMap<SourceId, u32>,
+    by_source: HashMap<SourceId, Count>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    rejections: u32,
+    /// Of requests that are kept whole.
+    bytes: usize,
+}
+
+/// What to keep of a rejection.
+#[derive(Debug, PartialEq, Eq)]
+enum Keep {
+    /// It is only counted.
+    Nothing,
+    /// What is shown.
+    Shown {
+        /// How many of this minute's rejections at the source were only counted.
+        dropped: u32,
+        /// Also the whole request.
+        whole: bool,
+    },
 }
 
 impl Counts {
-    /// Counts one, and says whether to keep it.
-    fn keep(&mut self, source: &SourceId, now: Instant) -> bool {
+    /// Counts one, whose request would be kept whole if it has a size, and says what to keep of it.
+    fn keep(&mut self, source: &SourceId, now: Instant, whole: Option<usize>) -> Keep {
         let minute = now.unix_seconds().div_euclid(60);
         if minute != self.minute {
             self.minute = minute;
             self.by_source.clear();
         }
         let count = self.by_source.entry(source.clone()).or_default();
-        *count = count.saturating_add(1);
-        *count <= KEPT_A_MINUTE || count.is_multiple_of(SAMPLED)
+        count.rejections = count.rejections.saturating_add(1);
+        let above = count.rejections.saturating_sub(KEPT_A_MINUTE);
+        if above > 0 && !count.rejections.is_multiple_of(SAMPLED) {
+            return Keep::Nothing;
+        }
+        let whole = whole.filter(|bytes| count.bytes + bytes <= WHOLE_A_MINUTE);
+        count.bytes += whole.unwrap_or(0);
+        Keep::Shown {
+            dropped: above - above / SAMPLED,
+            whole: whole.is_some(),
+        }
     }
 }
 
@@ -86,29 +124,44 @@ impl Rejections {
 
     /// Keeps a refused request, unless there are too many. Never waits.
     pub(crate) fn keep(&self, door: Door, open: &OpenSource, arrival: Arrival<'_>, refusal: Refusal) {
-        let kept = self
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keep(&open.source.id, arrival.at);
-        if !kept {
+        let Arrival { head, body, at, .. } = arrival;
+        let size = body.len() + kept::header_bytes(&head.headers);
+        let is_whole = refusal.is_revisable && body.len() <= WHOLE;
+        let kept = self.counts.lock().unwrap_or_else(PoisonError::into_inner).keep(
+            &open.source.id,
+            at,
+            is_whole.then_some(size),
+        );
+        let Keep::Shown { dropped, whole } = kept else {
             metrics::rejection_dropped("sampled");
             return;
-        }
-        let Arrival { head, body, at, .. } = arrival;
-        let address = kept::remote_address(head, &self.trusted_proxies);
+        };
+        let address = kept::remote_address(head, &self.trusted_proxies).map(|address| address.to_string());
+        let detail = match dropped {
+            0 => refusal.detail,
+            count => format!(
+                "{}; {count} more of this minute at this source were not kept",
+                refusal.detail
+            ),
+        };
         let rejection = NewRejection {
             door,
-            request: None,
+            request: whole.then(|| RejectedRequest {
+                method: head.method.to_string(),
+                target: head.uri.to_string(),
+                headers: kept::header_lines(&head.headers),
+                body: body.clone(),
+                remote_address: address.clone(),
+            }),
             id: RejectionId::new(at, rand::random()),
             workspace_id: open.source.workspace_id.clone(),
             source_id: Some(open.source.id.clone()),
             cause: refusal.cause.to_owned(),
-            detail: refusal.detail,
+            detail,
             received_at: at,
             method: head.method.to_string(),
             query: kept::query(head),
-            remote_address: address.map(|address| address.to_string()),
+            remote_address: address,
             headers: kept::redacted_headers(&head.headers, |name| open.is_secret(name)),
             // A copy: a slice would keep the whole body in memory until it is written.
             body_preview: Bytes::copy_from_slice(body.get(..PREVIEW).unwrap_or(body)),
@@ -146,9 +199,44 @@ mod tests {
         let (one, two) = (SourceId::from_stored("so_1"), SourceId::from_stored("so_2"));
         let at = |second: i64| Instant::from_unix_micros(second * 1_000_000);
         let mut counts = Counts::default();
-        let kept = (0..1_000).filter(|_| counts.keep(&one, at(60))).count();
-        assert_eq!(kept, 100 + 9, "the first hundred, then each hundredth");
-        assert!(counts.keep(&two, at(61)), "another source has its own count");
-        assert!(counts.keep(&one, at(120)), "a new minute starts anew");
+        let shown = |dropped| Keep::Shown {
+            dropped,
+            whole: false,
+        };
+        let kept: Vec<Keep> = (0..1_000)
+            .map(|_| counts.keep(&one, at(60), None))
+            .filter(|keep| *keep != Keep::Nothing)
+            .collect();
+        assert_eq!(kept.len(), 100 + 9, "the first hundred, then each hundredth");
+        assert_eq!(kept.get(99), Some(&shown(0)));
+        assert_eq!(
+            (kept.get(100), kept.last()),
+            (Some(&shown(99)), Some(&shown(891)))
+        );
+        assert_eq!(
+            counts.keep(&two, at(61), None),
+            shown(0),
+            "another source has its own count"
+        );
+        assert_eq!(
+            counts.keep(&one, at(120), None),
+            shown(0),
+            "a new minute starts anew"
+        );
+    }
+
+    #[test]
+    fn only_so_much_is_kept_whole_a_minute_and_source() {
+        let source = SourceId::from_stored("so_1");
+        let mut counts = Counts::default();
+        let mut whole = |second: i64| {
+            let at = Instant::from_unix_micros(second * 1_000_000);
+            matches!(
+                counts.keep(&source, at, Some(WHOLE)),
+                Keep::Shown { whole: true, .. }
+            )
+        };
+        assert_eq!((0..100).filter(|_| whole(60)).count(), 16);
+        assert!(whole(120));
     }
 }

@@ -13,8 +13,8 @@ use signature::{Profile, Secret};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{SigningSecret, Source, Store};
-use wire::Instant;
 use wire::resource::VerifyMode;
+use wire::{Instant, SourceId};
 
 /// Look-ups that are remembered. A flood of made-up tokens must not fill the memory.
 pub(crate) const REMEMBERED: u64 = 10_000;
@@ -131,6 +131,16 @@ impl Sources {
         self.open
             .try_get_with(key, async { open(self.store.source_by_app(app).await?) })
             .await
+    }
+
+    /// The source with this id as it is at this very moment, if its doors are open.
+    pub(crate) async fn by_id(&self, id: &SourceId) -> Result<Option<Arc<OpenSource>>, Arc<store::Error>> {
+        let Some(source) = self.store.source(id).await? else {
+            return Ok(None);
+        };
+        let workspace = self.store.workspace(source.workspace_id.as_str()).await?;
+        let accepting = workspace.is_some_and(|workspace| workspace.accepting);
+        Ok(open(Some((source, accepting)))?)
     }
 }
 

@@ -5,8 +5,8 @@ use crate::trace::Clause;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::{Event, Route, RoutingTable};
-use wire::EventTypePattern;
 use wire::resource::Target;
+use wire::{EventTypePattern, PlaybookId};
 
 pub(super) fn cheap_clauses(event: &Event, route: &Route) -> Result<(), Finding> {
     let spec = &route.spec;
@@ -89,29 +89,37 @@ pub(super) fn taken_by(first: &Route) -> Finding {
 }
 
 pub(super) fn target(event: &Event, table: &RoutingTable, route: &Route) -> Match {
-    let finding = |value: &str, reason: &str| Finding {
-        clause: Clause::Target,
-        value: json!(value),
-        reason: reason.to_owned(),
-    };
     match &route.spec.to {
         Target::Endpoint(id) => match table.endpoints.get(id) {
             Some(true) => Match::Taken,
-            Some(false) => Match::Held(finding(
+            Some(false) => Match::Held(unfit(
                 "disabled",
                 "the endpoint is disabled and holds its deliveries until it is enabled",
             )),
-            None => Match::Skipped(finding("missing", "the endpoint does not exist any more")),
+            None => Match::Skipped(unfit("missing", "the endpoint does not exist any more")),
         },
-        Target::Playbook(id) => match table.playbooks.get(id) {
-            Some(true) if route.spec.transform.is_none() && !is_json(&event.body) => Match::Stopped(finding(
-                "not_json",
-                "a run's input is the event's body as JSON, and this body is none; a transform cannot read it either",
-            )),
-            Some(true) => Match::Taken,
-            Some(false) => Match::Stopped(finding("disabled", "the playbook is disabled and starts no run")),
-            None => Match::Stopped(finding("missing", "the playbook does not exist any more")),
-        },
+        Target::Playbook(id) => playbook(event, table, id, route.spec.transform.is_some()),
+    }
+}
+
+/// Whether a playbook can take the event; its input is the event's body unless that is transformed.
+pub(super) fn playbook(event: &Event, table: &RoutingTable, id: &PlaybookId, is_transformed: bool) -> Match {
+    match table.playbooks.get(id) {
+        Some(true) if !is_transformed && !is_json(&event.body) => Match::Stopped(unfit(
+            "not_json",
+            "a run's input is the event's body as JSON, and this body is none; a transform cannot read it either",
+        )),
+        Some(true) => Match::Taken,
+        Some(false) => Match::Stopped(unfit("disabled", "the playbook is disabled and starts no run")),
+        None => Match::Stopped(unfit("missing", "the playbook does not exist any more")),
+    }
+}
+
+fn unfit(value: &str, reason: &str) -> Finding {
+    Finding {
+        clause: Clause::Target,
+        value: json!(value),
+        reason: reason.to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The second pass: the deliveries, the runs and the trace of what the routes came to.
 
 use super::{Finding, Match, Moment, Transformed};
-use crate::trace::{Clause, Entry, Trace};
+use crate::trace::{Clause, Doorkeeper, Entry, Trace};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use store::{Event, NewDelivery, NewRun, Route, RoutedEvent};
@@ -139,14 +139,9 @@ impl<'e> Decision<'e> {
 
     fn run(&mut self, route: &Route, to: &PlaybookId, input: Option<Bytes>) -> Made {
         let run = NewRun {
-            id: RunId::of(self.event.id, to, 0),
-            workspace_id: self.event.workspace_id.clone(),
-            playbook_id: to.clone(),
             route_id: Some(route.id.clone()),
             input: input.unwrap_or_else(|| self.event.body.clone()),
-            trigger: Trigger::Route,
-            project: None,
-            template: None,
+            ..self.run_of(to, Trigger::Route)
         };
         let made = Made {
             finding: every_clause(),
@@ -155,6 +150,40 @@ impl<'e> Decision<'e> {
         };
         self.runs.push(run);
         made
+    }
+
+    /// Gives what no route took to the doorkeeper, if `found` says that it can take it.
+    pub(super) fn keep_door(&mut self, playbook: &PlaybookId, found: Match) {
+        let (run_id, reason) = match found {
+            Match::Taken => {
+                let run = self.run_of(playbook, Trigger::App);
+                let id = run.id;
+                self.runs.push(run);
+                (Some(id), None)
+            }
+            Match::Missed(finding)
+            | Match::Stopped(finding)
+            | Match::Skipped(finding)
+            | Match::Held(finding) => (None, Some(finding.reason)),
+        };
+        self.trace.doorkeeper = Some(Doorkeeper {
+            playbook_id: playbook.clone(),
+            run_id,
+            reason,
+        });
+    }
+
+    fn run_of(&self, playbook: &PlaybookId, trigger: Trigger) -> NewRun {
+        NewRun {
+            id: RunId::of(self.event.id, playbook, 0),
+            workspace_id: self.event.workspace_id.clone(),
+            playbook_id: playbook.clone(),
+            route_id: None,
+            input: self.event.body.clone(),
+            trigger,
+            project: None,
+            template: None,
+        }
     }
 
     pub(super) fn into_routed(self) -> RoutedEvent {

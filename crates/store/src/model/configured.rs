@@ -220,6 +220,8 @@ pub struct RoutingTable {
     pub environments: HashMap<EndpointId, EnvironmentId>,
     /// The workspace's playbooks, and whether each is enabled.
     pub playbooks: HashMap<PlaybookId, bool>,
+    /// What runs for the events of a source that no route takes, where its app has a doorkeeper.
+    pub doorkeepers: HashMap<SourceId, PlaybookId>,
 }
 
 /// What the things of a workspace are called, without anything else of them.

@@ -4,6 +4,7 @@ use super::super::Conn;
 use super::super::schema::{sources, workspaces};
 use crate::Error;
 use crate::catalog::SourceRow;
+use crate::sql::StoredText;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
 use wire::{SourceId, WorkspaceId};
 
@@ -41,6 +42,21 @@ pub(crate) fn by_app(conn: &mut Conn, app: &str) -> Result<Option<(SourceRow, bo
 
 pub(crate) fn find(conn: &mut Conn, id: &SourceId) -> Result<Option<SourceRow>, Error> {
     Ok(sources::table.find(id.as_str()).first(conn).optional()?)
+}
+
+/// The settings of those that have an app.
+pub(crate) fn with_apps(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> Result<Vec<(SourceId, String)>, Error> {
+    let rows: Vec<(StoredText, String)> = sources::table
+        .filter(sources::workspace_id.eq(workspace.as_str()))
+        .filter(sources::app_id.is_not_null())
+        .select((sources::id, sources::spec))
+        .limit(limit)
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, spec)| (id.into(), spec)).collect())
 }
 
 pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<SourceRow>, Error> {

@@ -64,6 +64,7 @@ on_both! {
         assert_eq!(table.endpoints.get(&endpoint_id("billing")), Some(&true));
         assert_eq!(table.playbooks.get(&PlaybookId::from_stored("pb_onboarding")), Some(&true));
         assert_eq!(table.routes.len(), 2);
+        assert!(table.doorkeepers.is_empty());
         assert_eq!(store.playbooks(&of("acme")).await.unwrap()[0].number, 42);
         let holder = store.management_token([1; 32]).await.unwrap().unwrap();
         assert_eq!((holder.workspace_id, holder.name.as_str()), (of("acme"), "ci"));

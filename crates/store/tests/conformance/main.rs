@@ -9,6 +9,7 @@
 
 mod accept;
 mod accept_batches;
+mod apps;
 mod edits;
 mod given;
 mod leases;

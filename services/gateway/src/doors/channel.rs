@@ -124,8 +124,11 @@ fn is_authentic(request: &HttpRequest, open: &OpenSource) -> bool {
     presented.ct_eq(expected).into()
 }
 
-/// Why no route can take an event of this source and type, if none can.
+/// Why nothing can take an event of this source and type, if nothing can.
 fn cannot_match(table: &RoutingTable, open: &OpenSource, event_type: Option<&str>) -> Option<&'static str> {
+    if table.doorkeepers.contains_key(&open.source.id) {
+        return None;
+    }
     let mut possible = table.routes.iter().map(|route| &route.spec).filter(|route| {
         (route.from.is_empty() || route.from.contains(&open.source.id))
             && (route.event_types.is_empty()

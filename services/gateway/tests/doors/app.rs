@@ -1,10 +1,8 @@
 //! Door 5, against ORQO's document (`seeds/orqo-webhooks.md`) and the contract's additions to it.
 
 use crate::wire_http::{Reply, send, send_chunked};
-use crate::yard::{Yard, app, contact, source, spec, workspace};
-use hmac::{Hmac, KeyInit, Mac};
+use crate::yard::{Yard, app, contact, hmac_hex, source, spec, workspace};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use std::collections::HashSet;
 use std::time::Duration;
 use store::Edit;
@@ -26,12 +24,6 @@ async fn post(yard: &Yard, app: &str, headers: &[(&str, &str)], body: &[u8]) -> 
         body,
     )
     .await
-}
-
-fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    parts.iter().for_each(|part| mac.update(part));
-    hex::encode(mac.finalize().into_bytes())
 }
 
 /// As Slack signs: <https://docs.slack.dev/authentication/verifying-requests-from-slack/>.

@@ -14,6 +14,7 @@ mod faults;
 mod given;
 mod hook;
 mod playbook;
+mod rejections;
 mod send;
 mod send_batches;
 mod token;

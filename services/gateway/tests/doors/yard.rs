@@ -3,6 +3,7 @@
 use boot::{Process, Sources};
 use broker::Conveyor;
 use expression::Jail;
+use hmac::{Hmac, KeyInit, Mac};
 use hookyard_gateway::{Gateway, Tools};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -267,6 +268,15 @@ pub(crate) fn source(spec: SourceSpec, secrets: &[&str]) -> Source {
         created_at: EPOCH,
         updated_at: EPOCH,
     }
+}
+
+/// The HMAC-SHA256 of the parts, in hexadecimal.
+pub(crate) fn hmac_hex(secret: &str, parts: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    for part in parts {
+        mac.update(part);
+    }
+    hex::encode(mac.finalize().into_bytes())
 }
 
 pub(crate) fn secrets(values: &[&str]) -> Vec<SigningSecret> {
