@@ -339,11 +339,6 @@ fn refuse_taken(is_taken: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a text could be an id, a slug or a name. A database may refuse to be asked for what cannot.
-fn could_name(text: &str) -> bool {
-    !text.chars().any(char::is_control)
-}
-
 /// What the things of a workspace are called.
 async fn directory(console: &Console, workspace: &WorkspaceId) -> Result<Directory, Error> {
     Ok(Directory::of(console.store().names(workspace).await?))

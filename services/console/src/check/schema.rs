@@ -10,7 +10,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 /// The largest schema, in bytes of its JSON.
-const LARGEST_SCHEMA: usize = 256 << 10;
+const LARGEST_SCHEMA: usize = 64 << 10;
 /// The largest program that one pattern may become, in bytes.
 const LARGEST_PATTERN: usize = 1 << 20;
 /// More mistakes than this are not told.

@@ -43,7 +43,7 @@ playbooks:
 "#;
 
 /// The changes as the command line shows them.
-fn lines(applied: &Value) -> Vec<String> {
+pub(crate) fn lines(applied: &Value) -> Vec<String> {
     let applied: apply::Applied = serde_json::from_value(applied.clone()).unwrap();
     applied.changes.iter().map(ToString::to_string).collect()
 }
