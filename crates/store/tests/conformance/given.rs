@@ -18,6 +18,11 @@ pub(crate) fn workspace() -> WorkspaceId {
     WorkspaceId::from_stored("ws_acme")
 }
 
+/// The workspace of the tenant `slug`.
+pub(crate) fn of(tenant: &str) -> WorkspaceId {
+    WorkspaceId::from_stored(format!("ws_{tenant}"))
+}
+
 pub(crate) fn endpoint_id(name: &str) -> EndpointId {
     EndpointId::from_stored(format!("ep_{name}"))
 }

@@ -17,6 +17,7 @@ mod migrations;
 mod outages;
 mod outcomes;
 mod partitions;
+mod planner;
 mod plans;
 mod prepared;
 mod recorder;
