@@ -280,6 +280,8 @@ fn save_route(conn: &mut Conn, row: &RouteRow) -> Result<(), Error> {
             routes::position.eq(excluded(routes::position)),
             routes::spec.eq(excluded(routes::spec)),
             routes::updated_at.eq(excluded(routes::updated_at)),
+            routes::event_type_id.eq(excluded(routes::event_type_id)),
+            routes::endpoint_id.eq(excluded(routes::endpoint_id)),
         ))
         .filter(routes::workspace_id.eq(excluded(routes::workspace_id)))
         .execute(conn)?;
