@@ -90,18 +90,11 @@ pub(crate) fn save(conn: &mut Conn, row: &Application) -> Result<(), Error> {
     saved(replaced, &row.id)
 }
 
-/// Removes an application and its endpoints, as each endpoint by itself would be.
+/// Removes an application and its endpoints, as each endpoint by itself would be. The application goes first: whoever is
+/// making an endpoint of it holds its row, see [`check_limit`], and is waited for.
 pub(crate) fn remove(conn: &mut Conn, id: &ApplicationId, now: Instant) -> Result<(), Error> {
-    let owned: Vec<StoredText> =
-        QueryDsl::filter(endpoints::table, endpoints::application_id.eq(Some(id.as_str())))
-            .filter(endpoints::deleted_at.is_null())
-            .select(endpoints::id)
-            .load(conn)?;
-    for endpoint in owned {
-        super::endpoints::remove(conn, &endpoint.into(), now)?;
-    }
     diesel::delete(applications::table.find(id.as_str())).execute(conn)?;
-    Ok(())
+    super::endpoints::remove_of(conn, id, now)
 }
 
 /// Fails when the application has more endpoints than it may have. The application's row is locked first, so that of two
