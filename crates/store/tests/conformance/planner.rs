@@ -14,7 +14,7 @@ const GROWING: [&str; 6] = ["events", "claims", "deliveries", "attempts", "runs"
 
 /// A ledger with rows and a store whose statements are watched.
 pub(crate) struct Planner<'a> {
-    yard: &'a Yard,
+    pub(crate) yard: &'a Yard,
     recorder: Recorder,
     pub(crate) store: Store,
 }
@@ -153,6 +153,17 @@ impl Plan {
                 self.sql
             );
         }
+        self
+    }
+
+    /// Every table is entered by an index.
+    #[track_caller]
+    pub(crate) fn reads_no_table_whole(self) -> Self {
+        let whole = |line: &str| {
+            let line = line.trim_start();
+            line.contains("Seq Scan") || (line.starts_with("SCAN ") && !line.contains("USING"))
+        };
+        assert!(!self.text.lines().any(whole), "{}\nof {}", self.text, self.sql);
         self
     }
 
