@@ -1,7 +1,7 @@
 //! What operators configure: all or none, secrets sealed, nobody's but their own.
 
 use crate::given::{
-    self, deliveries, delivery, endpoint, endpoint_id, playbook, route, secret, source, tenant,
+    self, deliveries, delivery, endpoint, endpoint_id, of, playbook, route, secret, source, tenant,
 };
 use crate::on_both;
 use crate::yard::{Yard, connect_with, keyring};
@@ -24,10 +24,6 @@ fn token(tenant: &str, name: &str, hash: [u8; 32]) -> NewManagementToken {
         token_hash: hash,
         created_at: Instant::now(),
     }
-}
-
-fn of(tenant: &str) -> WorkspaceId {
-    WorkspaceId::from_stored(format!("ws_{tenant}"))
 }
 
 on_both! {
@@ -326,7 +322,7 @@ on_both! {
             captured: Some(captured),
         };
         yard.store.record_handshakes(vec![handshake]).await.unwrap();
-        let stolen = everything(yard);
+        let stolen = yard.everything();
         let hexadecimal = hex::encode(CANARY);
         assert!(!stolen.contains(CANARY) && !stolen.contains(&hexadecimal), "a secret lies open");
         assert!(stolen.contains("src_acme_stripe"), "everything was looked at");
@@ -361,17 +357,4 @@ on_both! {
         let refused = edit(&store, vec![Edit::Source(source("acme", "signed"))]).await.unwrap_err();
         assert!(matches!(refused, Error::KeyRing(KeyRingError::Empty)), "{refused}");
     }
-}
-
-/// All that lies in the ledger, as somebody who stole it would read it.
-fn everything(yard: &Yard) -> String {
-    if !yard.is_postgres() {
-        let files = ["", "-wal"].map(|suffix| format!("{}{suffix}", yard.database.url()));
-        let read = |file: &String| std::fs::read(file).unwrap_or_default();
-        return String::from_utf8_lossy(&files.iter().flat_map(read).collect::<Vec<u8>>()).into_owned();
-    }
-    let mut raw = yard.raw();
-    let tables = raw.texts("SELECT tablename AS value FROM pg_tables WHERE schemaname = 'public'");
-    let rows = |table: String| raw.texts(&format!("SELECT row::text AS value FROM {table} AS row"));
-    tables.into_iter().flatten().flat_map(rows).flatten().collect()
 }

@@ -101,6 +101,19 @@ async fn on_postgres_every_text_in_an_index_is_compared_byte_by_byte() {
     assert!(others.is_empty(), "{others:?}");
 }
 
+/// Whoever deletes a row looks for those that go along.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_what_goes_along_with_another_row_is_found_by_index() {
+    let yard = Yard::on_postgres().await;
+    let without = yard.texts(
+        "SELECT c.conrelid::regclass || ' (' || a.attname || ')' AS value FROM pg_constraint c \
+         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] \
+         WHERE c.contype = 'f' AND c.confdeltype = 'c' AND c.connamespace = 'public'::regnamespace \
+         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])",
+    );
+    assert!(without.is_empty(), "{without:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_both_the_indexes_have_the_same_names() {
     let postgres = found(
