@@ -224,6 +224,18 @@ impl Profile {
             && scheme.signature.from.iter().any(|place| place.is_header(header))
     }
 
+    /// True where the URL is a part of what is signed, so that a proxy in front matters.
+    pub fn signs_url(&self) -> bool {
+        match &self.verifier {
+            Verifier::Scheme(scheme) => scheme
+                .content
+                .parts
+                .iter()
+                .any(|part| matches!(part, Part::Url | Part::PlivoV3 | Part::Contentful)),
+            Verifier::Code(_) => false,
+        }
+    }
+
     /// Refuses a secret that could never match, before it is stored.
     ///
     /// # Errors
