@@ -89,7 +89,7 @@ pub(crate) fn check(text: &str, slug: &str) -> Result<Definition, Vec<Issue>> {
     let place = "/input/schema/document";
     let input_schema = document.pointer(place).and_then(|written| {
         let refused = |refused: super::value::Refused| Issue::new("invalid_value", place, refused.0);
-        schema::schema(written)
+        schema::for_input(written)
             .map_err(|error| issues.push(refused(error)))
             .ok()
     });
