@@ -7,7 +7,7 @@ use crate::given::{self, keyed, outcome, routed, workspace};
 use crate::on_both;
 use crate::recorder::{Recorder, Statement};
 use crate::yard::{Yard, connect};
-use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, Store};
+use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, RejectionFilter, Store};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::{DeliveryId, DeliveryState, EventId, EventState, Instant, RejectionId, RunId};
@@ -390,8 +390,11 @@ on_both! {
     async fn rejections_are_listed_in_the_order_of_their_index(yard: &Yard) {
         let planner = Planner::over(yard).await;
         for before in [None, Some(RejectionId::generate())] {
-            planner.store.rejections(&workspace(), before, 50).await.unwrap();
+            planner.store.rejections(&workspace(), RejectionFilter::default(), before, 50).await.unwrap();
             planner.plan("rejections").uses("rejections_workspace_idx", "using rejections_workspace_idx").sorts_nothing();
+            let filter = RejectionFilter { source_id: Some(SourceId::generate()), ..RejectionFilter::default() };
+            planner.store.rejections(&workspace(), filter, before, 50).await.unwrap();
+            planner.plan("rejections").uses("rejections_source_idx", "using rejections_source_idx").sorts_nothing();
         }
     }
 

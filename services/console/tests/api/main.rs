@@ -12,6 +12,7 @@ mod applications;
 mod configuration;
 mod configured;
 mod deliveries;
+mod doors;
 mod endpoint_auth;
 mod event_types;
 mod events;
