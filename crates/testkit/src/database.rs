@@ -28,6 +28,19 @@ impl TestDatabase {
         &self.url
     }
 
+    /// Everything it holds, as it lies there: every row of Postgres as text, binary columns in hexadecimal; or the bytes of
+    /// the SQLite file and its log.
+    pub fn raw(&self) -> Vec<u8> {
+        match &self.kind {
+            Kind::Postgres { server, name } => rows(&mut connect(&url_of(server, name))),
+            Kind::Sqlite { .. } => ["", "-wal"]
+                .iter()
+                .filter_map(|suffix| std::fs::read(format!("{}{suffix}", self.url)).ok())
+                .flatten()
+                .collect(),
+        }
+    }
+
     /// Disconnects every client, as a restart of the server would. Nothing to do on SQLite.
     pub fn disconnect_all(&self) {
         if let Kind::Postgres { server, name } = &self.kind {
@@ -134,6 +147,27 @@ fn execute(connection: &mut PgConnection, statement: &str) {
     if let Err(error) = connection.batch_execute(statement) {
         panic!("`{statement}` failed on the test Postgres: {error}");
     }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Every row of every table.
+fn rows(connection: &mut PgConnection) -> Vec<u8> {
+    let mut lines = |query: &str| -> Vec<String> {
+        let lines: Vec<Line> = diesel::sql_query(query)
+            .load(connection)
+            .expect("the test's own tables can be read, because it made them");
+        lines.into_iter().map(|line| line.line).collect()
+    };
+    let tables = lines("SELECT tablename::text AS line FROM pg_tables WHERE schemaname = 'public'");
+    let rows = tables
+        .iter()
+        .flat_map(|table| lines(&format!("SELECT t::text AS line FROM \"{table}\" AS t")));
+    rows.collect::<Vec<_>>().join("\n").into_bytes()
 }
 
 #[derive(QueryableByName)]

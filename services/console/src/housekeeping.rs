@@ -1,4 +1,4 @@
-//! What nobody asks for: the ledger's partitions ahead of time, and expired claims out of the way.
+//! What nobody asks for: the ledger's partitions ahead of time, and what has expired out of the way.
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
@@ -10,10 +10,10 @@ use wire::Instant;
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 /// How many days ahead: a week of a console that is down.
 const DAYS_AHEAD: u32 = 7;
-/// How often expired claims are looked for.
-const CLAIMS_EVERY: Duration = Duration::from_mins(1);
-/// How many claims are forgotten in one transaction, which fresh requests may have to wait for.
-const CLAIMS_AT_ONCE: i64 = 500;
+/// How often expired claims and visits to the portal are looked for.
+const EXPIRED_EVERY: Duration = Duration::from_mins(1);
+/// How many of them are forgotten in one transaction, which fresh requests may have to wait for.
+const EXPIRED_AT_ONCE: i64 = 500;
 /// The pause between two transactions while there are more.
 const PACE: Duration = Duration::from_millis(200);
 
@@ -21,16 +21,16 @@ const PACE: Duration = Duration::from_millis(200);
 pub async fn run(store: Store, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
     let mut partitions = tokio::time::interval(PARTITIONS_EVERY);
-    let mut claims = tokio::time::interval(CLAIMS_EVERY);
+    let mut expired = tokio::time::interval(EXPIRED_EVERY);
     partitions.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    claims.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    expired.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         // What is in hand is one short transaction, so it is finished before the end is looked at.
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = partitions.tick() => make_partitions(&store, Instant::now()).await,
-            _ = claims.tick() => {
-                while forget_claims(&store, Instant::now()).await {
+            _ = expired.tick() => {
+                while forget_expired(&store, Instant::now()).await {
                     tokio::select! {
                         () = stopping.cancelled() => return,
                         () = tokio::time::sleep(PACE) => {}
@@ -54,14 +54,22 @@ async fn make_partitions(store: &Store, now: Instant) {
     }
 }
 
-/// Forgets some expired claims; says whether there may be more.
-async fn forget_claims(store: &Store, now: Instant) -> bool {
-    match store.forget_claims(now, CLAIMS_AT_ONCE).await {
-        Ok(forgotten) => i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= CLAIMS_AT_ONCE),
+/// Forgets some of what has expired; says whether there may be more.
+async fn forget_expired(store: &Store, now: Instant) -> bool {
+    let claims = store.forget_claims(now, EXPIRED_AT_ONCE).await;
+    let sessions = store.forget_portal_sessions(now, EXPIRED_AT_ONCE).await;
+    // Both are looked at, whatever became of the first.
+    forgotten("claims", claims) | forgotten("portal sessions", sessions)
+}
+
+/// Whether as many were forgotten as may be at once.
+fn forgotten(what: &'static str, count: Result<usize, store::Error>) -> bool {
+    match count {
+        Ok(count) => i64::try_from(count).is_ok_and(|count| count >= EXPIRED_AT_ONCE),
         Err(error) => {
             tracing::warn!(
                 error.chain = &error as &dyn std::error::Error,
-                "expired claims could not be forgotten"
+                "expired {what} could not be forgotten"
             );
             false
         }
@@ -72,9 +80,13 @@ async fn forget_claims(store: &Store, now: Instant) -> bool {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use store::{AcceptError, Acceptance, Accepted, KeyRing, NewClaim, NewEvent, QueueOptions, Settings};
+    use store::{
+        AcceptError, Acceptance, Accepted, Application, Edit, KeyRing, NewClaim, NewEvent, PortalSession,
+        QueueOptions, Settings, Workspace,
+    };
     use testkit::database;
-    use wire::{EventId, WorkspaceId};
+    use wire::resource::{ApplicationSpec, PortalSpec, WorkspaceSpec};
+    use wire::{ApplicationId, EventId, PortalSessionId, WorkspaceId};
 
     async fn connect(url: String) -> Store {
         let settings = Settings {
@@ -122,6 +134,46 @@ mod tests {
             .await
     }
 
+    /// Makes the one visit of this test, which lasts an hour.
+    async fn begin_visit(store: &Store, now: Instant) -> Result<(), store::Error> {
+        let workspace_id = WorkspaceId::from_stored("ws_acme");
+        let application_id = ApplicationId::from_stored("app_buyer");
+        let customer = [
+            Edit::Workspace(Workspace {
+                id: workspace_id.clone(),
+                slug: "acme".to_owned(),
+                name: "Acme".to_owned(),
+                accepting: true,
+                spec: WorkspaceSpec::default(),
+                created_at: now,
+                updated_at: now,
+            }),
+            Edit::Application(Application {
+                id: application_id.clone(),
+                workspace_id: workspace_id.clone(),
+                external_id: None,
+                spec: ApplicationSpec {
+                    name: "Buyer".to_owned(),
+                    metadata: std::collections::BTreeMap::new(),
+                    max_endpoints: None,
+                    show_event_types: true,
+                },
+                created_at: now,
+                updated_at: now,
+            }),
+        ];
+        store.edit(customer.into(), now).await?;
+        let visit = PortalSession {
+            id: PortalSessionId::from_stored("ps_one"),
+            application_id,
+            workspace_id,
+            spec: PortalSpec::default(),
+            created_at: now,
+            expires_at: now + Duration::from_hours(1),
+        };
+        store.begin_portal_session(visit, [1; 32]).await
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn expired_claims_are_forgotten() {
         let database = database::sqlite();
@@ -130,8 +182,20 @@ mod tests {
         accept(&store, now, Some("key")).await.unwrap();
         assert!(store.claim("so_a", "key").await.unwrap().is_some());
         // One that is left over is no reason to come back at once.
-        assert!(!forget_claims(&store, now + Duration::from_hours(2)).await);
+        assert!(!forget_expired(&store, now + Duration::from_hours(2)).await);
         assert!(store.claim("so_a", "key").await.unwrap().is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn visits_to_the_portal_that_are_over_are_forgotten() {
+        let database = database::sqlite();
+        let store = connect(format!("sqlite:{}", database.url())).await;
+        let now = Instant::now();
+        begin_visit(&store, now).await.unwrap();
+        let twin = begin_visit(&store, now).await.unwrap_err();
+        assert!(matches!(twin, store::Error::Taken { .. }), "{twin}");
+        assert!(!forget_expired(&store, now + Duration::from_hours(1)).await);
+        begin_visit(&store, now).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ pub enum Command {
     Doctor(Doctor),
     /// Check a request's signature as a source would, and say why.
     Verify(crate::verify::Arguments),
-    /// Make keys.
+    /// Make master keys, and rotate them.
     #[command(subcommand)]
     Keys(Keys),
     /// Print a completion script for a shell.
@@ -377,4 +377,11 @@ pub enum Keys {
         #[arg(long, value_name = "ID")]
         id: Option<String>,
     },
+    /// Say how many secrets of the ledger each master key holds.
+    Status(SettingsFrom),
+    /// Seal every secret of the ledger under the first master key, so that the others can be retired.
+    ///
+    /// To rotate: put the new key before the old one, restart every service with both, run this, and take the old key out
+    /// once `hookyard keys status` says that it holds nothing. Safe to interrupt and to repeat.
+    Reseal(SettingsFrom),
 }

@@ -1,224 +1,15 @@
 //! Whatever runs often or lists what grows has its index, and reads no more than it needs.
-//!
-//! The statements are caught on their way to the database, with what their connections have set for themselves. Postgres
-//! plans them over tables with rows, SQLite as always without statistics.
 
 use crate::given::{self, keyed, outcome, routed, workspace};
 use crate::on_both;
-use crate::recorder::{Recorder, Statement};
-use crate::yard::{Yard, connect};
-use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, RejectionFilter, Store};
+use crate::planner::{Asked, Planner};
+use crate::yard::Yard;
+use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, RejectionFilter};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{DeliveryId, DeliveryState, EventId, EventState, Instant, RejectionId, RunId};
-
-/// The tables that grow.
-const GROWING: [&str; 6] = ["events", "claims", "deliveries", "attempts", "runs", "rejections"];
-
-/// A ledger with rows and a store whose statements are watched.
-struct Planner<'a> {
-    yard: &'a Yard,
-    recorder: Recorder,
-    store: Store,
-}
-
-impl<'a> Planner<'a> {
-    async fn over(yard: &'a Yard) -> Self {
-        let recorder = Recorder::start(yard.database.url());
-        fill(yard);
-        let store = connect(&yard.url()).await;
-        recorder.take();
-        Self {
-            yard,
-            recorder,
-            store,
-        }
-    }
-
-    /// The plan of the one statement since the last time whose text has `part`, as its own connection would plan it.
-    fn plan(&self, part: &str) -> Plan {
-        self.explain(part, &Asked::default())
-    }
-
-    fn explain(&self, part: &str, asked: &Asked<'_>) -> Plan {
-        let mut run = self.recorder.take().run;
-        run.retain(|statement| statement.sql.contains(part));
-        run.dedup();
-        let [Statement { sql, session }] = run.as_slice() else {
-            panic!("not one statement with {part}: {run:#?}")
-        };
-        let mut raw = self.yard.raw();
-        let text = if self.yard.is_postgres() {
-            assert!(session.contains("plan_cache_mode"), "{session}");
-            raw.execute(&format!("{session}; PREPARE statement {} AS {sql}", asked.types));
-            let types = raw.texts("SELECT unnest(parameter_types)::text AS value FROM pg_prepared_statements WHERE name = 'statement'");
-            let arguments = asked.arguments(&types);
-            raw.plan(&format!("EXPLAIN (COSTS OFF) EXECUTE statement {arguments}"))
-        } else {
-            raw.plan(&format!("EXPLAIN QUERY PLAN {sql}"))
-        };
-        self.recorder.take();
-        Plan {
-            sql: sql.clone(),
-            text,
-            is_postgres: self.yard.is_postgres(),
-        }
-    }
-}
-
-/// What Postgres is to plan for.
-struct Asked<'a> {
-    /// The parameters' types where the text does not tell them: `unnest` takes any.
-    types: &'a str,
-    text: &'a str,
-    /// In turn.
-    uuids: Vec<Uuid>,
-}
-
-impl Default for Asked<'_> {
-    fn default() -> Self {
-        Self {
-            types: "",
-            // Nobody's id, and a state that events are in.
-            text: "accepted",
-            uuids: vec![EventId::generate().uuid()],
-        }
-    }
-}
-
-impl Asked<'_> {
-    fn arguments(&self, types: &[Option<String>]) -> String {
-        let mut uuids = self.uuids.iter().cycle();
-        let arguments: Vec<String> = types
-            .iter()
-            .flatten()
-            .map(|kind| self.argument(kind, &mut uuids))
-            .collect();
-        if arguments.is_empty() {
-            String::new()
-        } else {
-            format!("({})", arguments.join(", "))
-        }
-    }
-
-    fn argument<'b>(&self, kind: &str, uuids: &mut impl Iterator<Item = &'b Uuid>) -> String {
-        let mut uuid = || uuids.next().copied().unwrap_or_default();
-        match kind {
-            "uuid" => format!("'{}'", uuid()),
-            "uuid[]" => format!("'{{{}}}'", uuid()),
-            "text" => format!("'{}'", self.text),
-            "bigint" | "integer" => "51".to_owned(),
-            "bytea" => "''".to_owned(),
-            "timestamp with time zone" => "now()".to_owned(),
-            array if array.ends_with("[]") => format!("'{{}}'::{array}"),
-            other => panic!("a parameter of type {other}"),
-        }
-    }
-}
-
-struct Plan {
-    sql: String,
-    text: String,
-    is_postgres: bool,
-}
-
-impl Plan {
-    /// One of the two is used: the index's name on SQLite, and on Postgres, where partitions name theirs themselves, a
-    /// part of the plan.
-    #[track_caller]
-    fn uses(self, sqlite: &str, postgres: &str) -> Self {
-        let expected = if self.is_postgres { postgres } else { sqlite }.replace("{today}", &today());
-        assert!(
-            self.text.contains(&expected),
-            "no {expected} in\n{}\nof {}",
-            self.text,
-            self.sql
-        );
-        for table in GROWING {
-            // The other days' partitions are empty, and it does not matter how nothing is read.
-            let wholes = if self.is_postgres {
-                [
-                    format!("Seq Scan on {table} "),
-                    format!("Seq Scan on {table}_{}", today()),
-                ]
-            } else {
-                [
-                    format!("SCAN {table} \n"),
-                    format!("SCAN {table} USING INDEX sqlite_autoindex"),
-                ]
-            };
-            let text = format!("{} \n", self.text.replace('\n', " \n"));
-            assert!(
-                !wholes.iter().any(|whole| text.contains(whole)),
-                "all of {table} is read in\n{}\nof {}",
-                self.text,
-                self.sql
-            );
-        }
-        self
-    }
-
-    /// The index has the order, so that a page costs its rows and not the whole list.
-    #[track_caller]
-    fn sorts_nothing(self) -> Self {
-        let sort = if self.is_postgres {
-            "Sort"
-        } else {
-            "USE TEMP B-TREE FOR"
-        };
-        assert!(!self.text.contains(sort), "{}\nof {}", self.text, self.sql);
-        self
-    }
-}
-
-/// `20261121`.
-fn today() -> String {
-    Instant::now()
-        .to_string()
-        .chars()
-        .filter(char::is_ascii_digit)
-        .take(8)
-        .collect()
-}
-
-fn fill(yard: &Yard) {
-    let millis = Instant::now().unix_millis();
-    let sql = if yard.is_postgres() {
-        POSTGRES_ROWS
-    } else {
-        SQLITE_ROWS
-    };
-    yard.execute(&sql.replace("{millis}", &millis.to_string()));
-}
-
-/// Twenty workspaces with 200 endpoints; one row in a hundred is unfinished.
-const POSTGRES_ROWS: &str = "
-CREATE TEMPORARY TABLE numbered AS SELECT n, (lpad(to_hex({millis} - n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid AS id,
-    'ws_' || n % 20 AS workspace, now() - n * interval '1 millisecond' AS at FROM generate_series(1, 20000) AS n;
-INSERT INTO events (id, workspace_id, source_id, state, received_at, method, headers, body)
-    SELECT id, workspace, 'so_' || n % 50, CASE WHEN n % 100 = 0 THEN 'accepted' ELSE 'routed' END, at, 'POST', '', '' FROM numbered;
-INSERT INTO claims (scope, key_hash, key, event_id, accepted_at, expires_at)
-    SELECT 'so_' || n % 50, sha256(n::text::bytea), n::text, id, at, at + interval '4 days' FROM numbered;
-INSERT INTO rejections (id, workspace_id, cause, detail, received_at, method, headers, body_preview)
-    SELECT id, workspace, '', '', at, 'POST', '', '' FROM numbered;
-INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, lease_until, created_at, updated_at)
-    SELECT id, workspace, id, 'ep_' || n % 200,
-    CASE n % 100 WHEN 0 THEN 'pending' WHEN 1 THEN 'scheduled_retry' WHEN 2 THEN 'delivering' ELSE 'delivered' END,
-    CASE WHEN n % 100 < 2 THEN at END, CASE WHEN n % 100 = 2 THEN at END, at, at FROM numbered;
-INSERT INTO attempts (id, delivery_id, number, duration_ms, request_headers, response_headers, response_body, created_at)
-    SELECT id, id, 1, 1, '', '', '', at FROM numbered;
-INSERT INTO runs (id, workspace_id, playbook_id, event_id, state, input, created_at, updated_at)
-    SELECT id, workspace, 'pb_' || n % 20, id, CASE WHEN n % 100 = 0 THEN 'pending' ELSE 'completed' END, '', at, at FROM numbered;
-DROP TABLE numbered;
-ANALYZE";
-
-const SQLITE_ROWS: &str = "
-CREATE TEMPORARY TABLE numbered AS WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 500)
-    SELECT n, unhex(printf('%012x70008000%012x', {millis} - n, n)) AS id, 'ws_' || n % 20 AS workspace, {millis} * 1000 - n AS at FROM g;
-INSERT INTO events (id, workspace_id, source_id, state, received_at, method, headers, body)
-    SELECT id, workspace, 'so_' || n % 50, CASE WHEN n % 100 = 0 THEN 'accepted' ELSE 'routed' END, at, 'POST', '', '' FROM numbered;
-INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, created_at, updated_at)
-    SELECT id, workspace, id, 'ep_' || n % 200, 'pending', at, at, at FROM numbered";
+use wire::{
+    DeliveryId, DeliveryState, EventId, EventState, Instant, PlaybookId, RejectionId, RunId, SourceId,
+};
 
 on_both! {
     async fn accepting_reads_no_claim_but_those_it_lost(yard: &Yard) {
@@ -403,6 +194,8 @@ on_both! {
         for before in [None, Some(RunId::generate())] {
             planner.store.runs(&workspace(), before, 50).await.unwrap();
             planner.plan("runs").uses("runs_workspace_idx", "using runs_workspace_idx").sorts_nothing();
+            planner.store.runs_of(&PlaybookId::from_stored("pb_1"), before, 50).await.unwrap();
+            planner.plan("runs").uses("runs_playbook_idx", "using runs_playbook_idx").sorts_nothing();
         }
         planner.store.waiting_runs(50).await.unwrap();
         planner.plan("runs").uses("runs_pending_idx", "using runs_pending_idx").sorts_nothing();

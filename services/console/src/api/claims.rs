@@ -1,6 +1,6 @@
 //! Idempotency keys, to be looked at.
 
-use super::{directory, ok};
+use super::{directory, event_types, ok};
 use crate::access::Opened;
 use crate::show::ClaimView;
 use crate::{Console, Error};
@@ -32,6 +32,9 @@ async fn find(console: &Console, opened: &Opened, asked: &str) -> Result<Option<
     if let Some(found) = source.or_else(playbook).or_else(endpoint) {
         return Ok(Some(found));
     }
-    let event_type = console.store().event_type(opened.id(), asked).await?;
-    Ok(event_type.map(|row| row.id.to_string()))
+    match event_types::find(console, opened, asked).await {
+        Ok(row) => Ok(Some(row.id.to_string())),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -101,6 +101,14 @@ fn resources(config: &mut ServiceConfig) {
         ))
         .service(resource("/sources/{id}/rotate-secret", [post(sources::rotate)]))
         .service(resource("/sources/{id}/test", [post(source_test::send)]))
+        .service(resource(
+            "/sources/{id}/captured-secret",
+            [delete(sources::discard_captured)],
+        ))
+        .service(resource(
+            "/sources/{id}/captured-secret/accept",
+            [post(sources::accept_captured)],
+        ))
         .service(resource("/routes", [get(routes::list), post(routes::create)]))
         .service(resource(
             "/routes/{id}",

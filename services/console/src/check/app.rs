@@ -5,7 +5,7 @@ use crate::secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use signature::Profile;
-use store::AppSecrets;
+use store::{AppSecrets, Source};
 use wire::resource::{Adapter, AppSpec, ContactPolicy};
 use wire::{AppId, Instant};
 
@@ -21,31 +21,42 @@ pub(crate) struct AppDraft {
     verify_token: Option<SecretString>,
 }
 
-/// Reads `app` over what stands in `slot`; `existing` are the secrets that the source has.
+/// Reads `app` over what stands in `slot`. The id and the secrets of `existing` stay also where a document replaces the
+/// rest as a whole.
 pub(crate) fn read(
     fields: &mut Fields<'_>,
     around: Around<'_>,
     slot: &mut Option<AppSpec>,
-    existing: &AppSecrets,
+    existing: Option<&Source>,
 ) -> AppDraft {
     let mut draft = AppDraft::default();
     let base = slot.clone();
+    let known = existing.and_then(|source| source.spec.app.as_ref());
+    let no_secrets = AppSecrets::default();
+    let secrets = existing.map_or(&no_secrets, |source| &source.app_secrets);
     fields.set_object("app", slot, |app| {
-        let spec = read_spec(app, around, base);
-        draft = read_secrets(app, spec.as_ref(), existing);
+        let id = app
+            .optional("id", value::id::<AppId>)
+            .or_else(|| known.map(|known| known.id.clone()));
+        let spec = read_spec(app, around, id, base);
+        draft = read_secrets(app, spec.as_ref(), secrets);
         spec
     });
     draft
 }
 
-fn read_spec(app: &mut Fields<'_>, around: Around<'_>, base: Option<AppSpec>) -> Option<AppSpec> {
-    let id = app.optional("id", value::id::<AppId>);
+fn read_spec(
+    app: &mut Fields<'_>,
+    around: Around<'_>,
+    id: Option<AppId>,
+    base: Option<AppSpec>,
+) -> Option<AppSpec> {
     let mut adapter = base.as_ref().map(|base| base.adapter.clone());
     if app.has("adapter") || adapter.is_none() {
         adapter = app.required("adapter", |value| read_adapter(value, around));
     }
-    let (mut contacts, mut scheme, mut doorkeeper) = match &base {
-        Some(base) => (base.contacts, base.scheme.clone(), base.doorkeeper.clone()),
+    let (mut contacts, mut scheme, mut doorkeeper) = match base {
+        Some(base) => (base.contacts, base.scheme, base.doorkeeper),
         None => (ContactPolicy::default(), None, None),
     };
     app.set("contacts", &mut contacts, read_contacts);
@@ -54,9 +65,7 @@ fn read_spec(app: &mut Fields<'_>, around: Around<'_>, base: Option<AppSpec>) ->
     });
     read_scheme(app, adapter.as_ref(), &mut scheme);
     Some(AppSpec {
-        id: id
-            .or_else(|| base.map(|base| base.id))
-            .unwrap_or_else(AppId::generate),
+        id: id.unwrap_or_else(AppId::generate),
         adapter: adapter?,
         scheme,
         contacts,

@@ -88,6 +88,17 @@ async fn unknown_addresses_and_wrong_methods_are_refused_in_the_same_shape() {
         ("GET", "configuration", "PUT"),
         ("GET", "deliveries/del_1/retry", "POST"),
         ("DELETE", "claims/so_stripe/k", "GET, HEAD"),
+        ("DELETE", "api-keys", "GET, HEAD, POST"),
+        ("PUT", "api-keys/a", "GET, HEAD, PATCH, DELETE"),
+        ("GET", "api-keys/a/rotate", "POST"),
+        ("PATCH", "management-tokens", "GET, HEAD, POST"),
+        ("GET", "management-tokens/a", "DELETE"),
+        ("PUT", "contacts/a", "GET, HEAD, PATCH, DELETE"),
+        ("PUT", "projects/a", "GET, HEAD, PATCH, DELETE"),
+        ("PUT", "templates/a", "GET, HEAD, PATCH, DELETE"),
+        ("POST", "playbooks/a", "GET, HEAD, PUT, PATCH, DELETE"),
+        ("GET", "playbooks/a/rotate-secret", "POST"),
+        ("PUT", "playbooks/a/runs", "GET, HEAD, POST"),
     ] {
         let answer = yard.ask(method, path, "").await;
         assert_eq!(answer.headers["allow"], allow);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
 use store::{Acceptance, QueueOptions};
-use wire::{Instant, PlaybookId};
+use wire::{DeliveryId, EndpointId, Instant, PlaybookId, RunId};
 
 on_both! {
     async fn an_event_is_listed_and_shown_whole(yard: &Yard) {
@@ -142,6 +142,29 @@ on_both! {
         }
         for missing in ["claims/so_stripe/other", "claims/so_nobody/order%2F7%20%C3%A4", "claims/%00/a", "claims/so_stripe/%00"] {
             yard.get(missing).await.refused(404, "not_found");
+        }
+    }
+
+    async fn a_claim_of_a_playbook_is_a_run_and_of_an_endpoint_a_delivery(yard: &Yard) {
+        let made = yard.post("playbooks", &json!({"slug": "greet", "definition": "do: []"})).await.expect(201);
+        let playbook = PlaybookId::from_stored(made["id"].as_str().unwrap());
+        let made = yard.post("event-types", &json!({"name": "a.b"})).await.expect(201);
+        let event_type = made["id"].as_str().unwrap();
+        let endpoint = EndpointId::from_stored("ep_billing");
+        for (scope, names) in [
+            (playbook.as_str(), ["greet", playbook.as_str()]), ("ep_billing", ["billing", "ep_billing"]),
+            (event_type, ["a.b", event_type]),
+        ] {
+            let id = given::claimed(yard, scope, "k").await;
+            let produced = match scope {
+                "ep_billing" => DeliveryId::of(id, &endpoint, 0).to_string(),
+                scope if scope.starts_with("pb_") => RunId::of(id, &playbook, 0).to_string(),
+                _ => id.to_string(),
+            };
+            for name in names {
+                let claim = yard.get(&format!("claims/{name}/k")).await.expect(200);
+                assert_eq!((&claim["scope"], &claim["produced"]), (&json!(scope), &json!(produced)));
+            }
         }
     }
 

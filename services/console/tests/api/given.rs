@@ -34,13 +34,22 @@ pub(crate) fn event(at: Instant, body: &[u8]) -> NewEvent {
 
 /// Accepts an event with this body, and with this key if any.
 pub(crate) async fn accepted(yard: &Yard, key: Option<&str>, body: &[u8]) -> EventId {
+    accepted_in(yard, "so_stripe", key, body).await
+}
+
+/// Accepts an event with this key of this scope.
+pub(crate) async fn claimed(yard: &Yard, scope: &str, key: &str) -> EventId {
+    accepted_in(yard, scope, Some(key), b"{}").await
+}
+
+async fn accepted_in(yard: &Yard, scope: &str, key: Option<&str>, body: &[u8]) -> EventId {
     let event = NewEvent {
         idempotency_key: key.map(str::to_owned),
         ..event(Instant::now(), body)
     };
     let id = event.id;
     let claim = key.map(|key| NewClaim {
-        scope: "so_stripe".to_owned(),
+        scope: scope.to_owned(),
         key: key.to_owned(),
         fingerprint: Some([0xab; 32]),
         window: Duration::from_hours(96),

@@ -27,6 +27,13 @@ fn addresses(event: &str, delivery: &str) -> Vec<(&'static str, String)> {
         "applications/app_one/endpoints",
         "applications/app_one/portal",
         "endpoints/billing/subscriptions",
+        "api-keys",
+        "management-tokens",
+        "contacts",
+        "projects",
+        "templates",
+        "playbooks",
+        "playbooks/greet/runs",
     ] {
         addresses.push(("POST", path.to_owned()));
     }
@@ -37,6 +44,11 @@ fn addresses(event: &str, delivery: &str) -> Vec<(&'static str, String)> {
         "environments/staging",
         "event-types/evt_one",
         "applications/app_one",
+        "api-keys/shop",
+        "contacts/Ada",
+        "projects/website",
+        "templates/default",
+        "playbooks/greet",
     ] {
         addresses.push(("PATCH", path.to_owned()));
     }
@@ -44,7 +56,11 @@ fn addresses(event: &str, delivery: &str) -> Vec<(&'static str, String)> {
         "PUT",
         "environments/staging/event-types/evt_one/visibility".to_owned(),
     ));
-    for path in ["endpoints/billing/rotate-secret", "sources/stripe/rotate-secret"] {
+    for path in [
+        "endpoints/billing/rotate-secret",
+        "sources/stripe/rotate-secret",
+        "playbooks/greet/rotate-secret",
+    ] {
         addresses.push(("POST", path.to_owned()));
     }
     addresses
@@ -130,6 +146,28 @@ const NAMES: &[&str] = &[
     "applicationId",
     "config",
     "type",
+    "scopes",
+    "addresses",
+    "source",
+    "inputs",
+    "input",
+    "app",
+    "adapter",
+    "signingSecret",
+    "verifyToken",
+    "contacts",
+    "doorkeeper",
+    "hook",
+    "target",
+    "project",
+    "template",
+    "document",
+    "of",
+    "api_keys",
+    "event_types",
+    "applications",
+    "projects",
+    "templates",
 ];
 
 /// The names that readers look for, and others.
@@ -168,6 +206,17 @@ fn leaf() -> impl Strategy<Value = Value> {
         "evt_one",
         "a.one",
         "viewer",
+        "ingest",
+        "slack",
+        "telegram",
+        "required",
+        "website",
+        "default",
+        "greet",
+        "hook_a",
+        "nhk_a",
+        "do: []",
+        "input: {schema: {document: {$ref: '#'}}}",
         "\u{0}",
         "a\u{0}b",
         "\u{202e}",
@@ -209,6 +258,15 @@ async fn no_body_makes_the_server_fail() {
     yard.post("event-types", &json!({"id": "evt_one", "name": "a.one"}))
         .await
         .expect(201);
+    for (path, body) in [
+        ("api-keys", json!({"name": "shop"})),
+        ("contacts", json!({"name": "Ada"})),
+        ("projects", json!({"slug": "website"})),
+        ("templates", json!({"slug": "default"})),
+        ("playbooks", json!({"slug": "greet", "definition": "do: []"})),
+    ] {
+        yard.post(path, &body).await.expect(201);
+    }
     let (event, delivery) = given::delivered_event(&yard, b"{}").await;
     let addresses = addresses(&event.to_string(), &delivery.to_string());
     let mut runner = TestRunner::default();
@@ -272,6 +330,12 @@ async fn no_path_and_no_query_makes_the_server_fail() {
             format!("routes/{segment}"),
             format!("environments/{segment}"),
             format!("playbooks/{segment}"),
+            format!("playbooks/{segment}/runs"),
+            format!("api-keys/{segment}"),
+            format!("contacts/{segment}"),
+            format!("projects/{segment}"),
+            format!("templates/{segment}"),
+            format!("claims/pb_{segment}/{segment}"),
             format!("event-types/{segment}"),
             format!("applications/{segment}"),
             format!("applications/{segment}/endpoints"),

@@ -9,8 +9,11 @@
 
 mod access;
 mod applications;
+mod applied;
+mod apps;
 mod configuration;
 mod configured;
+mod contract;
 mod deliveries;
 mod doors;
 mod endpoint_auth;
@@ -19,8 +22,10 @@ mod events;
 mod given;
 mod hostile;
 mod nahook;
+mod playbooks;
 mod problems;
 mod secrets;
+mod senders;
 mod sources;
 mod yard;
 

@@ -38,7 +38,7 @@ pub(crate) struct Yard {
     address: SocketAddr,
     client: Client,
     process: Process,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 /// An answer, its body read as JSON where it is.
@@ -144,7 +144,7 @@ impl Yard {
             address,
             client,
             process,
-            _database: database,
+            database,
         };
         yard.apply("", ACME).await.expect(200);
         yard

@@ -1,0 +1,5 @@
+//! The flows of Nahook's own integration tests, by Nahook's own crate, against `hookyard dev`.
+
+mod management;
+mod receiver;
+mod running;
