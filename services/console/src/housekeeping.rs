@@ -1,4 +1,4 @@
-//! What nobody asks for: the ledger's partitions ahead of time, and expired claims out of the way.
+//! What nobody asks for: the ledger's partitions ahead of time, and expired claims and visits out of the way.
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
@@ -10,10 +10,10 @@ use wire::Instant;
 const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 /// How many days ahead: a week of a console that is down.
 const DAYS_AHEAD: u32 = 7;
-/// How often expired claims are looked for.
-const CLAIMS_EVERY: Duration = Duration::from_mins(1);
-/// How many claims are forgotten in one transaction, which fresh requests may have to wait for.
-const CLAIMS_AT_ONCE: i64 = 500;
+/// How often expired claims and visits to the portal are looked for.
+const EXPIRED_EVERY: Duration = Duration::from_mins(1);
+/// How many are forgotten in one transaction, which fresh requests may have to wait for.
+const AT_ONCE: i64 = 500;
 /// The pause between two transactions while there are more.
 const PACE: Duration = Duration::from_millis(200);
 
@@ -21,16 +21,16 @@ const PACE: Duration = Duration::from_millis(200);
 pub async fn run(store: Store, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
     let mut partitions = tokio::time::interval(PARTITIONS_EVERY);
-    let mut claims = tokio::time::interval(CLAIMS_EVERY);
+    let mut expired = tokio::time::interval(EXPIRED_EVERY);
     partitions.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    claims.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    expired.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         // What is in hand is one short transaction, so it is finished before the end is looked at.
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = partitions.tick() => make_partitions(&store, Instant::now()).await,
-            _ = claims.tick() => {
-                while forget_claims(&store, Instant::now()).await {
+            _ = expired.tick() => {
+                while forget_expired(&store, Instant::now()).await {
                     tokio::select! {
                         () = stopping.cancelled() => return,
                         () = tokio::time::sleep(PACE) => {}
@@ -54,14 +54,21 @@ async fn make_partitions(store: &Store, now: Instant) {
     }
 }
 
-/// Forgets some expired claims; says whether there may be more.
-async fn forget_claims(store: &Store, now: Instant) -> bool {
-    match store.forget_claims(now, CLAIMS_AT_ONCE).await {
-        Ok(forgotten) => i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= CLAIMS_AT_ONCE),
+/// Forgets some of what is expired; says whether there may be more.
+async fn forget_expired(store: &Store, now: Instant) -> bool {
+    let claims = is_full(store.forget_claims(now, AT_ONCE).await, "claims");
+    let visits = is_full(store.forget_portal_sessions(now, AT_ONCE).await, "visits");
+    claims || visits
+}
+
+/// Whether as many were forgotten as may be at once.
+fn is_full(forgotten: Result<usize, store::Error>, what: &'static str) -> bool {
+    match forgotten {
+        Ok(forgotten) => i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= AT_ONCE),
         Err(error) => {
             tracing::warn!(
                 error.chain = &error as &dyn std::error::Error,
-                "expired claims could not be forgotten"
+                "expired {what} could not be forgotten"
             );
             false
         }
@@ -130,7 +137,7 @@ mod tests {
         accept(&store, now, Some("key")).await.unwrap();
         assert!(store.claim("so_a", "key").await.unwrap().is_some());
         // One that is left over is no reason to come back at once.
-        assert!(!forget_claims(&store, now + Duration::from_hours(2)).await);
+        assert!(!forget_expired(&store, now + Duration::from_hours(2)).await);
         assert!(store.claim("so_a", "key").await.unwrap().is_none());
     }
 
