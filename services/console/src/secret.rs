@@ -22,6 +22,16 @@ pub(crate) fn generate_signing() -> SecretString {
     signature::generate_secret(&rand::random())
 }
 
+/// A new secret of the kind that an endpoint has: a key pair follows a key pair.
+pub(crate) fn successor(secrets: &[SigningSecret]) -> SecretString {
+    let newest = secrets.iter().find(|secret| secret.expires_at.is_none());
+    let key = newest.and_then(|secret| signature::SigningKey::parse(&secret.value).ok());
+    if key.is_some_and(|key| key.public_key().is_some()) {
+        return signature::generate_signing_key(&rand::random());
+    }
+    generate_signing()
+}
+
 /// A signing secret that counts from now on, named by its age and a random part.
 pub(crate) fn signing(value: SecretString, now: Instant) -> SigningSecret {
     let random: [u8; 4] = rand::random();
@@ -63,6 +73,11 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
+    /// A rotation with this overlap.
+    pub(crate) const fn lasting(overlap: Duration) -> Self {
+        Self { overlap }
+    }
+
     /// Reads `{overlap: "24h"}`, 0 to 7 days; a day unless it is said.
     pub(crate) fn read(fields: &mut Fields<'_>) -> Self {
         let mut overlap = Duration::from_hours(24);
