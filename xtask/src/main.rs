@@ -9,7 +9,9 @@
     reason = "a command line speaks to its terminal"
 )]
 
+mod debian;
 mod interrupt;
+mod python;
 mod servers;
 mod test;
 
@@ -24,7 +26,10 @@ usage:
   cargo xtask servers stop      stop them and remove their folder
 
 The servers are a Postgres and a RabbitMQ of this checkout alone, on free ports, below target/test-servers.
-Where HOOKYARD_TEST_POSTGRES and HOOKYARD_TEST_RABBITMQ are set, `test` uses those servers instead.";
+Where HOOKYARD_TEST_POSTGRES and HOOKYARD_TEST_RABBITMQ are set, `test` uses those servers instead.
+
+`test` also makes a Python environment for the tests that need one, below target/test-python; where
+HOOKYARD_TEST_PYTHON names an interpreter, it uses that one.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the whole test suite on real servers.
 
 use crate::interrupt;
+use crate::python;
 use crate::servers::{self, Addresses, Servers};
 use anyhow::Context as _;
 use std::process::{Command, ExitCode};
@@ -34,6 +35,9 @@ fn cargo_test(arguments: &[String], addresses: &Addresses) -> anyhow::Result<Exi
         command.arg("--workspace");
     }
     command.args(arguments).envs(addresses.variables());
+    if let Some(interpreter) = python::find_or_prepare(&servers::target_folder()?) {
+        command.env(python::VARIABLE, interpreter);
+    }
     let mut child = command.spawn().context("cannot run `cargo test`")?;
     interrupt::pass_on_to(child.id());
     let status = child.wait().context("cannot wait for `cargo test`")?;

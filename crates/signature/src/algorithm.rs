@@ -33,6 +33,14 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
+    /// True for the keyed hashes, which are easily confused.
+    pub(crate) fn is_hmac(self) -> bool {
+        matches!(
+            self,
+            Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha384 | Self::HmacSha512
+        )
+    }
+
     /// True if the field carries the secret itself, so that nobody may see it.
     pub(crate) fn reveals_the_secret(self) -> bool {
         matches!(self, Self::Token | Self::Basic)

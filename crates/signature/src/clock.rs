@@ -32,7 +32,7 @@ pub(crate) enum Unit {
 pub(crate) struct TimestampRule {
     pub(crate) from: Selector,
     #[serde(default)]
-    unit: Unit,
+    pub(crate) unit: Unit,
     /// In seconds, both ways. Without it any time is in order, as long as it is one.
     tolerance: Option<u32>,
 }

@@ -163,6 +163,20 @@ impl HandshakeRule {
         })
     }
 
+    /// Whether a secret comes with it.
+    pub(crate) fn captures(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    /// Whether it takes the source's verify token.
+    pub(crate) fn asks_verify_token(&self) -> bool {
+        let Respond {
+            headers, body, json, ..
+        } = &self.respond;
+        let mut echoes = self.equals.values().chain(headers.values()).chain(body);
+        echoes.any(Echo::has_verify_token) || json.as_ref().is_some_and(JsonEcho::has_verify_token)
+    }
+
     fn is_for(&self, request: &Request<'_>) -> bool {
         let is_wanted = |(selector, wanted): (&Selector, &Scalar)| {
             selector
@@ -289,6 +303,15 @@ impl Asked<'_> {
 }
 
 impl Echo {
+    fn has_verify_token(&self) -> bool {
+        let is_token = |operand: &Operand| matches!(operand, Operand::VerifyToken);
+        self.0.iter().any(|part| match part {
+            Part::Literal(_) | Part::Hmac(..) => false,
+            Part::Operand(operand) => is_token(operand),
+            Part::Hash(_, operands) => operands.iter().any(is_token),
+        })
+    }
+
     fn text(&self, asked: &Asked<'_>) -> Result<String, Refusal> {
         let mut text = String::new();
         for part in &self.0 {
@@ -314,6 +337,15 @@ impl Echo {
 }
 
 impl JsonEcho {
+    fn has_verify_token(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Text(echo) => echo.has_verify_token(),
+            Self::Array(items) => items.iter().any(Self::has_verify_token),
+            Self::Object(fields) => fields.iter().any(|(_, value)| value.has_verify_token()),
+        }
+    }
+
     fn value(&self, asked: &Asked<'_>) -> Result<Value, Refusal> {
         Ok(match self {
             Self::Plain(value) => value.clone(),

@@ -37,7 +37,7 @@ impl Secret {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct KeyRule {
-    encoding: KeyEncoding,
+    pub(crate) encoding: KeyEncoding,
     /// A prefix to drop, if it is there.
     strip: String,
     derive: Option<Derivation>,
@@ -45,7 +45,7 @@ pub(crate) struct KeyRule {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum KeyEncoding {
+pub(crate) enum KeyEncoding {
     #[default]
     Utf8,
     Hex,

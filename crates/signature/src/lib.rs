@@ -27,11 +27,13 @@ mod handshake;
 mod identity;
 mod json;
 mod key;
+mod near;
 mod profile;
 mod reason;
 mod request;
 mod scheme;
 mod select;
+mod sender;
 mod sign;
 mod template;
 mod trail;
@@ -43,9 +45,11 @@ mod verify;
 pub use catalogue::builtin_names;
 pub use handshake::{Answer, Handshake};
 pub use key::Secret;
+pub use near::{Change, Lookalike, NearMiss, lookalikes};
 pub use profile::Profile;
 pub use reason::Reason;
 pub use request::Request;
+pub use sender::{Headers, Sender, Unsigned};
 pub use sign::{
     ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, generate_secret, generate_signing_key, sign,
 };

@@ -172,6 +172,16 @@ impl Profile {
         rules.find_map(|rule| rule.answer(request, credentials, secret))
     }
 
+    /// True where the sender makes the secret and hands it over in a handshake (Notion, Asana).
+    pub fn captures_secret(&self) -> bool {
+        self.handshakes.iter().any(HandshakeRule::captures)
+    }
+
+    /// True where a handshake takes [`Credentials::verify_token`] (Meta, Strava, eBay).
+    pub fn asks_verify_token(&self) -> bool {
+        self.handshakes.iter().any(HandshakeRule::asks_verify_token)
+    }
+
     /// What the provider calls this event, if it has a name that survives retries.
     pub fn event_id(&self, request: &Request<'_>) -> Option<String> {
         identity::first(&self.event.id, request)
@@ -212,6 +222,18 @@ impl Profile {
         };
         scheme.algorithm.reveals_the_secret()
             && scheme.signature.from.iter().any(|place| place.is_header(header))
+    }
+
+    /// True where the URL is a part of what is signed, so that a proxy in front matters.
+    pub fn signs_url(&self) -> bool {
+        match &self.verifier {
+            Verifier::Scheme(scheme) => scheme
+                .content
+                .parts
+                .iter()
+                .any(|part| matches!(part, Part::Url | Part::PlivoV3 | Part::Contentful)),
+            Verifier::Code(_) => false,
+        }
     }
 
     /// Refuses a secret that could never match, before it is stored.

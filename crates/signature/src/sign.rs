@@ -60,9 +60,15 @@ impl SigningKey {
 }
 
 /// The value of `webhook-signature`: one signature per key, in the order of `keys`.
-pub fn sign(keys: &[SigningKey], id: &str, timestamp_unix: i64, body: &[u8]) -> String {
+pub fn sign<'k>(
+    keys: impl IntoIterator<Item = &'k SigningKey>,
+    id: &str,
+    timestamp_unix: i64,
+    body: &[u8],
+) -> String {
+    let keys = keys.into_iter();
     let head = format!("{id}.{timestamp_unix}.");
-    let mut value = String::with_capacity(keys.len().saturating_mul(96));
+    let mut value = String::with_capacity(keys.size_hint().0.saturating_mul(96));
     for key in keys {
         if !value.is_empty() {
             value.push(' ');

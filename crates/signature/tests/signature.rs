@@ -11,6 +11,8 @@ mod explanation;
 mod handshakes;
 #[path = "signature/identity.rs"]
 mod identity;
+#[path = "signature/near.rs"]
+mod near;
 #[path = "signature/outbound.rs"]
 mod outbound;
 #[path = "signature/properties.rs"]

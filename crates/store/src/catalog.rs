@@ -5,13 +5,15 @@ use crate::{
     ApiKey, Application, Contact, Endpoint, Environment, Error, EventType, ManagementToken, Names,
     NewManagementToken, Playbook, Project, Route, RoutingTable, Source, Store, Template, Workspace,
 };
-use wire::resource::SourceSpec;
+use wire::resource::{PlaybookSpec, SourceSpec};
 use wire::{
     ApiKeyId, ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId,
     PlaybookId, ProjectId, RouteId, SourceId, TemplateId, WorkspaceId,
 };
 
-pub(crate) use rows::{EndpointRow, PlaybookRow, RouteRow, SourceRow, from_json, hash, json, place};
+pub(crate) use rows::{
+    EndpointRow, HandshakesRow, PlaybookRow, RouteRow, SourceRow, from_json, hash, json, place,
+};
 
 mod registered;
 mod rows;
@@ -70,6 +72,8 @@ pub enum Edit {
     RemoveManagementToken(ManagementTokenId),
     /// Removes a source; its events stay.
     RemoveSource(SourceId),
+    /// Forgets the secret that came with a source's handshake at that time, because it was accepted or discarded.
+    RemoveCaptured(SourceId, Instant),
     /// Marks an endpoint as deleted; its deliveries stay.
     RemoveEndpoint(EndpointId),
     /// Removes a playbook; its runs stay.
@@ -247,13 +251,9 @@ impl Store {
         let (routes, endpoints, playbooks, apps) = read!(self, |conn, queries| Ok((
             queries::routes::all(conn, &workspace, CONFIGURED_LIMIT)?,
             queries::routes::targets(conn, &workspace, CONFIGURED_LIMIT)?,
-            queries::playbooks::list(conn, &workspace, CONFIGURED_LIMIT)?,
+            queries::playbooks::specs(conn, &workspace, CONFIGURED_LIMIT)?,
             queries::sources::with_apps(conn, &workspace, CONFIGURED_LIMIT)?,
         )))?;
-        let playbooks: Vec<Playbook> = playbooks
-            .into_iter()
-            .map(|row| row.open(&self.keyring))
-            .collect::<Result<_, Error>>()?;
         let mut table = RoutingTable {
             routes: routes
                 .into_iter()
@@ -261,8 +261,11 @@ impl Store {
                 .collect::<Result<_, Error>>()?,
             playbooks: playbooks
                 .into_iter()
-                .map(|playbook| (playbook.id, playbook.spec.enabled))
-                .collect(),
+                .map(|(id, spec)| {
+                    let spec: PlaybookSpec = from_json("spec of a playbook", &spec)?;
+                    Ok((id, spec.enabled))
+                })
+                .collect::<Result<_, Error>>()?,
             ..RoutingTable::default()
         };
         for (id, enabled, environment) in endpoints {

@@ -58,7 +58,8 @@ struct MasterKey {
     cipher: XChaCha20Poly1305,
 }
 
-/// The master keys: the first seals, all open. Rotation is a new first key; old rows are re-sealed when written.
+/// The master keys: the first seals, all open. Rotation is a new first key; old values are re-sealed
+/// when their rows are written, or all at once by [`crate::Store::reseal`].
 ///
 /// A sealed value is `version (1) | length of the key's id (1) | id | nonce (24) | ciphertext and tag`, with the table,
 /// row and column as associated data, so that a value copied to another row does not open.
@@ -96,6 +97,19 @@ impl KeyRing {
     /// Whether there is no key at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The keys' ids, in their order: the first seals.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.id.as_str())
+    }
+
+    /// The id of the key that a value is sealed under, from the value or its first 66 bytes.
+    pub(crate) fn key_of(bytes: &[u8]) -> Option<&str> {
+        let (&[VERSION, length], rest) = bytes.split_first_chunk::<2>()? else {
+            return None;
+        };
+        std::str::from_utf8(rest.get(..usize::from(length))?).ok()
     }
 
     /// Seals `secret` for `place`, which is `table/row/column`.

@@ -2,7 +2,7 @@
 
 use crate::catalog::place;
 use crate::connect::{read, write};
-use crate::{Error, KeyRingError, NewRejection, Page, RejectedRequest, Rejection, Store};
+use crate::{Error, KeyRing, KeyRingError, NewRejection, Page, RejectedRequest, Rejection, Store};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wire::{EventId, Instant, RejectionId, SourceId, WorkspaceId};
@@ -21,6 +21,23 @@ struct Head {
 }
 
 impl RejectedRequest {
+    /// None without a master key.
+    fn seal(&self, id: RejectionId, keyring: &KeyRing) -> Result<Option<Vec<u8>>, Error> {
+        match keyring.seal(&request_place(id), &self.to_bytes(), rand::random()) {
+            Ok(sealed) => Ok(Some(sealed)),
+            Err(KeyRingError::Empty) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn open(id: RejectionId, sealed: &[u8], keyring: &KeyRing) -> Result<Self, Error> {
+        let bytes = keyring.open(&request_place(id), sealed)?;
+        Self::from_bytes(&bytes).ok_or(Error::Corrupt {
+            what: "the request of a rejection",
+            source: "it is cut short".into(),
+        })
+    }
+
     fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let head = serde_json::to_vec(&Head {
             method: self.method.clone(),
@@ -55,26 +72,13 @@ impl RejectedRequest {
 impl Store {
     /// Keeps a refused request. Without a master key, what is secret in it is not kept.
     pub async fn reject(&self, rejection: NewRejection) -> Result<(), Error> {
-        let sealed = match &rejection.request {
-            Some(request) => self.seal_request(rejection.id, request)?,
-            None => None,
-        };
-        write!(self, |conn, queries| queries::rejections::insert(
-            conn,
-            &rejection,
-            sealed.as_deref()
-        ))
-    }
-
-    fn seal_request(&self, id: RejectionId, request: &RejectedRequest) -> Result<Option<Vec<u8>>, Error> {
-        match self
-            .keyring
-            .seal(&request_place(id), &request.to_bytes(), rand::random())
-        {
-            Ok(sealed) => Ok(Some(sealed)),
-            Err(KeyRingError::Empty) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let keyring = self.keyring.clone();
+        // Sealed where it is written, on a thread that may block: a request may have 25 MiB.
+        write!(self, |conn, queries| {
+            let request = rejection.request.as_ref();
+            let sealed = request.map(|request| request.seal(rejection.id, &keyring));
+            queries::rejections::insert(conn, &rejection, sealed.transpose()?.flatten().as_deref())
+        })
     }
 
     /// A workspace's rejections before `before`, newest first.
@@ -112,19 +116,19 @@ impl Store {
         &self,
         id: RejectionId,
     ) -> Result<Option<(SourceId, Instant, RejectedRequest)>, Error> {
-        let found = read!(self, |conn, queries| queries::rejections::sealed(conn, id))?;
-        let Some((Some(source), received_at, Some(sealed))) = found else {
-            return Ok(None);
-        };
-        let bytes = self.keyring.open(&request_place(id), &sealed)?;
-        let request = RejectedRequest::from_bytes(&bytes).ok_or(Error::Corrupt {
-            what: "the request of a rejection",
-            source: "it is cut short".into(),
-        })?;
-        Ok(Some((source, received_at.0, request)))
+        let keyring = self.keyring.clone();
+        read!(self, |conn, queries| {
+            let Some((Some(source), received_at, Some(sealed))) = queries::rejections::sealed(conn, id)?
+            else {
+                return Ok(None);
+            };
+            let request = RejectedRequest::open(id, &sealed, &keyring)?;
+            Ok(Some((source, received_at.into(), request)))
+        })
     }
 
-    /// Notes which event a rejection became, and lets the whole request go; false when there is no such rejection.
+    /// Notes which event a rejection became, and lets the whole request go; false when there is no such rejection, or when
+    /// it became another event before.
     pub async fn accept_rejection(&self, id: RejectionId, event: EventId) -> Result<bool, Error> {
         write!(self, |conn, queries| queries::rejections::accepted(
             conn, id, event

@@ -125,6 +125,9 @@ fn route(
     Ok(rows.iter().map(|row| routed.contains(&row.id.into())).collect())
 }
 
+/// What a delivery or a run counts for in a statement beside its body: one event may have thousands.
+const MADE_BYTES: usize = 512;
+
 impl RoutedEvent {
     pub(crate) fn bytes(&self) -> usize {
         let bodies = self
@@ -132,6 +135,7 @@ impl RoutedEvent {
             .iter()
             .filter_map(|delivery| delivery.body.as_ref());
         let inputs = self.runs.iter().map(|run| &run.input);
-        self.trace.len() + bodies.chain(inputs).map(Bytes::len).sum::<usize>()
+        let made = self.deliveries.len() + self.runs.len();
+        self.trace.len() + made * MADE_BYTES + bodies.chain(inputs).map(Bytes::len).sum::<usize>()
     }
 }

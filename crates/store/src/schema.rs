@@ -50,6 +50,16 @@ macro_rules! ledger_schema {
             }
         }
         diesel::table! {
+            handshakes (source_id) {
+                source_id -> Text,
+                answered -> BigInt,
+                last_at -> $time,
+                sealed -> Nullable<Binary>,
+                captured_at -> Nullable<$time>,
+                captured_from -> Nullable<Text>,
+            }
+        }
+        diesel::table! {
             endpoints (id) {
                 id -> Text,
                 workspace_id -> Text,
@@ -300,6 +310,7 @@ macro_rules! ledger_schema {
             environments,
             management_tokens,
             sources,
+            handshakes,
             endpoints,
             playbooks,
             routes,

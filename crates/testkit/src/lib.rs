@@ -8,6 +8,7 @@ pub mod broker;
 pub mod database;
 mod given;
 pub mod proxy;
+pub mod python;
 pub mod receiver;
 mod thread;
 mod wait;

@@ -15,3 +15,6 @@ CREATE TABLE api_keys (
     updated_at INTEGER NOT NULL,
     CONSTRAINT api_keys_name_key UNIQUE (workspace_id, name)
 );
+
+-- The foreign key's other way: deleting an environment looks here.
+CREATE INDEX api_keys_environment_idx ON api_keys (environment_id) WHERE environment_id IS NOT NULL;

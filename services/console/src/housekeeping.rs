@@ -1,4 +1,4 @@
-//! What nobody asks for: the ledger's partitions ahead of time, and expired claims and visits out of the way.
+//! What nobody asks for: the ledger's partitions ahead of time, and what has expired out of the way.
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
@@ -12,8 +12,8 @@ const PARTITIONS_EVERY: Duration = Duration::from_hours(1);
 const DAYS_AHEAD: u32 = 7;
 /// How often expired claims and visits to the portal are looked for.
 const EXPIRED_EVERY: Duration = Duration::from_mins(1);
-/// How many are forgotten in one transaction, which fresh requests may have to wait for.
-const AT_ONCE: i64 = 500;
+/// How many of them are forgotten in one transaction, which fresh requests may have to wait for.
+const EXPIRED_AT_ONCE: i64 = 500;
 /// The pause between two transactions while there are more.
 const PACE: Duration = Duration::from_millis(200);
 
@@ -54,17 +54,18 @@ async fn make_partitions(store: &Store, now: Instant) {
     }
 }
 
-/// Forgets some of what is expired; says whether there may be more.
+/// Forgets some of what has expired; says whether there may be more.
 async fn forget_expired(store: &Store, now: Instant) -> bool {
-    let claims = is_full(store.forget_claims(now, AT_ONCE).await, "claims");
-    let visits = is_full(store.forget_portal_sessions(now, AT_ONCE).await, "visits");
-    claims || visits
+    let claims = store.forget_claims(now, EXPIRED_AT_ONCE).await;
+    let sessions = store.forget_portal_sessions(now, EXPIRED_AT_ONCE).await;
+    // Both are looked at, whatever became of the first.
+    forgotten("claims", claims) | forgotten("portal sessions", sessions)
 }
 
 /// Whether as many were forgotten as may be at once.
-fn is_full(forgotten: Result<usize, store::Error>, what: &'static str) -> bool {
-    match forgotten {
-        Ok(forgotten) => i64::try_from(forgotten).is_ok_and(|forgotten| forgotten >= AT_ONCE),
+fn forgotten(what: &'static str, count: Result<usize, store::Error>) -> bool {
+    match count {
+        Ok(count) => i64::try_from(count).is_ok_and(|count| count >= EXPIRED_AT_ONCE),
         Err(error) => {
             tracing::warn!(
                 error.chain = &error as &dyn std::error::Error,
@@ -79,9 +80,13 @@ fn is_full(forgotten: Result<usize, store::Error>, what: &'static str) -> bool {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use store::{AcceptError, Acceptance, Accepted, KeyRing, NewClaim, NewEvent, QueueOptions, Settings};
+    use store::{
+        AcceptError, Acceptance, Accepted, Application, Edit, KeyRing, NewClaim, NewEvent, PortalSession,
+        QueueOptions, Settings, Workspace,
+    };
     use testkit::database;
-    use wire::{EventId, WorkspaceId};
+    use wire::resource::{ApplicationSpec, PortalSpec, WorkspaceSpec};
+    use wire::{ApplicationId, EventId, PortalSessionId, WorkspaceId};
 
     async fn connect(url: String) -> Store {
         let settings = Settings {
@@ -129,6 +134,46 @@ mod tests {
             .await
     }
 
+    /// Makes the one visit of this test, which lasts an hour.
+    async fn begin_visit(store: &Store, now: Instant) -> Result<(), store::Error> {
+        let workspace_id = WorkspaceId::from_stored("ws_acme");
+        let application_id = ApplicationId::from_stored("app_buyer");
+        let customer = [
+            Edit::Workspace(Workspace {
+                id: workspace_id.clone(),
+                slug: "acme".to_owned(),
+                name: "Acme".to_owned(),
+                accepting: true,
+                spec: WorkspaceSpec::default(),
+                created_at: now,
+                updated_at: now,
+            }),
+            Edit::Application(Application {
+                id: application_id.clone(),
+                workspace_id: workspace_id.clone(),
+                external_id: None,
+                spec: ApplicationSpec {
+                    name: "Buyer".to_owned(),
+                    metadata: std::collections::BTreeMap::new(),
+                    max_endpoints: None,
+                    show_event_types: true,
+                },
+                created_at: now,
+                updated_at: now,
+            }),
+        ];
+        store.edit(customer.into(), now).await?;
+        let visit = PortalSession {
+            id: PortalSessionId::from_stored("ps_one"),
+            application_id,
+            workspace_id,
+            spec: PortalSpec::default(),
+            created_at: now,
+            expires_at: now + Duration::from_hours(1),
+        };
+        store.begin_portal_session(visit, [1; 32]).await
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn expired_claims_are_forgotten() {
         let database = database::sqlite();
@@ -139,6 +184,18 @@ mod tests {
         // One that is left over is no reason to come back at once.
         assert!(!forget_expired(&store, now + Duration::from_hours(2)).await);
         assert!(store.claim("so_a", "key").await.unwrap().is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn visits_to_the_portal_that_are_over_are_forgotten() {
+        let database = database::sqlite();
+        let store = connect(format!("sqlite:{}", database.url())).await;
+        let now = Instant::now();
+        begin_visit(&store, now).await.unwrap();
+        let twin = begin_visit(&store, now).await.unwrap_err();
+        assert!(matches!(twin, store::Error::Taken { .. }), "{twin}");
+        assert!(!forget_expired(&store, now + Duration::from_hours(1)).await);
+        begin_visit(&store, now).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 use crate::check::{Fields, value};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use store::SigningSecret;
@@ -22,14 +24,52 @@ pub(crate) fn generate_signing() -> SecretString {
     signature::generate_secret(&rand::random())
 }
 
-/// A new secret of the kind that an endpoint has: a key pair follows a key pair.
-pub(crate) fn successor(secrets: &[SigningSecret]) -> SecretString {
-    let newest = secrets.iter().find(|secret| secret.expires_at.is_none());
-    let key = newest.and_then(|secret| signature::SigningKey::parse(&secret.value).ok());
-    if key.is_some_and(|key| key.public_key().is_some()) {
-        return signature::generate_signing_key(&rand::random());
+/// What an endpoint's deliveries are signed with: Standard Webhooks 1.0, "Signature scheme".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Signing {
+    /// HMAC-SHA256, with a secret that the receiver knows.
+    V1,
+    /// Ed25519: the receiver knows the public key, and nobody has to see the private one.
+    V1a,
+}
+
+impl Signing {
+    /// Reads `v1` or `v1a`.
+    pub(crate) fn read(value: &Value) -> Result<Self, value::Refused> {
+        match value::any_text(value)? {
+            "v1" => Ok(Self::V1),
+            "v1a" => Ok(Self::V1a),
+            _ => Err(value::Refused::new("must be `v1` or `v1a`")),
+        }
     }
-    generate_signing()
+
+    /// What this secret signs with.
+    pub(crate) fn of(secret: &SecretString) -> Self {
+        match public_key(secret) {
+            None => Self::V1,
+            Some(_) => Self::V1a,
+        }
+    }
+
+    /// What the newest of an endpoint's secrets signs with.
+    pub(crate) fn current(secrets: &[SigningSecret]) -> Self {
+        let newest = secrets.iter().find(|secret| secret.expires_at.is_none());
+        newest.map_or(Self::V1, |secret| Self::of(&secret.value))
+    }
+
+    /// A new secret.
+    pub(crate) fn generate(self) -> SecretString {
+        match self {
+            Self::V1 => generate_signing(),
+            Self::V1a => signature::generate_signing_key(&rand::random()),
+        }
+    }
+}
+
+/// The `whpk_…` of a secret that has one.
+pub(crate) fn public_key(secret: &SecretString) -> Option<String> {
+    signature::SigningKey::parse(secret).ok()?.public_key()
 }
 
 /// A signing secret that counts from now on, named by its age and a random part.
@@ -72,6 +112,14 @@ pub(crate) struct Rotation {
     overlap: Duration,
 }
 
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            overlap: Duration::from_hours(24),
+        }
+    }
+}
+
 impl Rotation {
     /// A rotation with this overlap.
     pub(crate) const fn lasting(overlap: Duration) -> Self {
@@ -80,7 +128,7 @@ impl Rotation {
 
     /// Reads `{overlap: "24h"}`, 0 to 7 days; a day unless it is said.
     pub(crate) fn read(fields: &mut Fields<'_>) -> Self {
-        let mut overlap = Duration::from_hours(24);
+        let Self { mut overlap } = Self::default();
         fields.set(
             "overlap",
             &mut overlap,
@@ -157,6 +205,16 @@ mod tests {
             .iter()
             .map(|secret| secret.value.expose_secret())
             .collect()
+    }
+
+    #[test]
+    fn what_a_secret_signs_with_is_seen_from_it() {
+        for signing in [Signing::V1, Signing::V1a] {
+            let secret = signing.generate();
+            assert_eq!(Signing::of(&secret), signing);
+            assert_eq!(public_key(&secret).is_some(), signing == Signing::V1a);
+        }
+        assert_eq!(serde_json::to_value(Signing::V1a).unwrap(), "v1a");
     }
 
     #[test]

@@ -73,7 +73,7 @@ async fn post(
     traceparent: Option<String>,
 ) -> Ended {
     let spec = &recipient.endpoint.spec;
-    let keys = match &recipient.keys {
+    let keys = match recipient.keys_at(begun.at) {
         Ok(keys) => keys,
         Err(error) => return begun.prevented(boot::report(error), &spec.retry, Instant::now()),
     };
@@ -87,7 +87,14 @@ async fn post(
         custom_headers,
         body,
         recorded_headers,
-    } = compose(job, recipient, keys, begun.at, traceparent.as_deref(), user_agent);
+    } = compose(
+        job,
+        recipient,
+        &keys,
+        begun.at,
+        traceparent.as_deref(),
+        user_agent,
+    );
     let request = Request {
         method: Method::POST,
         url: spec.url.clone(),

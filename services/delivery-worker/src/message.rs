@@ -47,7 +47,7 @@ pub(crate) struct Message {
 pub(crate) fn compose(
     job: Job,
     recipient: &Recipient,
-    keys: &[SigningKey],
+    keys: &[&SigningKey],
     at: Instant,
     traceparent: Option<&str>,
     user_agent: &str,
@@ -59,7 +59,7 @@ pub(crate) fn compose(
     };
     let id = job.event_id.to_string();
     let timestamp = at.unix_seconds();
-    let signature = signature::sign(keys, &id, timestamp, &body);
+    let signature = signature::sign(keys.iter().copied(), &id, timestamp, &body);
     let mut headers = HeaderMap::with_capacity(12);
     let mut add = |name: &'static str, value: &str| {
         // What a sender wrote may be no header (a type with a line break in it): the receiver then does without.
@@ -214,11 +214,11 @@ mod tests {
     }
 
     fn composed(job: Job, recipient: &Recipient) -> Message {
-        let keys = recipient.keys.as_ref().unwrap();
+        let keys = recipient.keys_at(AT).unwrap();
         compose(
             job,
             recipient,
-            keys,
+            &keys,
             AT,
             Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             "hookyard/1.2.3",

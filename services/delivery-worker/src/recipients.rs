@@ -20,8 +20,15 @@ const CAPACITY: u64 = 20_000;
 #[derive(Debug)]
 pub(crate) struct Recipient {
     pub(crate) endpoint: Endpoint,
-    /// What its deliveries are signed with, newest first; an error when one of its secrets cannot be used.
-    pub(crate) keys: Result<Vec<SigningKey>, SignatureError>,
+    /// Newest first; an error when one of its secrets cannot be used.
+    keys: Result<Vec<Key>, SignatureError>,
+}
+
+#[derive(Debug)]
+struct Key {
+    key: SigningKey,
+    /// When it stops signing; an endpoint may be remembered for longer.
+    expires_at: Option<Instant>,
 }
 
 impl Recipient {
@@ -35,9 +42,21 @@ impl Recipient {
         live.sort_by_key(|secret| std::cmp::Reverse(secret.created_at));
         let keys = live
             .into_iter()
-            .map(|secret| SigningKey::parse(&secret.value))
+            .map(|secret| {
+                Ok(Key {
+                    key: SigningKey::parse(&secret.value)?,
+                    expires_at: secret.expires_at,
+                })
+            })
             .collect();
         Self { endpoint, keys }
+    }
+
+    /// What a delivery at `now` is signed with, newest first; an error when one of the secrets cannot be used.
+    pub(crate) fn keys_at(&self, now: Instant) -> Result<Vec<&SigningKey>, &SignatureError> {
+        let keys = self.keys.as_ref()?.iter();
+        let live = keys.filter(|key| key.expires_at.is_none_or(|end| now < end));
+        Ok(live.map(|key| &key.key).collect())
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -90,5 +109,40 @@ impl Recipients {
     pub(crate) fn forget(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.cache.invalidate_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::resource::EndpointSpec;
+    use wire::{EnvironmentId, WorkspaceId};
+
+    #[test]
+    fn a_remembered_secret_signs_until_its_end_and_not_longer() {
+        let now = Instant::from_unix_micros(0);
+        let end = now + Duration::from_secs(1);
+        let secret = |id: &str, expires_at| SigningSecret {
+            id: id.to_owned(),
+            value: signature::generate_secret(&[id.as_bytes()[0]; 32]),
+            created_at: now,
+            expires_at,
+        };
+        let recipient = Recipient::of(
+            Endpoint {
+                id: EndpointId::from_stored("ep_one"),
+                workspace_id: WorkspaceId::from_stored("ws_one"),
+                environment_id: EnvironmentId::from_stored("env_one"),
+                spec: EndpointSpec::to("https://hooks.example.com/in"),
+                secrets: vec![secret("new", None), secret("old", Some(end))],
+                created_at: now,
+                updated_at: now,
+                deleted_at: None,
+            },
+            now,
+        );
+        let count = |at| recipient.keys_at(at).unwrap().len();
+        assert_eq!(count(end), 1);
+        assert_eq!(count(now), 2);
     }
 }

@@ -6,7 +6,7 @@
 //! # What it promises
 //!
 //! A 2xx means recorded: the answer is sent after the commit, and what follows is found by a sweep even if no message
-//! ever leaves this process. Nothing before the accept writes anything but metrics and sampled rejections, so a request
+//! ever leaves this process. Nothing before the accept writes anything but metrics, sampled rejections and handshakes, so a request
 //! that was refused or failed uses up no key.
 //!
 //! # What it must never do
@@ -19,6 +19,7 @@ mod again;
 mod arrival;
 mod body;
 mod doors;
+mod handshakes;
 mod identity;
 mod kept;
 mod key;
@@ -59,6 +60,7 @@ pub struct Gateway {
     limits: limits::Limits,
     publisher: publish::Publisher,
     rejections: reject::Rejections,
+    handshakes: handshakes::Handshakes,
     published_keys: verify::PublishedKeys,
     egress: egress::Client,
     jail: Jail,
@@ -76,7 +78,7 @@ pub struct Tools {
 }
 
 impl Gateway {
-    /// Starts the accepting thread and the tasks that publish references and keep rejections.
+    /// Starts the accepting thread and the tasks that publish references and keep rejections and handshakes.
     pub fn start(
         settings: settings::Gateway,
         store: Store,
@@ -93,6 +95,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             publisher: publish::Publisher::start(conveyor, &store, tasks),
             rejections: reject::Rejections::start(store.clone(), settings.trusted_proxies.clone(), tasks),
+            handshakes: handshakes::Handshakes::start(store.clone(), tasks),
             sources: sources::Sources::new(store.clone(), generation.clone(), ttl),
             playbooks: playbooks::Playbooks::new(store.clone(), generation.clone(), ttl),
             targets: targets::Targets::new(store.clone(), generation.clone(), ttl),

@@ -49,11 +49,12 @@ impl OpenSource {
     pub(crate) fn guard(&self) -> Option<Guard<'_>> {
         let check = self.check.as_ref()?;
         Some(Guard {
+            source: &self.source,
             profile: &check.profile,
             enforce: check.enforce,
             provider: self.provider,
             secrets: live(&self.source.secrets, Instant::now()),
-            verify_token: None,
+            verify_token: self.source.verify_token.as_ref(),
         })
     }
 

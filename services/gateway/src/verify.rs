@@ -1,9 +1,9 @@
 //! Is it authentic? The source's profile over the raw bytes, and its provider's handshakes.
 
-use crate::Gateway;
 use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
 use crate::sources::OpenSource;
+use crate::{Gateway, kept};
 use actix_web::HttpResponse;
 use actix_web::dev::RequestHead;
 use actix_web::http::{Method, StatusCode};
@@ -11,10 +11,12 @@ use actix_web::web::Bytes;
 use boot::metrics;
 use egress::Deadlines;
 use moka::future::Cache;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use signature::{Answer, Credentials, Handshake, Profile, Reason, Request, Secret, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Captured, Source};
 use wire::Instant;
 
 /// How long a provider may take to hand out its key, or to hear a confirmation.
@@ -92,6 +94,7 @@ impl PublishedKeys {
 
 /// What a door checks its requests with.
 pub(crate) struct Guard<'a> {
+    pub(crate) source: &'a Source,
     pub(crate) profile: &'a Profile,
     /// False where a request that fails is accepted all the same, and says so.
     pub(crate) enforce: bool,
@@ -123,7 +126,8 @@ pub(crate) async fn verify(
         ..Credentials::default()
     };
     if let Some(handshake) = guard.profile.unsigned_handshake(&signed, &known) {
-        return Ok(Checked::Handshake(shake(gateway, handshake).await?));
+        let answer = shake(gateway, arrival, guard, handshake).await?;
+        return Ok(Checked::Handshake(answer));
     }
     if arrival.head.method != Method::POST {
         return Err(Problem::MethodNotAllowed.into());
@@ -132,7 +136,10 @@ pub(crate) async fn verify(
     metrics::signature_verified(guard.provider, verdict.reason().map_or("valid", Reason::as_str));
     match verdict {
         Verdict::Valid { secret } => match guard.profile.signed_handshake(&signed, &known, secret) {
-            Some(handshake) => Ok(Checked::Handshake(shake(gateway, handshake).await?)),
+            Some(handshake) => {
+                let answer = shake(gateway, arrival, guard, handshake).await?;
+                Ok(Checked::Handshake(answer))
+            }
             None => Ok(Checked::Event { verified: true }),
         },
         Verdict::Invalid(reason) if guard.enforce => Err(Refused::signature(reason)),
@@ -158,8 +165,15 @@ async fn judge(gateway: &Gateway, guard: &Guard<'_>, signed: &Request<'_>, now: 
     guard.profile.verify(signed, &credentials, now.unix_seconds())
 }
 
-async fn shake(gateway: &Gateway, handshake: Handshake) -> Result<HttpResponse, Problem> {
-    let answer = match handshake {
+/// Answers, once all that the handshake brings about is done.
+async fn shake(
+    gateway: &Gateway,
+    arrival: Arrival<'_>,
+    guard: &Guard<'_>,
+    handshake: Handshake,
+) -> Result<HttpResponse, Problem> {
+    let source = guard.source;
+    let mut answer = match handshake {
         Handshake::Answer(answer) => answer,
         Handshake::Refused { status, .. } if status == StatusCode::FORBIDDEN => {
             return Err(Problem::HandshakeForbidden);
@@ -174,7 +188,26 @@ async fn shake(gateway: &Gateway, handshake: Handshake) -> Result<HttpResponse, 
             .await
             .ok_or(Problem::Unavailable)?;
     }
+    if let Some(secret) = answer.captured.take()
+        && !is_known(source, &secret)
+    {
+        let remote = kept::remote_address(arrival.head, &gateway.settings.trusted_proxies);
+        let captured = Captured {
+            secret,
+            at: arrival.at,
+            remote_address: remote.map(|address| address.to_string()),
+        };
+        gateway.handshakes.keep(&source.id, captured).await?;
+    }
+    gateway.handshakes.count(&source.id, arrival.at);
     Ok(reply(answer))
+}
+
+/// Whether this is one of a source's signing secrets already. Compared by hashes, so that the time says nothing.
+fn is_known(source: &Source, secret: &SecretString) -> bool {
+    let hash = |secret: &SecretString| Sha256::digest(secret.expose_secret());
+    let asked = hash(secret);
+    source.secrets.iter().any(|known| hash(&known.value) == asked)
 }
 
 fn reply(answer: Answer) -> HttpResponse {

@@ -56,7 +56,7 @@ pub enum Command {
     Doctor(Doctor),
     /// Check a request's signature as a source would, and say why.
     Verify(crate::verify::Arguments),
-    /// Make keys.
+    /// Make master keys, and rotate them.
     #[command(subcommand)]
     Keys(Keys),
     /// Print a completion script for a shell.
@@ -213,6 +213,19 @@ pub enum Provider {
     StandardWebhooks,
 }
 
+impl Provider {
+    /// Who signs as this provider does.
+    pub(crate) const fn sender(self) -> signature::Sender {
+        match self {
+            Self::Github => signature::Sender::Github,
+            Self::Stripe => signature::Sender::Stripe,
+            Self::Slack => signature::Sender::Slack,
+            Self::Shopify => signature::Sender::Shopify,
+            Self::StandardWebhooks => signature::Sender::StandardWebhooks,
+        }
+    }
+}
+
 /// `hookyard tail`
 #[derive(Debug, Clone, Args)]
 pub struct Tail {
@@ -364,4 +377,11 @@ pub enum Keys {
         #[arg(long, value_name = "ID")]
         id: Option<String>,
     },
+    /// Say how many secrets of the ledger each master key holds.
+    Status(SettingsFrom),
+    /// Seal every secret of the ledger under the first master key, so that the others can be retired.
+    ///
+    /// To rotate: put the new key before the old one, restart every service with both, run this, and take the old key out
+    /// once `hookyard keys status` says that it holds nothing. Safe to interrupt and to repeat.
+    Reseal(SettingsFrom),
 }

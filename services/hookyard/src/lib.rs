@@ -15,7 +15,6 @@ mod api;
 pub mod arguments;
 mod commands;
 pub mod dev;
-mod provider;
 mod screen;
 mod story;
 pub mod verify;

@@ -69,6 +69,15 @@ impl Screen {
         spinner.enable_steady_tick(Duration::from_millis(120));
         spinner
     }
+
+    /// A bar while something long goes on; nothing where nobody looks at it.
+    pub(crate) fn progress(self, total: u64) -> ProgressBar {
+        if self.json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(total)
+        }
+    }
 }
 
 fn write(text: &str) -> io::Result<()> {

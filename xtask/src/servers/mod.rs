@@ -15,6 +15,7 @@ mod user;
 
 pub(crate) use addresses::Addresses;
 pub(crate) use process::send as signal;
+pub(crate) use user::caller_is_root;
 
 use crate::interrupt;
 use anyhow::{Context as _, ensure};
@@ -122,15 +123,20 @@ impl Servers {
     }
 }
 
-/// `target/test-servers`; when the servers' users cannot enter it or its path is too long for a Unix socket
-/// (108 bytes), a folder of this checkout in the system's temporary one.
-fn base_folder() -> anyhow::Result<PathBuf> {
+/// Cargo's `target`, in which this program stands.
+pub(crate) fn target_folder() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find this program's own path")?;
     let target = program
         .ancestors()
         .nth(2)
         .context("this program is not in cargo's target folder")?;
-    let base = target.join("test-servers");
+    Ok(target.to_owned())
+}
+
+/// `target/test-servers`; when the servers' users cannot enter it or its path is too long for a Unix socket
+/// (108 bytes), a folder of this checkout in the system's temporary one.
+fn base_folder() -> anyhow::Result<PathBuf> {
+    let base = target_folder()?.join("test-servers");
     fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;
     if base.as_os_str().len() <= 60 && user::all_can_enter(&base)? {
         return Ok(base);

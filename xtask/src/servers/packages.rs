@@ -1,11 +1,9 @@
 //! The servers' programs: found on the machine, else (as root) installed from Debian's packages.
 
-use super::user::caller_is_root;
-use anyhow::{Context as _, bail};
+use crate::debian;
+use anyhow::bail;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// What the servers run from.
 pub(super) struct Programs {
@@ -27,7 +25,7 @@ impl Programs {
 pub(super) fn find_or_install() -> anyhow::Result<Programs> {
     match find() {
         Ok(programs) => return Ok(programs),
-        Err(missing) if !caller_is_root()? || !Path::new("/usr/bin/apt-get").exists() => {
+        Err(missing) if !debian::can_install()? => {
             let packages = missing.join(" ");
             bail!(
                 "the tests need Postgres and RabbitMQ, and this machine lacks: {packages}\n\
@@ -36,7 +34,7 @@ pub(super) fn find_or_install() -> anyhow::Result<Programs> {
                  Or set HOOKYARD_TEST_POSTGRES and HOOKYARD_TEST_RABBITMQ to servers that tests may use."
             );
         }
-        Err(missing) => install(&missing)?,
+        Err(missing) => debian::install(&missing)?,
     }
     find().map_err(|missing| anyhow::anyhow!("still missing after the installation: {}", missing.join(" ")))
 }
@@ -86,57 +84,4 @@ fn in_path(program: &str) -> Option<PathBuf> {
 
 fn existing(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.is_file())
-}
-
-fn install(packages: &[&str]) -> anyhow::Result<()> {
-    eprintln!("installing {} with apt-get", packages.join(" "));
-    let _guard = StartNothing::new()?;
-    apt_get(&["update"])?;
-    let options = ["install", "--yes", "--no-install-recommends"];
-    apt_get(&[options.as_slice(), packages].concat())
-}
-
-fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
-    let status = Command::new("apt-get")
-        .args(["--quiet", "--option", "DPkg::Lock::Timeout=300"])
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        // Standard output is for what a shell should read.
-        .stdout(std::io::stderr())
-        .status()
-        .context("cannot run apt-get")?;
-    if !status.success() {
-        bail!("`apt-get {}` failed, {status}", arguments.join(" "));
-    }
-    Ok(())
-}
-
-/// Debian starts a package's service when it is installed; a test run must not leave servers on this machine's ports.
-/// While this lives, `policy-rc.d` (see invoke-rc.d(8)) says so; one that is there already is left as it is.
-struct StartNothing {
-    written: bool,
-}
-
-const POLICY: &str = "/usr/sbin/policy-rc.d";
-
-impl StartNothing {
-    fn new() -> anyhow::Result<Self> {
-        if Path::new(POLICY).exists() {
-            return Ok(Self { written: false });
-        }
-        fs::write(POLICY, "#!/bin/sh\nexit 101\n")
-            .and_then(|()| fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)))
-            .with_context(|| format!("cannot write {POLICY}"))?;
-        Ok(Self { written: true })
-    }
-}
-
-impl Drop for StartNothing {
-    fn drop(&mut self) {
-        if self.written
-            && let Err(error) = fs::remove_file(POLICY)
-        {
-            eprintln!("warning: remove {POLICY} by hand, it keeps services from starting: {error}");
-        }
-    }
 }

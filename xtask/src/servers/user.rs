@@ -85,7 +85,7 @@ impl User {
     }
 }
 
-pub(super) fn caller_is_root() -> anyhow::Result<bool> {
+pub(crate) fn caller_is_root() -> anyhow::Result<bool> {
     Ok(caller()? == 0)
 }
 

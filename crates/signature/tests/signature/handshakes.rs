@@ -1,6 +1,6 @@
 //! Handshakes beyond the vectors: what is handed to the operator, and what is never answered.
 
-use hookyard_signature::{Answer, Credentials, Handshake, Request};
+use hookyard_signature::{Answer, Credentials, Handshake, Profile, Request};
 use secrecy::ExposeSecret;
 
 use super::{NOW, builtin, post};
@@ -33,6 +33,17 @@ fn a_secret_that_comes_with_the_handshake_waits_for_the_operator() {
         )
         .contains("secret_1")
     );
+}
+
+#[test]
+fn a_profile_says_what_its_handshakes_bring_and_take() {
+    let those = |is: fn(&Profile) -> bool| -> Vec<&str> {
+        hookyard_signature::builtin_names()
+            .filter(|name| is(builtin(name)))
+            .collect()
+    };
+    assert_eq!(those(Profile::captures_secret), ["asana", "notion"]);
+    assert_eq!(those(Profile::asks_verify_token), ["ebay", "meta", "strava"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{CONFIGURED_LIMIT, is_possible};
 use crate::catalog::RouteRow;
 use crate::connect::{read, write};
+use crate::due::LONGEST_SWEEP;
 use crate::{
     ApiKey, Application, Contact, Endpoint, Error, EventType, Playbook, PortalSession, Project, Route,
     Source, Store, Template,
@@ -352,6 +353,7 @@ impl Store {
 
     /// Removes up to `limit` visits that are over; returns how many.
     pub async fn forget_portal_sessions(&self, now: Instant, limit: i64) -> Result<usize, Error> {
+        let limit = limit.clamp(0, LONGEST_SWEEP);
         write!(self, |conn, queries| queries::applications::forget_sessions(
             conn, now, limit
         ))

@@ -1,11 +1,14 @@
 //! The rows of configured things: settings as JSON, secrets sealed.
 
+use crate::model::exposed;
 use crate::sql::Stamp;
-use crate::{Endpoint, Error, KeyRing, Playbook, Route, Source};
+use crate::{
+    Captured, Endpoint, Error, Handshakes, KeyRing, NewHandshakes, Playbook, Route, SigningSecret, Source,
+};
 use diesel::Queryable;
-use secrecy::ExposeSecret;
-use serde::Serialize;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use wire::{
     ApplicationId, EndpointId, EnvironmentId, EventTypeId, PlaybookId, RouteId, SourceId, WorkspaceId,
 };
@@ -41,7 +44,7 @@ impl SourceRow {
             sealed: seal(
                 keyring,
                 &place("sources", source.id.as_str(), "sealed"),
-                some(&source.secrets),
+                SourceSecrets::of(source).as_ref(),
             )?,
             created_at: source.created_at.into(),
             updated_at: source.updated_at.into(),
@@ -55,12 +58,22 @@ impl SourceRow {
     }
 
     pub(crate) fn open(self, keyring: &KeyRing) -> Result<Source, Error> {
+        let sealed: Option<SourceSecrets> = open(
+            keyring,
+            &place("sources", &self.id, "sealed"),
+            self.sealed.as_deref(),
+        )?;
+        let (secrets, verify_token) = match sealed {
+            None => (Vec::new(), None),
+            Some(SourceSecrets::Signing(secrets)) => (secrets, None),
+            Some(SourceSecrets::WithToken {
+                signing,
+                verify_token,
+            }) => (signing, Some(verify_token)),
+        };
         Ok(Source {
-            secrets: open(
-                keyring,
-                &place("sources", &self.id, "sealed"),
-                self.sealed.as_deref(),
-            )?,
+            secrets,
+            verify_token,
             app_secrets: open(
                 keyring,
                 &place("sources", &self.id, "app_sealed"),
@@ -74,6 +87,80 @@ impl SourceRow {
             spec: from_json("spec of a source", &self.spec)?,
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
+        })
+    }
+}
+
+/// What is sealed with a source. Without a token it is the bare list, which releases that know no token can read.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum SourceSecrets {
+    Signing(Vec<SigningSecret>),
+    WithToken {
+        signing: Vec<SigningSecret>,
+        #[serde(serialize_with = "exposed")]
+        verify_token: SecretString,
+    },
+}
+
+impl SourceSecrets {
+    fn of(source: &Source) -> Option<Self> {
+        let signing = source.secrets.clone();
+        match &source.verify_token {
+            None if signing.is_empty() => None,
+            None => Some(Self::Signing(signing)),
+            Some(token) => Some(Self::WithToken {
+                signing,
+                verify_token: token.clone(),
+            }),
+        }
+    }
+}
+
+/// A row of `handshakes`.
+#[derive(Debug, Clone, Queryable)]
+pub(crate) struct HandshakesRow {
+    pub(crate) source_id: String,
+    pub(crate) answered: i64,
+    pub(crate) last_at: Stamp,
+    pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) captured_at: Option<Stamp>,
+    pub(crate) captured_from: Option<String>,
+}
+
+impl HandshakesRow {
+    pub(crate) fn of(new: &NewHandshakes, keyring: &KeyRing) -> Result<Self, Error> {
+        let captured = new.captured.as_ref();
+        Ok(Self {
+            source_id: new.source_id.to_string(),
+            answered: new.answered,
+            last_at: new.last_at.into(),
+            sealed: seal(
+                keyring,
+                &place("handshakes", new.source_id.as_str(), "sealed"),
+                captured.map(|captured| captured.secret.expose_secret()),
+            )?,
+            captured_at: captured.map(|captured| captured.at.into()),
+            captured_from: captured.and_then(|captured| captured.remote_address.clone()),
+        })
+    }
+
+    pub(crate) fn open(self, keyring: &KeyRing) -> Result<Handshakes, Error> {
+        let secret: Option<SecretString> = open(
+            keyring,
+            &place("handshakes", &self.source_id, "sealed"),
+            self.sealed.as_deref(),
+        )?;
+        let captured = secret.zip(self.captured_at).map(|(secret, at)| Captured {
+            secret,
+            at: at.0,
+            remote_address: self.captured_from,
+        });
+        Ok(Handshakes {
+            source_id: SourceId::from_stored(self.source_id),
+            answered: self.answered,
+            last_at: self.last_at.into(),
+            captured,
         })
     }
 }

@@ -78,7 +78,7 @@ pub struct SigningSecret {
 }
 
 /// Serialises for the sealing alone; [`crate::KeyRing`] encrypts the result at once.
-fn exposed<S: serde::Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn exposed<S: serde::Serializer>(value: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secrecy::ExposeSecret::expose_secret(value))
 }
 
@@ -106,6 +106,8 @@ pub struct Source {
     pub spec: SourceSpec,
     /// What its requests may be signed with; any may match.
     pub secrets: Vec<SigningSecret>,
+    /// What a handshake of its sender must show (Meta, Strava, eBay).
+    pub verify_token: Option<SecretString>,
     /// The secrets of its app at door 5.
     pub app_secrets: AppSecrets,
     /// When it was made.

@@ -1,13 +1,16 @@
 //! The rows as the services see them: ids typed, states as enums, secrets redacted.
 
 mod configured;
+mod handshakes;
 mod recorded;
 mod registered;
 
+pub(crate) use configured::exposed;
 pub use configured::{
     AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, Route, RoutingTable,
     SigningSecret, Source, Workspace,
 };
+pub use handshakes::{Captured, Handshakes, NewHandshakes};
 pub use recorded::{
     Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
     NewEvent, NewRejection, Page, RejectedRequest, Rejection, Run,

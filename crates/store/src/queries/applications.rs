@@ -90,19 +90,11 @@ pub(crate) fn save(conn: &mut Conn, row: &Application) -> Result<(), Error> {
     saved(replaced, &row.id)
 }
 
-/// Removes an application and its endpoints, as each endpoint by itself would be. The application goes first: whoever
-/// makes an endpoint for it at the same time holds its row ([`check_limit`]), and is waited for or finds it gone.
+/// Removes an application and its endpoints, as each endpoint by itself would be. The application goes first: whoever is
+/// making an endpoint of it holds its row, see [`check_limit`], and is waited for.
 pub(crate) fn remove(conn: &mut Conn, id: &ApplicationId, now: Instant) -> Result<(), Error> {
     diesel::delete(applications::table.find(id.as_str())).execute(conn)?;
-    let owned: Vec<StoredText> =
-        QueryDsl::filter(endpoints::table, endpoints::application_id.eq(Some(id.as_str())))
-            .filter(endpoints::deleted_at.is_null())
-            .select(endpoints::id)
-            .load(conn)?;
-    for endpoint in owned {
-        super::endpoints::remove(conn, &endpoint.into(), now)?;
-    }
-    Ok(())
+    super::endpoints::remove_of(conn, id, now)
 }
 
 /// Fails when the application has more endpoints than it may have. The application's row is locked first, so that of two

@@ -11,10 +11,9 @@ use super::{applications, registered, senders};
 use crate::catalog::{EndpointRow, PlaybookRow, RouteRow, SourceRow, json};
 use crate::sql::Stamp;
 use crate::{Edit, Environment, Error, KeyRing, NewManagementToken, Workspace};
-
 use diesel::query_dsl::methods::FilterDsl;
 use diesel::upsert::excluded;
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl};
 use wire::Instant;
 
 /// Carries out the edits in their order, in the caller's transaction.
@@ -31,31 +30,6 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
         Edit::Playbook(playbook) => save_playbook(conn, &PlaybookRow::of(playbook, keyring)?),
         Edit::Route(route) => save_route(conn, &RouteRow::of(route)),
-        Edit::RemoveEnvironment(id) => super::workspaces::remove_environment(conn, id),
-        Edit::RemoveManagementToken(id) => {
-            diesel::delete(management_tokens::table.find(id.as_str())).execute(conn)?;
-            Ok(())
-        }
-        Edit::RemoveSource(id) => {
-            diesel::delete(sources::table.find(id.as_str())).execute(conn)?;
-            Ok(())
-        }
-        Edit::RemoveEndpoint(id) => super::endpoints::remove(conn, id, now),
-        Edit::RemovePlaybook(id) => {
-            diesel::delete(playbooks::table.find(id.as_str())).execute(conn)?;
-            Ok(())
-        }
-        Edit::RemoveRoute(id) => {
-            diesel::delete(routes::table.find(id.as_str())).execute(conn)?;
-            Ok(())
-        }
-        other => registered(conn, other, now),
-    }
-}
-
-/// The same for what has its queries in a module of its own.
-fn registered(conn: &mut Conn, edit: &Edit, now: Instant) -> Result<(), Error> {
-    match edit {
         Edit::ApiKey(key) => senders::save_key(conn, key),
         Edit::Contact(contact) => senders::save_contact(conn, contact),
         Edit::EventType(event_type) => registered::types::save(conn, event_type),
@@ -68,20 +42,28 @@ fn registered(conn: &mut Conn, edit: &Edit, now: Instant) -> Result<(), Error> {
             event_type,
             published,
         } => registered::publish(conn, environment, event_type, *published),
-        Edit::RemoveApiKey(id) => {
-            diesel::delete(api_keys::table.find(id.as_str())).execute(conn)?;
-            Ok(())
+        Edit::RemoveEnvironment(id) => super::workspaces::remove_environment(conn, id),
+        Edit::RemoveManagementToken(id) => {
+            gone(diesel::delete(management_tokens::table.find(id.as_str())).execute(conn))
         }
-        Edit::RemoveContact(id) => {
-            diesel::delete(contacts::table.find(id.as_str())).execute(conn)?;
-            Ok(())
-        }
+        Edit::RemoveSource(id) => gone(diesel::delete(sources::table.find(id.as_str())).execute(conn)),
+        Edit::RemoveCaptured(source, at) => super::handshakes::remove_captured(conn, source, *at),
+        Edit::RemoveEndpoint(id) => super::endpoints::remove(conn, id, now),
+        Edit::RemovePlaybook(id) => gone(diesel::delete(playbooks::table.find(id.as_str())).execute(conn)),
+        Edit::RemoveRoute(id) => gone(diesel::delete(routes::table.find(id.as_str())).execute(conn)),
+        Edit::RemoveApiKey(id) => gone(diesel::delete(api_keys::table.find(id.as_str())).execute(conn)),
+        Edit::RemoveContact(id) => gone(diesel::delete(contacts::table.find(id.as_str())).execute(conn)),
         Edit::RemoveEventType(id) => registered::types::remove(conn, id),
         Edit::RemoveProject(id) => registered::project::remove(conn, id),
         Edit::RemoveTemplate(id) => registered::template::remove(conn, id),
         Edit::RemoveApplication(id) => applications::remove(conn, id, now),
-        _ => unreachable!("`one` carries out every other edit"),
     }
+}
+
+/// Whether or not it was there before.
+fn gone(removed: QueryResult<usize>) -> Result<(), Error> {
+    removed?;
+    Ok(())
 }
 
 /// Whether the row was written, which it is not when its id is another workspace's.
@@ -280,6 +262,8 @@ fn save_route(conn: &mut Conn, row: &RouteRow) -> Result<(), Error> {
             routes::position.eq(excluded(routes::position)),
             routes::spec.eq(excluded(routes::spec)),
             routes::updated_at.eq(excluded(routes::updated_at)),
+            routes::event_type_id.eq(excluded(routes::event_type_id)),
+            routes::endpoint_id.eq(excluded(routes::endpoint_id)),
         ))
         .filter(routes::workspace_id.eq(excluded(routes::workspace_id)))
         .execute(conn)?;

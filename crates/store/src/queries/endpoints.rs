@@ -5,7 +5,9 @@ use super::super::schema::{endpoints, routes};
 use crate::Error;
 use crate::catalog::EndpointRow;
 use crate::sql::Stamp;
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{
+    AsChangeset, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
+};
 use wire::{ApplicationId, EndpointId, Instant, WorkspaceId};
 
 /// Finds an endpoint, also a deleted one.
@@ -36,17 +38,46 @@ pub(crate) fn of_application(
         .load(conn)?)
 }
 
-/// Marks an endpoint as deleted. Its deliveries' history stays, so the row does too, without its secrets and its
-/// subscriptions. Its slug is free again.
+/// What is left of a deleted endpoint: its deliveries' history stays, so the row does too, without its secrets. Its slug is
+/// free again.
+#[derive(AsChangeset)]
+#[diesel(table_name = endpoints, treat_none_as_null = true)]
+struct Removal {
+    deleted_at: Option<Stamp>,
+    sealed: Option<Vec<u8>>,
+    credential_sealed: Option<Vec<u8>>,
+    updated_at: Stamp,
+}
+
+impl Removal {
+    const fn at(now: Instant) -> Self {
+        Self {
+            deleted_at: Some(Stamp(now)),
+            sealed: None,
+            credential_sealed: None,
+            updated_at: Stamp(now),
+        }
+    }
+}
+
+/// Marks an endpoint as deleted, and ends its subscriptions.
 pub(crate) fn remove(conn: &mut Conn, id: &EndpointId, now: Instant) -> Result<(), Error> {
     diesel::delete(routes::table.filter(routes::endpoint_id.eq(Some(id.as_str())))).execute(conn)?;
     diesel::update(endpoints::table.find(id.as_str()))
-        .set((
-            endpoints::deleted_at.eq(Some(Stamp(now))),
-            endpoints::sealed.eq(None::<Vec<u8>>),
-            endpoints::credential_sealed.eq(None::<Vec<u8>>),
-            endpoints::updated_at.eq(Stamp(now)),
-        ))
+        .set(Removal::at(now))
         .execute(conn)?;
+    Ok(())
+}
+
+/// The same for all of an application's that are not deleted yet.
+pub(crate) fn remove_of(conn: &mut Conn, application: &ApplicationId, now: Instant) -> Result<(), Error> {
+    let owned = || {
+        endpoints::table
+            .filter(endpoints::application_id.eq(Some(application.as_str())))
+            .filter(endpoints::deleted_at.is_null())
+    };
+    let ids = owned().select(endpoints::id.nullable());
+    diesel::delete(routes::table.filter(routes::endpoint_id.eq_any(ids))).execute(conn)?;
+    diesel::update(owned()).set(Removal::at(now)).execute(conn)?;
     Ok(())
 }

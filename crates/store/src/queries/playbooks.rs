@@ -4,8 +4,9 @@ use super::super::Conn;
 use super::super::schema::{playbooks, workspaces};
 use crate::Error;
 use crate::catalog::PlaybookRow;
+use crate::sql::StoredText;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
-use wire::WorkspaceId;
+use wire::{PlaybookId, WorkspaceId};
 
 pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<PlaybookRow>, Error> {
     Ok(playbooks::table
@@ -13,6 +14,20 @@ pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Resu
         .order(playbooks::slug)
         .limit(limit)
         .load(conn)?)
+}
+
+/// Each playbook's settings alone, for those who start none: what it may use as `$secrets` stays sealed.
+pub(crate) fn specs(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> Result<Vec<(PlaybookId, String)>, Error> {
+    let rows: Vec<(StoredText, String)> = playbooks::table
+        .filter(playbooks::workspace_id.eq(workspace.as_str()))
+        .limit(limit)
+        .select((playbooks::id, playbooks::spec))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, spec)| (id.into(), spec)).collect())
 }
 
 /// The playbook with this slug in the workspace with that slug, and whether the workspace accepts.

@@ -19,7 +19,9 @@ macro_rules! named {
         pub(crate) mod $module {
             use super::*;
 
-            fn open((id, workspace_id, name, spec, created_at, updated_at): Row) -> Result<$thing, Error> {
+            pub(super) fn open(
+                (id, workspace_id, name, spec, created_at, updated_at): Row,
+            ) -> Result<$thing, Error> {
                 Ok($thing {
                     id: id.into(),
                     workspace_id: workspace_id.into(),
@@ -99,7 +101,8 @@ named!(types, event_types.name, EventType, EventTypeId, "an event type");
 named!(project, projects.slug, Project, ProjectId, "a project");
 named!(template, templates.slug, Template, TemplateId, "a template");
 
-/// Registers a type unless its name is there, and returns the one that is there now.
+/// Registers a type unless its name is there, and returns the one that is there now. An update that changes nothing holds
+/// its row until the end of the transaction, so that nobody removes it in between.
 pub(crate) fn register_type(conn: &mut Conn, row: &EventType) -> Result<EventType, Error> {
     diesel::insert_into(event_types::table)
         .values((
@@ -111,10 +114,16 @@ pub(crate) fn register_type(conn: &mut Conn, row: &EventType) -> Result<EventTyp
             event_types::updated_at.eq(Stamp(row.updated_at)),
         ))
         .on_conflict((event_types::workspace_id, event_types::name))
-        .do_nothing()
+        .do_update()
+        .set(event_types::name.eq(excluded(event_types::name)))
         .execute(conn)?;
-    let found = types::find(conn, &row.workspace_id, &row.name)?;
-    Ok(found.unwrap_or_else(|| row.clone()))
+    let there: Row = QueryDsl::filter(
+        event_types::table,
+        event_types::workspace_id.eq(row.workspace_id.as_str()),
+    )
+    .filter(event_types::name.eq(&row.name))
+    .first(conn)?;
+    types::open(there)
 }
 
 /// The types that an environment's portal shows.

@@ -4,7 +4,7 @@ use super::super::Conn;
 use super::super::schema::rejections;
 use crate::sql::{Stamp, StoredText, Uid};
 use crate::{Error, NewRejection, Rejection};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use wire::{EventId, RejectionId, SourceId, WorkspaceId};
 
 /// `sealed` is the whole request, encrypted.
@@ -110,11 +110,15 @@ pub(crate) fn sealed(conn: &mut Conn, id: RejectionId) -> Result<Option<SealedRo
     Ok(row.map(|(source, at, sealed)| (source.map(SourceId::from), at, sealed)))
 }
 
-/// Notes what became of it, and lets the whole request go: the event has it now.
+/// Notes what became of it, unless it became something else before, and lets the whole request go: the event has it now.
 pub(crate) fn accepted(conn: &mut Conn, id: RejectionId, event: EventId) -> Result<bool, Error> {
-    let noted = diesel::update(rejections::table.find(Uid::from(id)))
+    let event = Some(Uid::from(event));
+    let open = rejections::table
+        .filter(rejections::id.eq(Uid::from(id)))
+        .filter(rejections::event_id.is_null().or(rejections::event_id.eq(event)));
+    let noted = diesel::update(open)
         .set((
-            rejections::event_id.eq(Some(Uid::from(event))),
+            rejections::event_id.eq(event),
             rejections::request_sealed.eq(None::<Vec<u8>>),
         ))
         .execute(conn)?;

@@ -87,6 +87,9 @@ pub(crate) fn save_key(conn: &mut Conn, row: &ApiKey) -> Result<(), Error> {
     saved(replaced, &row.id)
 }
 
+/// The most addresses of one contact: a few at each source.
+const ADDRESSES: u16 = 100;
+
 type ContactRow = (StoredText, StoredText, String, Stamp, Stamp);
 
 /// By name, each with its addresses.
@@ -103,8 +106,7 @@ pub(crate) fn contacts(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> 
         contact_addresses::table,
         contact_addresses::contact_id.eq_any(of_workspace),
     )
-    .order((contact_addresses::source_id, contact_addresses::address))
-    .limit(limit)
+    .limit(limit.saturating_mul(ADDRESSES.into()))
     .select((
         contact_addresses::contact_id,
         contact_addresses::source_id,
@@ -122,8 +124,10 @@ pub(crate) fn contacts(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> 
         .into_iter()
         .map(|(id, workspace_id, name, created_at, updated_at)| {
             let id = ContactId::from(id);
+            let mut addresses = addresses.remove(id.as_str()).unwrap_or_default();
+            addresses.sort();
             Contact {
-                addresses: addresses.remove(id.as_str()).unwrap_or_default(),
+                addresses,
                 id,
                 workspace_id: workspace_id.into(),
                 name,
@@ -169,6 +173,12 @@ pub(crate) fn contacts_at(
 }
 
 pub(crate) fn save_contact(conn: &mut Conn, row: &Contact) -> Result<(), Error> {
+    if row.addresses.len() > ADDRESSES.into() {
+        return Err(Error::Full {
+            what: format!("the contact `{}`", row.id),
+            most: ADDRESSES.into(),
+        });
+    }
     let insert = diesel::insert_into(contacts::table)
         .values((
             contacts::id.eq(row.id.as_str()),

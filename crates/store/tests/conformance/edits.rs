@@ -1,7 +1,7 @@
 //! What operators configure: all or none, secrets sealed, nobody's but their own.
 
 use crate::given::{
-    self, deliveries, delivery, endpoint, endpoint_id, playbook, route, secret, source, tenant,
+    self, deliveries, delivery, endpoint, endpoint_id, of, playbook, route, secret, source, tenant,
 };
 use crate::on_both;
 use crate::yard::{Yard, connect_with, keyring};
@@ -24,10 +24,6 @@ fn token(tenant: &str, name: &str, hash: [u8; 32]) -> NewManagementToken {
         token_hash: hash,
         created_at: Instant::now(),
     }
-}
-
-fn of(tenant: &str) -> WorkspaceId {
-    WorkspaceId::from_stored(format!("ws_{tenant}"))
 }
 
 on_both! {
@@ -84,10 +80,12 @@ on_both! {
         changed.token = "src_rotated".into();
         changed.spec.slug = "renamed".into();
         changed.secrets = vec![];
+        changed.verify_token = Some("shown by a handshake".into());
         edit(store, vec![Edit::Source(changed)]).await.unwrap();
         assert!(store.source_by_token("src_acme_stripe").await.unwrap().is_none());
         let (found, _) = store.source_by_token("src_rotated").await.unwrap().unwrap();
         assert_eq!((found.spec.slug.as_str(), found.secrets.len()), ("renamed", 0));
+        assert_eq!(found.verify_token.unwrap().expose_secret(), "shown by a handshake");
         assert_eq!(store.sources(&of("acme")).await.unwrap().len(), 1);
     }
 
@@ -312,10 +310,19 @@ on_both! {
         let mut edits = tenant("acme");
         let (mut sealed_source, mut sealed_endpoint) = (source("acme", "stripe"), endpoint("acme", "billing"));
         sealed_source.secrets = vec![secret(CANARY)];
+        sealed_source.verify_token = Some(CANARY.into());
         sealed_endpoint.secrets = vec![secret(CANARY), secret("second")];
         edits.extend([Edit::Source(sealed_source), Edit::Endpoint(sealed_endpoint)]);
         edit(&yard.store, edits).await.unwrap();
-        let stolen = everything(yard);
+        let captured = hookyard_store::Captured { secret: CANARY.into(), at: Instant::now(), remote_address: None };
+        let handshake = hookyard_store::NewHandshakes {
+            source_id: SourceId::from_stored("so_stripe"),
+            answered: 1,
+            last_at: Instant::now(),
+            captured: Some(captured),
+        };
+        yard.store.record_handshakes(vec![handshake]).await.unwrap();
+        let stolen = yard.everything();
         let hexadecimal = hex::encode(CANARY);
         assert!(!stolen.contains(CANARY) && !stolen.contains(&hexadecimal), "a secret lies open");
         assert!(stolen.contains("src_acme_stripe"), "everything was looked at");
@@ -331,6 +338,7 @@ on_both! {
         };
         let (source, endpoint) = read(&[("new", 1), ("test", 7)]).await.unwrap();
         assert_eq!(source.secrets[0].value.expose_secret(), CANARY);
+        assert_eq!(source.verify_token.as_ref().unwrap().expose_secret(), CANARY);
         assert_eq!(endpoint.secrets[0].value.expose_secret(), CANARY);
         assert!(!format!("{source:?}{endpoint:?}").contains(CANARY));
         let unknown = read(&[("new", 1)]).await.unwrap_err();
@@ -349,17 +357,4 @@ on_both! {
         let refused = edit(&store, vec![Edit::Source(source("acme", "signed"))]).await.unwrap_err();
         assert!(matches!(refused, Error::KeyRing(KeyRingError::Empty)), "{refused}");
     }
-}
-
-/// All that lies in the ledger, as somebody who stole it would read it.
-fn everything(yard: &Yard) -> String {
-    if !yard.is_postgres() {
-        let files = ["", "-wal"].map(|suffix| format!("{}{suffix}", yard.database.url()));
-        let read = |file: &String| std::fs::read(file).unwrap_or_default();
-        return String::from_utf8_lossy(&files.iter().flat_map(read).collect::<Vec<u8>>()).into_owned();
-    }
-    let mut raw = yard.raw();
-    let tables = raw.texts("SELECT tablename AS value FROM pg_tables WHERE schemaname = 'public'");
-    let rows = |table: String| raw.texts(&format!("SELECT row::text AS value FROM {table} AS row"));
-    tables.into_iter().flatten().flat_map(rows).flatten().collect()
 }

@@ -2,20 +2,28 @@
 
 use bytes::Bytes;
 use hookyard_store::{
-    Acceptance, Accepted, Edit, Endpoint, Environment, NewAttempt, NewClaim, NewDelivery, NewEvent, Outcome,
-    Playbook, QueueOptions, Route, RoutedEvent, SigningSecret, Source, Store, Workspace,
+    Acceptance, Accepted, Application, Edit, Endpoint, Environment, EventType, NewAttempt, NewClaim,
+    NewDelivery, NewEvent, Outcome, Playbook, QueueOptions, Route, RoutedEvent, SigningSecret, Source, Store,
+    Workspace,
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::resource::{DedupeSpec, EndpointSpec, PlaybookSpec, RouteSpec, SourceSpec, Target};
+use wire::resource::{
+    ApplicationSpec, DedupeSpec, EndpointSpec, EventTypeSpec, PlaybookSpec, RouteSpec, SourceSpec, Target,
+};
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, EndpointId, EnvironmentId, EventId, EventState, Instant,
-    PlaybookId, RouteId, SourceId, WorkspaceId,
+    ApplicationId, AttemptId, DeliveryId, DeliveryState, EndpointId, EnvironmentId, EventId, EventState,
+    EventTypeId, Instant, PlaybookId, RouteId, SourceId, WorkspaceId,
 };
 
 pub(crate) fn workspace() -> WorkspaceId {
     WorkspaceId::from_stored("ws_acme")
+}
+
+/// The workspace of the tenant `slug`.
+pub(crate) fn of(tenant: &str) -> WorkspaceId {
+    WorkspaceId::from_stored(format!("ws_{tenant}"))
 }
 
 pub(crate) fn endpoint_id(name: &str) -> EndpointId {
@@ -211,6 +219,7 @@ pub(crate) fn source(tenant: &str, name: &str) -> Source {
             max_body_bytes: None,
         },
         secrets: vec![secret("whsec_of_a_source")],
+        verify_token: None,
         created_at: now,
         updated_at: now,
     }
@@ -262,6 +271,61 @@ pub(crate) fn route(tenant: &str, name: &str, position: i32, to: Target) -> Rout
             transform: None,
             delay: Duration::ZERO,
             to,
+        },
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// The edit that makes one more environment of the tenant `slug`.
+pub(crate) fn environment(tenant: &str, name: &str) -> Edit {
+    let now = Instant::now();
+    Edit::Environment(Environment {
+        name: None,
+        id: EnvironmentId::from_stored(format!("env_{name}")),
+        workspace_id: of(tenant),
+        slug: name.to_owned(),
+        is_default: false,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// An event type of the tenant `slug`, whose id is `evt_` and its name.
+pub(crate) fn event_type(tenant: &str, name: &str) -> EventType {
+    let now = Instant::now();
+    EventType {
+        id: EventTypeId::from_stored(format!("evt_{name}")),
+        workspace_id: of(tenant),
+        name: name.to_owned(),
+        spec: EventTypeSpec::default(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// The tenant's subscription of the endpoint `to` to the event type `from`.
+pub(crate) fn subscription(tenant: &str, from: &str, to: &str) -> Route {
+    let name = format!("{from}_{to}");
+    let event_type = EventTypeId::from_stored(format!("evt_{from}"));
+    Route {
+        subscription: Some((event_type, endpoint_id(to))),
+        ..route(tenant, &name, 0, Target::Endpoint(endpoint_id(to)))
+    }
+}
+
+/// An application of the tenant `slug`, which may have two endpoints.
+pub(crate) fn application(tenant: &str, name: &str) -> Application {
+    let now = Instant::now();
+    Application {
+        id: ApplicationId::from_stored(format!("app_{name}")),
+        workspace_id: of(tenant),
+        external_id: Some(name.to_owned()),
+        spec: ApplicationSpec {
+            name: name.to_uppercase(),
+            metadata: [("plan".to_owned(), "gold".to_owned())].into(),
+            max_endpoints: Some(2),
+            show_event_types: true,
         },
         created_at: now,
         updated_at: now,

@@ -9,21 +9,31 @@
 
 mod accept;
 mod accept_batches;
+mod accept_decided;
+mod applications;
 mod apps;
 mod edits;
+mod event_types;
 mod given;
+mod handshakes;
 mod leases;
 mod lists;
+mod lookups;
 mod migrations;
 mod outages;
 mod outcomes;
 mod partitions;
+mod planner;
 mod plans;
+mod plans_configured;
 mod prepared;
 mod recorder;
+mod rejections;
 mod routing;
 mod runs;
 mod schema;
+mod sealed;
+mod senders;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

@@ -23,6 +23,9 @@ on_both! {
             let id = row.event.id;
             accepting.accept(row.clone()).await.unwrap();
             accepting.accept(keyed(&number.to_string(), "{}")).await.unwrap();
+            let mut decided = keyed(&format!("decided {number}"), "{}");
+            decided.routed = Some(routed(decided.event.id, vec![]));
+            accepting.accept(decided).await.unwrap();
             let made = delivery(id, "one", now);
             let delivery = made.id;
             routing.route(vec![routed(id, vec![made]), routed(EventId::generate(), vec![])]).await.unwrap();

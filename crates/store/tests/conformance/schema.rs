@@ -3,8 +3,8 @@
 use crate::yard::Yard;
 
 /// One line a column: `table.column type` and then `null` or `not null`, and `key 1` where it is in the primary key.
-fn declared(time: &str, uid: &str, words: [&str; 4]) -> Vec<String> {
-    let [text, bytes, boolean, integer] = words;
+fn declared(time: &str, uid: &str, words: [&str; 5]) -> Vec<String> {
+    let [text, bytes, boolean, integer, big] = words;
     let source = include_str!("../../src/schema.rs");
     let mut columns = Vec::new();
     let mut table = None;
@@ -29,6 +29,7 @@ fn declared(time: &str, uid: &str, words: [&str; 4]) -> Vec<String> {
                 "Binary" => bytes,
                 "Bool" => boolean,
                 "Integer" => integer,
+                "BigInt" => big,
                 other => panic!("{table}.{name}: {other}"),
             };
             let null = if inner.is_some() { "null" } else { "not null" };
@@ -60,7 +61,7 @@ async fn on_postgres_the_schema_is_what_the_migrations_make() {
          WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition \
          AND t.relname NOT LIKE '\\_\\_diesel%'",
     );
-    let words = ["text", "bytea", "boolean", "integer"];
+    let words = ["text", "bytea", "boolean", "integer", "bigint"];
     similar(&declared("timestamp with time zone", "uuid", words), &found);
 }
 
@@ -74,7 +75,7 @@ async fn on_sqlite_the_schema_is_what_the_migrations_make() {
          FROM sqlite_schema t JOIN pragma_table_info(t.name) c \
          WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_diesel%' ESCAPE '\\' AND t.name NOT LIKE 'sqlite%'",
     );
-    let words = ["TEXT", "BLOB", "BOOLEAN", "INTEGER"];
+    let words = ["TEXT", "BLOB", "BOOLEAN", "INTEGER", "INTEGER"];
     similar(&declared("INTEGER", "BLOB", words), &found);
 }
 
@@ -98,6 +99,19 @@ async fn on_postgres_every_text_in_an_index_is_compared_byte_by_byte() {
          WHERE c.collname <> 'C' AND t.relname NOT LIKE '\\_\\_diesel%'",
     );
     assert!(others.is_empty(), "{others:?}");
+}
+
+/// Whoever deletes a row looks for those that go along.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_what_goes_along_with_another_row_is_found_by_index() {
+    let yard = Yard::on_postgres().await;
+    let without = yard.texts(
+        "SELECT c.conrelid::regclass || ' (' || a.attname || ')' AS value FROM pg_constraint c \
+         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] \
+         WHERE c.contype = 'f' AND c.confdeltype = 'c' AND c.connamespace = 'public'::regnamespace \
+         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])",
+    );
+    assert!(without.is_empty(), "{without:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,9 @@ use super::body::{Document, Parameters};
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
 use crate::check::{Around, Fields, endpoint};
+use crate::secret::{Rotation, Signing};
 use crate::show::EndpointView;
-use crate::{Console, Error, Problem, secret};
+use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use store::{DeliveryFilter, Edit, Endpoint};
@@ -76,11 +77,13 @@ pub(super) async fn update(
     };
     let read = |fields: &mut Fields<'_>| endpoint::read(fields, around, Some(&existing));
     let draft = body.read(console.checks(), read).await?;
-    let row = draft
-        .build(existing.id.clone(), opened.id(), Some(&existing), Instant::now())
-        .row;
-    save(&console, &opened, &row, existing.application_id.as_ref()).await?;
-    Ok(ok(EndpointView::of(&row)))
+    let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+    save(&console, &opened, &built.row, existing.application_id.as_ref()).await?;
+    Ok(ok(if built.made.is_empty() {
+        EndpointView::of(&built.row)
+    } else {
+        EndpointView::with_secret(&built.row)
+    }))
 }
 
 /// Saves an endpoint; where its application changes, the new one must have room for it.
@@ -124,7 +127,8 @@ pub(super) async fn deliveries(
     super::deliveries::list_of(&console, &opened, filter, parameters).await
 }
 
-/// A new secret; the old one goes on signing beside it for the overlap. The answer, and no other, has the new one.
+/// A new secret, of the kind that `signing` names, else of the present one's; the old one goes on signing beside it for
+/// the overlap. The answer, and no other, has the new one.
 pub(super) async fn rotate(
     console: Data<Console>,
     opened: Opened,
@@ -132,12 +136,14 @@ pub(super) async fn rotate(
     body: Document,
 ) -> Result<HttpResponse, Error> {
     let mut row = find(&console, &opened, &path.1).await?;
-    let rotation = body
-        .read_optional(console.checks(), |fields| Some(secret::Rotation::read(fields)))
-        .await?;
+    let read = |fields: &mut Fields<'_>| {
+        let signing = fields.optional("signing", Signing::read);
+        Some((signing, Rotation::read(fields)))
+    };
+    let (signing, rotation) = body.read_optional(console.checks(), read).await?;
     let now = Instant::now();
-    let value = secret::generate_signing();
-    row.secrets = rotation.rotate(row.secrets, value, now);
+    let signing = signing.unwrap_or_else(|| Signing::current(&row.secrets));
+    row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
     row.updated_at = now;
     console
         .edit(opened.id(), vec![Edit::Endpoint(row.clone())])

@@ -100,6 +100,14 @@ fn resources(config: &mut ServiceConfig) {
             [get(sources::one), patch(sources::update), delete(sources::remove)],
         ))
         .service(resource("/sources/{id}/rotate-secret", [post(sources::rotate)]))
+        .service(resource(
+            "/sources/{id}/captured-secret",
+            [delete(sources::discard_captured)],
+        ))
+        .service(resource(
+            "/sources/{id}/captured-secret/accept",
+            [post(sources::accept_captured)],
+        ))
         .service(resource("/routes", [get(routes::list), post(routes::create)]))
         .service(resource(
             "/routes/{id}",
@@ -330,11 +338,6 @@ fn refuse_taken(is_taken: bool) -> Result<(), Error> {
         return Err(Error::Taken { what });
     }
     Ok(())
-}
-
-/// Whether a text could be an id, a slug or a name. A database may refuse to be asked for what cannot.
-fn could_name(text: &str) -> bool {
-    !text.chars().any(char::is_control)
 }
 
 /// What the things of a workspace are called.

@@ -168,10 +168,6 @@ async fn save(console: &Console, opened: &Opened, built: &Built<Playbook>) -> Re
 
 /// The playbook with this id or slug in the caller's workspace.
 pub(super) async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Playbook, Error> {
-    let missing = Error::NotFound { what: "playbook" };
-    if !super::could_name(id_or_slug) {
-        return Err(missing);
-    }
     let row = console.store().playbook(opened.id(), id_or_slug).await?;
-    row.ok_or(missing)
+    row.ok_or(Error::NotFound { what: "playbook" })
 }

@@ -74,10 +74,6 @@ pub(super) async fn remove(
 
 /// The project with this id or slug in the caller's workspace.
 async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Project, Error> {
-    let missing = Error::NotFound { what: "project" };
-    if !super::could_name(id_or_slug) {
-        return Err(missing);
-    }
     let row = console.store().project(opened.id(), id_or_slug).await?;
-    row.ok_or(missing)
+    row.ok_or(Error::NotFound { what: "project" })
 }

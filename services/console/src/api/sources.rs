@@ -10,16 +10,20 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use secrecy::SecretString;
 use serde_json::Value;
-use store::{Edit, Source};
+use std::collections::HashMap;
+use store::{Captured, Edit, Handshakes, Source};
 use wire::{Instant, SourceId};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     let rows = console.store().sources(opened.id()).await?;
     let directory = directory(&console, opened.id()).await?;
-    Ok(ok(rows
-        .iter()
-        .map(|row| SourceView::of(row, &directory))
-        .collect::<Vec<_>>()))
+    let handshakes = console.store().all_handshakes(opened.id()).await?;
+    let mut handshakes: HashMap<SourceId, Handshakes> = handshakes
+        .into_iter()
+        .map(|known| (known.source_id.clone(), known))
+        .collect();
+    let view = |row: &Source| SourceView::of(row, &directory).with_handshakes(handshakes.remove(&row.id));
+    Ok(ok(rows.iter().map(view).collect::<Vec<_>>()))
 }
 
 /// The answer, and no other, has the secrets that were made.
@@ -58,7 +62,8 @@ pub(super) async fn one(
 ) -> Result<HttpResponse, Error> {
     let directory = directory(&console, opened.id()).await?;
     let row = find(&console, &directory, &path.1).await?;
-    Ok(ok(SourceView::of(&row, &directory)))
+    let handshakes = console.store().handshakes(&row.id).await?;
+    Ok(ok(SourceView::of(&row, &directory).with_handshakes(handshakes)))
 }
 
 pub(super) async fn update(
@@ -79,7 +84,10 @@ pub(super) async fn update(
     console
         .edit(opened.id(), vec![Edit::Source(built.row.clone())])
         .await?;
-    Ok(ok(SourceView::with_made(&built.row, &built.made, &directory)))
+    let handshakes = console.store().handshakes(&existing.id).await?;
+    Ok(ok(
+        SourceView::with_made(&built.row, &built.made, &directory).with_handshakes(handshakes)
+    ))
 }
 
 /// Its events stay. Routes from it stay, too, and match nothing.
@@ -162,7 +170,65 @@ pub(super) async fn rotate(
         field: "verify.secrets",
         value: new,
     };
-    Ok(ok(SourceView::with_made(&row, &[made], &directory)))
+    let handshakes = console.store().handshakes(&row.id).await?;
+    Ok(ok(
+        SourceView::with_made(&row, &[made], &directory).with_handshakes(handshakes)
+    ))
+}
+
+/// Takes over the secret that came with a handshake; those that were there go on counting beside it for the overlap. The
+/// answer has it: some senders (Notion) ask for it back.
+pub(super) async fn accept_captured(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+    body: Document,
+) -> Result<HttpResponse, Error> {
+    let directory = directory(&console, opened.id()).await?;
+    let mut row = find(&console, &directory, &path.1).await?;
+    let rotation = body
+        .read_optional(console.checks(), |fields| Some(secret::Rotation::read(fields)))
+        .await?;
+    let captured = captured(&console, &row).await?;
+    check_fits(row.spec.verify.as_ref(), &captured.secret, source::fits)?;
+    let now = Instant::now();
+    row.secrets = rotation.rotate(row.secrets, captured.secret.clone(), now);
+    row.updated_at = now;
+    let edits = vec![
+        Edit::Source(row.clone()),
+        Edit::RemoveCaptured(row.id.clone(), captured.at),
+    ];
+    console.edit(opened.id(), edits).await?;
+    let made = Made {
+        field: "verify.secrets",
+        value: captured.secret,
+    };
+    let handshakes = console.store().handshakes(&row.id).await?;
+    Ok(ok(
+        SourceView::with_made(&row, &[made], &directory).with_handshakes(handshakes)
+    ))
+}
+
+/// Forgets the secret that came with a handshake.
+pub(super) async fn discard_captured(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let directory = directory(&console, opened.id()).await?;
+    let row = find(&console, &directory, &path.1).await?;
+    let captured = captured(&console, &row).await?;
+    console
+        .edit(opened.id(), vec![Edit::RemoveCaptured(row.id, captured.at)])
+        .await?;
+    Ok(gone())
+}
+
+async fn captured(console: &Console, row: &Source) -> Result<Captured, Error> {
+    let known = console.store().handshakes(&row.id).await?;
+    known
+        .and_then(|known| known.captured)
+        .ok_or(Error::State("no secret that came with a handshake waits here"))
 }
 
 /// Refuses a secret with which nothing could verify.

@@ -76,10 +76,6 @@ pub(super) async fn remove(
 
 /// The template with this id or slug in the caller's workspace.
 async fn find(console: &Console, opened: &Opened, id_or_slug: &str) -> Result<Template, Error> {
-    let missing = Error::NotFound { what: "template" };
-    if !super::could_name(id_or_slug) {
-        return Err(missing);
-    }
     let row = console.store().template(opened.id(), id_or_slug).await?;
-    row.ok_or(missing)
+    row.ok_or(Error::NotFound { what: "template" })
 }

@@ -99,6 +99,8 @@ pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
         let name = row.spec.slug.as_deref().unwrap_or(row.id.as_str());
         let credential = row.credential.as_ref();
         Thing::new("endpoint", &row.id, name, EndpointView::of(row))
+            // It follows from the secret, and a preview's is not the one that will be made.
+            .without(["public_key"])
             .secret("secret", hashes(&row.secrets))
             .secret(
                 "auth",
@@ -115,6 +117,12 @@ pub(super) const SOURCE: Kind<Source> = Kind {
         Thing::new("source", &row.id, &row.spec.slug, SourceView::of(row, directory))
             .secret("token", [secret::hash(row.token.expose_secret())])
             .secret("verify.secrets", hashes(&row.secrets))
+            .secret(
+                "verify.verify_token",
+                row.verify_token
+                    .iter()
+                    .map(|token| secret::hash(token.expose_secret())),
+            )
             .secret("channel.secret", row.channel_secret_hash)
             .secret("app.signing_secret", hashes(&row.app_secrets.signing))
             .secret(

@@ -89,7 +89,7 @@ pub(crate) fn check(text: &str, slug: &str) -> Result<Definition, Vec<Issue>> {
     let place = "/input/schema/document";
     let input_schema = document.pointer(place).and_then(|written| {
         let refused = |refused: super::value::Refused| Issue::new("invalid_value", place, refused.0);
-        schema::schema(written)
+        schema::for_input(written)
             .map_err(|error| issues.push(refused(error)))
             .ok()
     });
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(refused("a: 1\na: 2"), [("duplicate_key", String::new())]);
         assert_eq!(refused("a: ["), [("yaml_syntax", String::new())]);
         let name = ("invalid_value", "/document/name".to_owned());
-        assert_eq!(refused("document: {name: other}"), [name.clone()]);
+        assert_eq!(refused("document: {name: other}"), std::slice::from_ref(&name));
         let schema = ("invalid_value", "/input/schema/document".to_owned());
         assert_eq!(
             refused("document: {name: 7}\ninput: {schema: {document: {type: text}}}"),

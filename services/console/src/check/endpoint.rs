@@ -2,7 +2,7 @@
 
 use super::auth::Said;
 use super::{Around, Built, Fields, Made, auth, metadata, value};
-use crate::secret;
+use crate::secret::{self, Rotation, Signing};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub(crate) struct Draft {
     spec: EndpointSpec,
     secret: Option<SecretString>,
     auth: Said,
+    signing: Option<Signing>,
 }
 
 /// Reads an endpoint; over `base`, what the document leaves out stays as it is.
@@ -30,7 +31,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     let id = super::workspace::read_id(fields, base.map(|base| &base.id));
     let environment_id =
         super::workspace::read_environment(fields, around, base.map(|base| &base.environment_id));
-    let secret = fields.optional("secret", value::signing_secret);
+    let (secret, signing) = read_signing(fields);
     let url = |value: &serde_json::Value| {
         let url = value::any_text(value)?;
         Ok(around.policy.check_url(url)?.as_str().to_owned())
@@ -67,6 +68,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
         spec,
         secret,
         auth,
+        signing,
     })
 }
 
@@ -102,6 +104,21 @@ fn read_auth(fields: &mut Fields<'_>, spec: &mut EndpointSpec) -> Said {
         fields.refuse("auth", message);
     }
     said
+}
+
+/// `secret` and `signing`, either of which says what the other would be.
+fn read_signing(fields: &mut Fields<'_>) -> (Option<SecretString>, Option<Signing>) {
+    let secret = fields.optional("secret", value::signing_secret);
+    let signing = fields.optional("signing", Signing::read);
+    if let (Some(secret), Some(signing)) = (&secret, signing)
+        && Signing::of(secret) != signing
+    {
+        fields.refuse(
+            "signing",
+            "does not go with `secret`: `v1` signs with `whsec_…`, `v1a` with `whsk_…`",
+        );
+    }
+    (secret, signing)
 }
 
 /// What the contract names and this release has no feature for; what would change nothing is let through.
@@ -171,20 +188,33 @@ impl Draft {
         now: Instant,
     ) -> Built<Endpoint> {
         let mut made = Vec::new();
+        let mut generate = |signing: Signing| {
+            let value = signing.generate();
+            // The private half of a key pair is for nobody to know: receivers verify with what the endpoint shows.
+            if signing == Signing::V1 {
+                made.push(Made {
+                    field: "secret",
+                    value: value.clone(),
+                });
+            }
+            value
+        };
         let secrets = match (self.secret, existing) {
             (Some(given), Some(existing)) if is_current(&existing.secrets, &given) => {
                 existing.secrets.clone()
             }
             (Some(given), _) => vec![secret::signing(given, now)],
-            (None, Some(existing)) => existing.secrets.clone(),
-            (None, None) => {
-                let value = secret::generate_signing();
-                made.push(Made {
-                    field: "secret",
-                    value: value.clone(),
-                });
-                vec![secret::signing(value, now)]
-            }
+            (None, Some(existing)) => match self.signing {
+                // Both sign for a while, so that receivers can follow.
+                Some(wanted) if wanted != Signing::current(&existing.secrets) => {
+                    Rotation::default().rotate(existing.secrets.clone(), generate(wanted), now)
+                }
+                _ => existing.secrets.clone(),
+            },
+            (None, None) => vec![secret::signing(
+                generate(self.signing.unwrap_or(Signing::V1)),
+                now,
+            )],
         };
         let kept = existing.and_then(|existing| existing.credential.clone());
         let row = Endpoint {

@@ -2,7 +2,7 @@
 
 use super::app::{self, AppDraft};
 pub(crate) use super::verify::fits;
-use super::verify::{self, VerifyDraft};
+use super::verify::{self, TokenDraft, VerifyDraft};
 use super::{Around, Built, Fields, Made, value};
 use crate::secret;
 use secrecy::{ExposeSecret, SecretString};
@@ -27,6 +27,7 @@ pub(crate) struct Draft {
     spec: SourceSpec,
     verify: VerifyDraft,
     app: AppDraft,
+    verify_token: TokenDraft,
 }
 
 /// Reads a source; over `base`, what the document leaves out stays as it is.
@@ -51,7 +52,7 @@ pub(crate) fn read(
         None => empty(fields.required("slug", value::slug).unwrap_or_default()),
     };
     fields.set("enabled", &mut spec.enabled, value::boolean);
-    let verify = verify::read(
+    let (verify, verify_token) = verify::read(
         fields,
         &mut spec.verify,
         existing.map_or(&[], |source| &source.secrets),
@@ -81,6 +82,7 @@ pub(crate) fn read(
         spec,
         verify,
         app,
+        verify_token,
     })
 }
 
@@ -179,6 +181,10 @@ impl Draft {
             now,
             &mut made,
         );
+        let verify_token = self.verify_token.build(
+            existing.and_then(|source| source.verify_token.as_ref()),
+            &mut made,
+        );
         let row = Source {
             app_secrets,
             id,
@@ -188,6 +194,7 @@ impl Draft {
             channel_secret_hash,
             spec: self.spec,
             secrets,
+            verify_token,
             created_at: existing.map_or(now, |existing| existing.created_at),
             updated_at: now,
         };

@@ -25,13 +25,27 @@ pub(crate) enum VerifyDraft {
     Make,
 }
 
+/// What a handshake of the sender must show, as a document describes it.
+#[derive(Debug)]
+pub(crate) enum TokenDraft {
+    /// No handshake asks for one.
+    Nothing,
+    /// This one.
+    Given(SecretString),
+    /// The one that is there, if there is one; the document says nothing of it.
+    Kept,
+    /// The one that is there; one is made where there is none.
+    KeptOrMade,
+}
+
 /// Reads `verify` over what stands in `slot`; `existing` are the secrets that the source has.
 pub(crate) fn read(
     fields: &mut Fields<'_>,
     slot: &mut Option<VerifySpec>,
     existing: &[SigningSecret],
-) -> VerifyDraft {
+) -> (VerifyDraft, TokenDraft) {
     let mut secrets = None;
+    let mut token = None;
     let mut spec = slot.clone().unwrap_or_else(|| VerifySpec {
         provider: None,
         scheme: None,
@@ -42,13 +56,30 @@ pub(crate) fn read(
         let profile = read_profile(verify, &mut spec);
         verify.set("mode", &mut spec.mode, mode);
         secrets = Some(read_secrets(verify, profile.as_ref(), &spec, existing));
-        verify.later(&["verify_token"]);
+        token = Some(read_token(verify, profile.as_ref()));
         profile.map(|_checked| spec)
     });
-    match (slot, secrets) {
-        (None, _) => VerifyDraft::Nothing,
-        (Some(_), Some(secrets)) if is_given => secrets,
-        (Some(_), _) => VerifyDraft::Kept,
+    match (slot, secrets.zip(token)) {
+        (None, _) => (VerifyDraft::Nothing, TokenDraft::Nothing),
+        (Some(_), Some(read)) if is_given => read,
+        (Some(_), _) => (VerifyDraft::Kept, TokenDraft::Kept),
+    }
+}
+
+fn read_token(verify: &mut Fields<'_>, profile: Option<&Profile>) -> TokenDraft {
+    let given = verify.optional("verify_token", value::secret);
+    let is_asked = profile.is_none_or(Profile::asks_verify_token);
+    match given {
+        Some(given) if is_asked => TokenDraft::Given(given),
+        Some(_) => {
+            verify.refuse(
+                "verify_token",
+                "is asked for by no handshake of this sender; leave it out",
+            );
+            TokenDraft::Nothing
+        }
+        None if is_asked => TokenDraft::KeptOrMade,
+        None => TokenDraft::Nothing,
     }
 }
 
@@ -131,12 +162,12 @@ fn read_secrets(
         .provider
         .as_deref()
         .is_some_and(|name| PUBLISHED_KEYS.contains(&name));
+    // Where the sender hands its secret over, it comes with a handshake and waits to be accepted.
+    let needs_none = is_published || profile.is_some_and(Profile::captures_secret);
     if let Some(given) = given {
         if given.len() > MOST_SECRETS {
             verify.refuse("secrets", format!("may be at most {MOST_SECRETS}"));
-        } else if given.is_empty()
-            && !is_published
-            && verify.get("secrets") == Some(&Value::Array(Vec::new()))
+        } else if given.is_empty() && !needs_none && verify.get("secrets") == Some(&Value::Array(Vec::new()))
         {
             verify.refuse(
                 "secrets",
@@ -146,7 +177,7 @@ fn read_secrets(
         return VerifyDraft::Given(given);
     }
     if existing.is_empty() {
-        if is_published || spec.mode == VerifyMode::Off {
+        if needs_none || spec.mode == VerifyMode::Off {
             return VerifyDraft::Given(Vec::new());
         }
         if fits(&secret::generate_signing()).is_err() {
@@ -189,6 +220,26 @@ pub(super) fn fits_profile(profile: &Profile, secret: &SecretString) -> Result<(
         SignatureError::Secret { cause, .. } => value::Refused(format!("cannot be a key: {cause}")),
         other => value::Refused::from(other),
     })
+}
+
+impl TokenDraft {
+    /// The token to keep.
+    pub(crate) fn build(self, existing: Option<&SecretString>, made: &mut Vec<Made>) -> Option<SecretString> {
+        match (self, existing) {
+            (Self::Nothing, _) => None,
+            (Self::Given(given), _) => Some(given),
+            (Self::Kept, existing) => existing.cloned(),
+            (Self::KeptOrMade, Some(existing)) => Some(existing.clone()),
+            (Self::KeptOrMade, None) => {
+                let value = secret::generate_token("vt_");
+                made.push(Made {
+                    field: "verify.verify_token",
+                    value: value.clone(),
+                });
+                Some(value)
+            }
+        }
+    }
 }
 
 impl VerifyDraft {

@@ -5,13 +5,12 @@ use super::pages::{environments, own_endpoint, titled};
 use super::refusal::Refusal;
 use super::visit::{Confirmed, Visit};
 use crate::Console;
-use crate::secret::{self, Rotation};
+use crate::secret::{Rotation, Signing, public_key};
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Form, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use signature::SigningKey;
 use std::time::Duration;
 use store::{Edit, SigningSecret};
 use wire::Instant;
@@ -71,8 +70,7 @@ pub(super) async fn reveal(
 }
 
 fn line(secret: &SigningSecret) -> SecretLine {
-    let key = SigningKey::parse(&secret.value).ok();
-    let public = key.and_then(|key| key.public_key());
+    let public = public_key(&secret.value);
     SecretLine {
         is_public: public.is_some(),
         value: public.unwrap_or_else(|| secret.value.expose_secret().to_owned()),
@@ -102,8 +100,8 @@ pub(super) async fn rotate(
     let rotation = Rotation::lasting(Duration::from_hours(overlap.hours));
     let mut row = own_endpoint(console.store(), &visit, &path).await?;
     let now = Instant::now();
-    let successor = secret::successor(&row.secrets);
-    row.secrets = rotation.rotate(row.secrets, successor, now);
+    let signing = Signing::current(&row.secrets);
+    row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
     row.updated_at = now;
     let place = format!("{}/endpoints/{}?done=rotated", visit.place.path, row.id);
     let workspace = row.workspace_id.clone();

@@ -1,12 +1,13 @@
 //! What is configured.
 
 use crate::check::{Directory, Made};
+use crate::secret::{self, Signing};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Endpoint, Environment, Playbook, Route, SigningSecret, Source};
+use store::{Endpoint, Environment, Handshakes, Playbook, Route, SigningSecret, Source};
 use wire::resource::{
     Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
 };
@@ -41,6 +42,10 @@ pub(crate) struct EndpointView {
     rate_limit: Option<RateLimitView>,
     concurrency: u32,
     ordered: bool,
+    /// What the newest secret signs with.
+    signing: Signing,
+    /// `whpk_…`, what receivers verify `v1a` with; of the newest secret that has one.
+    public_key: Option<String>,
     created_at: Instant,
     updated_at: Instant,
     /// Only in the answer that made it.
@@ -106,16 +111,23 @@ impl EndpointView {
             rate_limit: spec.rate_limit.map(RateLimitView::of),
             concurrency: spec.concurrency,
             ordered: false,
+            signing: Signing::current(&row.secrets),
+            public_key: row
+                .secrets
+                .iter()
+                .filter(|secret| secret.is_live(Instant::now()))
+                .find_map(|secret| secret::public_key(&secret.value)),
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret: None,
         }
     }
 
-    /// The endpoint with its newest secret, for the answer that made it.
+    /// The endpoint with its newest secret, for the answer that made it. A private key stays here.
     pub(crate) fn with_secret(row: &Endpoint) -> Self {
+        let is_shared = Signing::current(&row.secrets) == Signing::V1;
         Self {
-            secret: newest(&row.secrets),
+            secret: newest(&row.secrets).filter(|_| is_shared),
             ..Self::of(row)
         }
     }
@@ -142,6 +154,10 @@ pub(crate) struct SourceView {
     channel: Option<ChannelView>,
     app: Option<AppView>,
     max_body_bytes: Option<u64>,
+    /// How many handshakes of its sender were answered.
+    handshakes: i64,
+    last_handshake_at: Option<Instant>,
+    captured_secret: Option<CapturedView>,
     created_at: Instant,
     updated_at: Instant,
     /// Only in the answer that made it: what senders sign with.
@@ -153,7 +169,7 @@ pub(crate) struct SourceView {
     /// Only in the answer that made it: what the app's platform signs with.
     #[serde(skip_serializing_if = "Option::is_none")]
     app_secret: Option<String>,
-    /// Only in the answer that made it: what the app's platform must show to have its challenge answered.
+    /// Only in the answer that made it: what a handshake of the source's, or its app's, must show.
     #[serde(skip_serializing_if = "Option::is_none")]
     verify_token: Option<String>,
 }
@@ -165,6 +181,14 @@ struct VerifyView {
     scheme: Option<Value>,
     mode: VerifyMode,
     secrets: Vec<SecretView>,
+}
+
+/// That a secret came with a handshake and waits to be accepted, without the secret.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CapturedView {
+    captured_at: Instant,
+    remote_address: Option<String>,
 }
 
 /// A secret's life, without the secret.
@@ -265,12 +289,29 @@ impl SourceView {
                 .app
                 .map(|app| AppView::of(app, &row.app_secrets.signing, directory)),
             max_body_bytes: spec.max_body_bytes,
+            handshakes: 0,
+            last_handshake_at: None,
+            captured_secret: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret: None,
             channel_secret: None,
             app_secret: None,
             verify_token: None,
+        }
+    }
+
+    /// The source with what its handshakes came to.
+    pub(crate) fn with_handshakes(self, known: Option<Handshakes>) -> Self {
+        let Some(known) = known else { return self };
+        Self {
+            handshakes: known.answered,
+            last_handshake_at: Some(known.last_at),
+            captured_secret: known.captured.map(|captured| CapturedView {
+                captured_at: captured.at,
+                remote_address: captured.remote_address,
+            }),
+            ..self
         }
     }
 
@@ -281,7 +322,7 @@ impl SourceView {
             secret: value("verify.secrets"),
             channel_secret: value("channel.secret"),
             app_secret: value("app.signing_secret"),
-            verify_token: value("app.verify_token"),
+            verify_token: value("verify.verify_token").or_else(|| value("app.verify_token")),
             ..Self::of(row, directory)
         }
     }

@@ -1,15 +1,9 @@
 //! Configuration as code of what opens the other doors: what is made, what is refused and what stays.
 
+use crate::configuration::lines;
 use crate::on_both;
 use crate::yard::{ACME, Yard};
-use hookyard_console::apply;
 use serde_json::{Value, json};
-
-/// The changes as the command line shows them.
-fn lines(applied: &Value) -> Vec<String> {
-    let applied: apply::Applied = serde_json::from_value(applied.clone()).unwrap();
-    applied.changes.iter().map(ToString::to_string).collect()
-}
 
 /// What was made, as `kind name field`.
 fn made(applied: &Value) -> Vec<String> {
@@ -157,10 +151,8 @@ fn sha256(text: &str) -> [u8; 32] {
     sha2::Sha256::digest(text.as_bytes()).into()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn all_that_is_wrong_is_told_by_its_path() {
-    let yard = Yard::on_sqlite().await;
-    let file = r#"
+/// Something wrong in every section.
+const WRONG: &str = r#"
 workspace: {slug: acme, rate_limit: {per_second: 0}}
 environments: [{slug: production, default: true, name: ""}]
 api_keys:
@@ -188,69 +180,72 @@ playbooks:
   - {slug: c, definition: "input: {schema: {document: {type: text}}}", secret: "a b", secrets: []}
   - {slug: d, definition: "a: ["}
 "#;
-    let details = yard.apply("", file).await.refused(400, "invalid_request");
+
+/// Where it is.
+const WHERE: [&str; 51] = [
+    "api_keys[0].environment",
+    "api_keys[0].scopes",
+    "api_keys[1].name",
+    "api_keys[1].rate_limit.per_second",
+    "api_keys[1].scopes[1]",
+    "api_keys[1].token",
+    "api_keys[2].enabled",
+    "api_keys[2].name",
+    "api_keys[2].token",
+    "applications[0].external_id",
+    "applications[2].external_id",
+    "applications[2].name",
+    "contacts[0].addresses[1].source",
+    "contacts[0].addresses[2].id",
+    "contacts[0].addresses[2].source",
+    "contacts[1].addresses[0].id",
+    "contacts[1].addresses[1]",
+    "endpoints[0].application",
+    "environments[0].name",
+    "event_types[0].name",
+    "event_types[1].schema",
+    "event_types[2].name",
+    "management_tokens[1].token",
+    "playbooks[0].concurrency",
+    "playbooks[0].definition",
+    "playbooks[0].target.project",
+    "playbooks[0].target.template",
+    "playbooks[1].definition.document.name",
+    "playbooks[1].hook.on",
+    "playbooks[1].hook.token",
+    "playbooks[1].secrets",
+    "playbooks[2].definition.input.schema.document",
+    "playbooks[2].secret",
+    "playbooks[2].secrets",
+    "playbooks[3].definition",
+    "projects[0].enabled",
+    "projects[1].slug",
+    "sources[0].app.adapter",
+    "sources[1].app.signing_secret",
+    "sources[2].app.doorkeeper",
+    "sources[2].app.id",
+    "sources[2].app.signing_secret",
+    "sources[2].app.verify_token",
+    "sources[3].app.contacts",
+    "sources[3].app.id",
+    "sources[3].app.scheme.algorithm",
+    "sources[4].app.adapter",
+    "sources[4].app.scheme.signature",
+    "templates[0].inputs",
+    "templates[1].slug",
+    "workspace.rate_limit.per_second",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_wrong_is_told_by_its_path() {
+    let yard = Yard::on_sqlite().await;
+    let details = yard.apply("", WRONG).await.refused(400, "invalid_request");
     let mut paths: Vec<&str> = details
         .iter()
         .map(|detail| detail.split(": ").next().unwrap())
         .collect();
     paths.sort_unstable();
-    assert_eq!(
-        paths,
-        [
-            "api_keys[0].environment",
-            "api_keys[0].scopes",
-            "api_keys[1].name",
-            "api_keys[1].rate_limit.per_second",
-            "api_keys[1].scopes[1]",
-            "api_keys[1].token",
-            "api_keys[2].enabled",
-            "api_keys[2].name",
-            "api_keys[2].token",
-            "applications[0].external_id",
-            "applications[2].external_id",
-            "applications[2].name",
-            "contacts[0].addresses[1].source",
-            "contacts[0].addresses[2].id",
-            "contacts[0].addresses[2].source",
-            "contacts[1].addresses[0].id",
-            "contacts[1].addresses[1]",
-            "endpoints[0].application",
-            "environments[0].name",
-            "event_types[0].name",
-            "event_types[1].schema",
-            "event_types[2].name",
-            "management_tokens[1].token",
-            "playbooks[0].concurrency",
-            "playbooks[0].definition",
-            "playbooks[0].target.project",
-            "playbooks[0].target.template",
-            "playbooks[1].definition.document.name",
-            "playbooks[1].hook.on",
-            "playbooks[1].hook.token",
-            "playbooks[1].secrets",
-            "playbooks[2].definition.input.schema.document",
-            "playbooks[2].secret",
-            "playbooks[2].secrets",
-            "playbooks[3].definition",
-            "projects[0].enabled",
-            "projects[1].slug",
-            "sources[0].app.adapter",
-            "sources[1].app.signing_secret",
-            "sources[2].app.doorkeeper",
-            "sources[2].app.id",
-            "sources[2].app.signing_secret",
-            "sources[2].app.verify_token",
-            "sources[3].app.contacts",
-            "sources[3].app.id",
-            "sources[3].app.scheme.algorithm",
-            "sources[4].app.adapter",
-            "sources[4].app.scheme.signature",
-            "templates[0].inputs",
-            "templates[1].slug",
-            "workspace.rate_limit.per_second",
-        ],
-        "{details:#?}"
-    );
+    assert_eq!(paths, WHERE, "{details:#?}");
     for expected in [
         "contacts[1].addresses[0].id: is the address of contacts[0].addresses[0], too",
         "api_keys[1].token: is the token of api_keys[0], too",

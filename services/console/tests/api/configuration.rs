@@ -43,12 +43,26 @@ playbooks:
 "#;
 
 /// The changes as the command line shows them.
-fn lines(applied: &Value) -> Vec<String> {
+pub(crate) fn lines(applied: &Value) -> Vec<String> {
     let applied: apply::Applied = serde_json::from_value(applied.clone()).unwrap();
     applied.changes.iter().map(ToString::to_string).collect()
 }
 
 on_both! {
+    async fn a_file_that_asks_for_a_key_pair_rotates_to_one_and_never_shows_it(yard: &Yard) {
+        let file = ACME.replace("{slug: billing,", "{slug: billing, signing: v1a,");
+        let applied = yard.apply("", &file).await.expect(200);
+        assert_eq!(lines(&applied), ["~ endpoint billing: signing v1 → v1a, secret (secret) → (secret)"]);
+        assert_eq!(applied["generated"], json!([]));
+        let shown = yard.get("endpoints/billing").await.expect(200);
+        assert!(shown["publicKey"].as_str().unwrap().starts_with("whpk_"), "{shown}");
+        assert_eq!(yard.apply("", &file).await.expect(200)["changes"], json!([]));
+        assert_eq!(yard.get("endpoints/billing").await.expect(200), shown);
+
+        let back = yard.apply("", &file.replace("v1a", "v1")).await.expect(200);
+        assert!(back["generated"][0]["value"].as_str().unwrap().starts_with("whsec_"), "{back}");
+    }
+
     async fn a_file_is_applied_once_and_changes_nothing_the_second_time(yard: &Yard) {
         let applied = yard.apply("", EXAMPLE).await.expect(200);
         assert_eq!((&applied["workspace"], &applied["workspaceId"]), (&json!("acme"), &json!("ws_acme")));

@@ -60,6 +60,30 @@ on_both! {
         }
     }
 
+    async fn an_endpoint_signs_with_a_key_pair_on_request(yard: &Yard) {
+        let made = json!({"url": "https://a.example/", "slug": "pair", "signing": "v1a"});
+        let made = yard.post("endpoints", &made).await.expect(201);
+        assert_eq!((&made["signing"], made.get("secret")), (&json!("v1a"), None));
+        assert!(made["publicKey"].as_str().unwrap().starts_with("whpk_"), "{made}");
+        assert_eq!(yard.get("endpoints/pair").await.expect(200)["publicKey"], made["publicKey"]);
+
+        // A pair follows a pair unless another kind is asked for.
+        let rotated = yard.ask("POST", "endpoints/pair/rotate-secret", "").await.expect(200);
+        assert_eq!(rotated["signing"], "v1a");
+        assert_ne!(rotated["publicKey"], made["publicKey"]);
+        let same = yard.patch("endpoints/pair", &json!({"signing": "v1a"})).await.expect(200);
+        assert_eq!(same["publicKey"], rotated["publicKey"]);
+        let back = yard.patch("endpoints/pair", &json!({"signing": "v1"})).await.expect(200);
+        assert_eq!((&back["signing"], &back["publicKey"]), (&json!("v1"), &rotated["publicKey"]));
+        assert!(back["secret"].as_str().unwrap().starts_with("whsec_"), "{back}");
+
+        let secret = "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5";
+        for bad in [json!({"signing": "v2"}), json!({"signing": "v1a", "secret": secret})] {
+            yard.patch("endpoints/pair", &bad).await.refused(400, "invalid_request");
+        }
+        yard.post("sources/stripe/rotate-secret", &json!({"signing": "v1"})).await.refused(400, "invalid_request");
+    }
+
     async fn a_route_names_sources_and_targets_by_slug_or_id(yard: &Yard) {
         let body = json!({
             "name": "paid", "from": ["stripe"], "eventTypes": ["payment.*", "*"], "filter": ".data.amount > 100",

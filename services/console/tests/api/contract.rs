@@ -1,9 +1,10 @@
-//! The contract's example of configuration as code, whole.
+//! The contract's example of configuration as code, whole, and the documented one.
 
+use crate::configuration::lines;
 use crate::on_both;
 use crate::yard::Yard;
 use hookyard_console::apply::{self, Outside};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// As the contract has it, with a text for each `…`.
@@ -53,14 +54,56 @@ do: [{hello: {set: {greeting: '${ \"Hi \" + .email }'}}}]
 
 /// The example as the command line sends it.
 async fn sent() -> String {
+    filled(EXAMPLE, &[("SLACK_TOKEN", "xoxb-1")]).await
+}
+
+/// A file with these variables, and with [`ONBOARDING`] beside it.
+async fn filled(file: &str, variables: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("onboarding.yaml"), ONBOARDING).unwrap();
-    let variables = BTreeMap::from([("SLACK_TOKEN".to_owned(), "xoxb-1".to_owned())]);
+    let variables: BTreeMap<String, String> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let outside = Outside {
         variables: Some(&variables),
         folder: Some(folder.path()),
     };
-    apply::inline(EXAMPLE, outside).await.unwrap()
+    apply::inline(file, outside).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_file_applies_and_changes_nothing_the_second_time() {
+    let yard = Yard::on_sqlite().await;
+    let page = include_str!("../../../../docs/configuration.md");
+    let file = page
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let variables = [
+        ("CI_TOKEN", "nhm_ci_test_token_0001"),
+        ("SHOP_KEY", "nhk_shop"),
+        ("BILLING_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("BILLING_TOKEN", "b-1"),
+        ("STRIPE_SECRET", "s-1"),
+        ("CHANNEL_SECRET", "c-1"),
+        ("SLACK_SECRET", "s-2"),
+        ("ONBOARDING_SECRET", "o-1"),
+        ("HOOK_TOKEN", "hook_1"),
+        ("SLACK_TOKEN", "xoxb-1"),
+    ];
+    let file = filled(file, &variables).await;
+    let applied = yard.apply("", &file).await.expect(200);
+    // What nobody gives, nobody needs to know before.
+    let generated = applied["generated"].as_array().unwrap();
+    assert_eq!((generated.len(), &generated[0]["field"]), (1, &json!("token")));
+    assert_eq!(
+        yard.apply("?prune=true", &file).await.expect(200)["changes"],
+        json!([])
+    );
 }
 
 on_both! {
@@ -134,10 +177,4 @@ on_both! {
         assert_eq!(yard.apply("", &changed).await.expect(200)["changes"], dry["changes"]);
         assert_eq!(yard.apply("", &changed).await.expect(200)["changes"], json!([]));
     }
-}
-
-/// The changes as the command line shows them.
-fn lines(applied: &Value) -> Vec<String> {
-    let applied: apply::Applied = serde_json::from_value(applied.clone()).unwrap();
-    applied.changes.iter().map(ToString::to_string).collect()
 }

@@ -179,7 +179,7 @@ on_both! {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_an_event_type_is_told_with_its_path() {
     let yard = Yard::on_sqlite().await;
-    let large = json!({"a": "x".repeat(70_000)});
+    let large = json!({"a": "x".repeat(300_000)});
     for (body, path) in [
         (json!({}), "name"),
         (json!({"name": null}), "name"),

@@ -163,6 +163,8 @@ const NAMES: &[&str] = &[
     "template",
     "document",
     "of",
+    "api_keys",
+    "event_types",
     "applications",
     "projects",
     "templates",

@@ -25,6 +25,7 @@ sources:
     verify: {provider: github, secrets: [verify-canary-1, verify-canary-2]}
     channel: {secret: channel-canary}
     app: {id: app_support, adapter: whatsapp, signing_secret: app-canary, verify_token: token-canary}
+  - {slug: meta, token: src_meta, verify: {provider: meta, secrets: [verify-canary-3], verify_token: handshake-canary}}
 routes: [{name: all, to: {endpoint: billing}}]
 playbooks:
   - slug: greet
@@ -125,7 +126,7 @@ on_both! {
 }
 
 /// The secrets of [`CANARIES`]; the source's token is kept as it is.
-const GIVEN: [&str; 12] = [
+const GIVEN: [&str; 13] = [
     "nhm_canary",
     "nhk_canary",
     "Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5",
@@ -134,6 +135,7 @@ const GIVEN: [&str; 12] = [
     "channel-canary",
     "app-canary",
     "token-canary",
+    "handshake-canary",
     "playbook-canary",
     "hook_canary",
     "xoxb-canary",

@@ -136,7 +136,7 @@ on_both! {
     }
 
     async fn the_workspace_is_closed_and_limited_over_the_api(yard: &Yard) {
-        let mut changes = yard.conveyor.changes();
+        let mut announced = yard.conveyor.changes();
         let path = "/management/v1/workspaces/acme";
         let bearer = format!("Bearer {TOKEN}");
         let ask = async |method: &str, body: Value| yard.send(method, path, &[("Authorization", &bearer)], body.to_string()).await;
@@ -151,7 +151,7 @@ on_both! {
         let changed = ask("PATCH", body).await.expect(200);
         assert_eq!(changed["rateLimit"], json!({"perSecond": 0.5, "burst": null}));
         assert_eq!((&changed["name"], &changed["accepting"]), (&json!("Acme"), &json!(false)));
-        let change = tokio::time::timeout(testkit::DEADLINE, changes.next()).await.unwrap().unwrap();
+        let change = tokio::time::timeout(testkit::DEADLINE, announced.next()).await.unwrap().unwrap();
         assert_eq!(change.workspace, Some(crate::yard::workspace()));
         assert!(!yard.store.source_by_token("src_stripe").await.unwrap().unwrap().1);
         let opened = ask("PATCH", json!({"accepting": true, "rateLimit": null})).await.expect(200);

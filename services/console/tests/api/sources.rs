@@ -55,6 +55,57 @@ on_both! {
         assert_eq!(secrets(yard, &made).await, [secret]);
     }
 
+    async fn a_verify_token_is_given_or_made_and_never_shown_again(yard: &Yard) {
+        let verify = json!({"provider": "meta", "secrets": ["app"]});
+        let made = yard.post("sources", &json!({"slug": "a", "verify": verify})).await.expect(201);
+        let token = made["verifyToken"].as_str().unwrap();
+        assert_eq!(verify_token(yard, &made).await.as_deref(), Some(token));
+        assert_eq!(yard.get("sources/a").await.expect(200).get("verifyToken"), None);
+
+        for kept in [json!({"verify": {"provider": "meta"}}), json!({"enabled": false})] {
+            assert_eq!(yard.patch("sources/a", &kept).await.expect(200).get("verifyToken"), None);
+            assert_eq!(verify_token(yard, &made).await.as_deref(), Some(token));
+        }
+        let given = json!({"verify": {"verifyToken": "hunter2"}});
+        assert!(!yard.patch("sources/a", &given).await.text.contains("hunter2"));
+        assert_eq!(verify_token(yard, &made).await.as_deref(), Some("hunter2"));
+        let gone = json!({"verify": {"provider": "github"}});
+        yard.patch("sources/a", &gone).await.expect(200);
+        assert_eq!(verify_token(yard, &made).await, None);
+        let details = yard.patch("sources/a", &given).await.refused(400, "invalid_request");
+        assert!(details[0].starts_with("verify.verifyToken: "), "{details:?}");
+    }
+
+    async fn a_secret_that_came_with_a_handshake_is_taken_over_with_one_call(yard: &Yard) {
+        let made = yard.post("sources", &json!({"slug": "n", "verify": {"provider": "notion"}})).await.expect(201);
+        assert_eq!((made.get("secret"), &made["verify"]["secrets"]), (None, &json!([])));
+        assert_eq!((&made["handshakes"], &made["lastHandshakeAt"], &made["capturedSecret"]), (&json!(0), &Value::Null, &Value::Null));
+        yard.post("sources/n/captured-secret/accept", &json!({})).await.refused(409, "invalid_state");
+
+        let at = hand_over(yard, &made, "secret_one").await;
+        let shown = yard.get("sources/n").await;
+        assert!(!shown.text.contains("secret_one"), "{}", shown.text);
+        let shown = shown.expect(200);
+        assert_eq!((&shown["handshakes"], &shown["lastHandshakeAt"]), (&json!(1), &at));
+        assert_eq!(shown["capturedSecret"], json!({"capturedAt": at, "remoteAddress": "192.0.2.7"}));
+        assert!(yard.get("sources").await.expect(200).as_array().unwrap().contains(&shown));
+
+        let taken = yard.ask("POST", "sources/n/captured-secret/accept", "").await.expect(200);
+        assert_eq!((&taken["secret"], &taken["capturedSecret"]), (&json!("secret_one"), &Value::Null));
+        assert_eq!(secrets(yard, &made).await, ["secret_one"]);
+        assert_eq!(yard.get("sources/n").await.expect(200)["handshakes"], 1);
+
+        // The old one goes on counting, unless it is said otherwise.
+        hand_over(yard, &made, "secret_two").await;
+        yard.post("sources/n/captured-secret/accept", &json!({"overlap": "1h"})).await.expect(200);
+        assert_eq!(secrets(yard, &made).await, ["secret_two", "secret_one"]);
+
+        hand_over(yard, &made, "secret_strange").await;
+        assert_eq!(yard.delete("sources/n/captured-secret").await.status.as_u16(), 204);
+        yard.delete("sources/n/captured-secret").await.refused(409, "invalid_state");
+        assert_eq!(secrets(yard, &made).await, ["secret_two", "secret_one"]);
+    }
+
     async fn a_source_rotates_to_a_secret_of_its_own_or_of_the_senders(yard: &Yard) {
         let body = json!({"slug": "a", "verify": {"provider": "stripe", "secrets": ["whsec_one"]}});
         let made = yard.post("sources", &body).await.expect(201);
@@ -124,4 +175,27 @@ async fn secrets(yard: &Yard, source: &Value) -> Vec<String> {
     secrets
         .map(|secret| secret.value.expose_secret().to_owned())
         .collect()
+}
+
+async fn verify_token(yard: &Yard, source: &Value) -> Option<String> {
+    let id: SourceId = source["id"].as_str().unwrap().parse().unwrap();
+    let token = yard.store.source(&id).await.unwrap().unwrap().verify_token;
+    token.map(|token| token.expose_secret().to_owned())
+}
+
+/// As the gateway would note it; returns when.
+async fn hand_over(yard: &Yard, source: &Value, secret: &str) -> Value {
+    let at = wire::Instant::now();
+    let handshake = store::NewHandshakes {
+        source_id: source["id"].as_str().unwrap().parse().unwrap(),
+        answered: 1,
+        last_at: at,
+        captured: Some(store::Captured {
+            secret: secret.into(),
+            at,
+            remote_address: Some("192.0.2.7".to_owned()),
+        }),
+    };
+    yard.store.record_handshakes(vec![handshake]).await.unwrap();
+    serde_json::to_value(at).unwrap()
 }

@@ -120,6 +120,7 @@ impl App {
             Self::Known { platform, profile } => (*platform, profile),
         };
         let guard = Guard {
+            source,
             profile,
             enforce: true,
             provider: self.name(),

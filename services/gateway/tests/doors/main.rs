@@ -12,6 +12,7 @@ mod app;
 mod channel;
 mod faults;
 mod given;
+mod handshakes;
 mod hook;
 mod playbook;
 mod rejections;

@@ -365,6 +365,38 @@ async fn a_signed_challenge_is_answered_and_is_no_event() {
 }
 
 #[tokio::test]
+async fn metas_handshake_is_answered_for_the_right_token_alone() {
+    let yard = Yard::start().await;
+    let mut meta = source(verified_by("me", "meta"), &["app-secret"]);
+    meta.verify_token = Some("right & proper".into());
+    let untold = source(verified_by("un", "meta"), &["app-secret"]);
+    yard.edit(vec![Edit::Source(meta), Edit::Source(untold)]).await;
+    let ask = async |token: &str, shown: &str| {
+        let line = format!(
+            "GET /ingest/{token}?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={shown}"
+        );
+        send(yard.address, &line, &[], b"").await
+    };
+    let reply = ask("src_me", "right%20%26%20proper").await;
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &b"1158201444"[..]));
+    assert_eq!(reply.header("content-type"), Some("text/plain"));
+    assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    for (token, shown) in [
+        ("src_me", "wrong"),
+        ("src_me", ""),
+        ("src_un", ""),
+        ("src_un", "wrong"),
+    ] {
+        let reply = ask(token, shown).await;
+        assert_eq!(
+            (reply.status, reply.json()["error"].clone()),
+            (403, json!("forbidden"))
+        );
+    }
+    assert!(yard.events().await.rows.is_empty());
+}
+
+#[tokio::test]
 async fn the_event_type_is_the_senders_then_the_sources_then_the_providers() {
     let yard = Yard::start().await;
     yard.source(

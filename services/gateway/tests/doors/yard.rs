@@ -264,6 +264,7 @@ pub(crate) fn source(spec: SourceSpec, secrets: &[&str]) -> Source {
         token: SecretString::from(format!("src_{}", spec.slug)),
         channel_secret_hash: spec.channel.as_ref().map(|_| Sha256::digest(b"s3cret").into()),
         secrets: self::secrets(secrets),
+        verify_token: None,
         spec,
         created_at: EPOCH,
         updated_at: EPOCH,

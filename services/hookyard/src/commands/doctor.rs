@@ -133,6 +133,7 @@ async fn examine(options: &Doctor) -> Findings {
         && schema(&store, &mut findings).await
     {
         secrets(&store, &mut findings).await;
+        old_keys(&store, &mut findings).await;
     }
     broker(&settings, &mut findings).await;
     jail(&mut findings).await;
@@ -258,6 +259,40 @@ async fn secrets(store: &Store, findings: &mut Findings) {
             CHECK,
             report(&error),
             "put the key they were sealed with into secrets.master_keys",
+        ),
+    }
+}
+
+/// Says what keeps an old master key from being retired.
+async fn old_keys(store: &Store, findings: &mut Findings) {
+    const CHECK: &str = "old keys";
+    match timeout(PATIENCE, store.key_uses()).await {
+        Ok(Ok(keys)) => {
+            for key in keys.iter().skip(1) {
+                match (key.position, key.values) {
+                    (Some(_), 0) => findings.warning(
+                        CHECK,
+                        format!("`{}` holds nothing any more", key.id),
+                        "take it out of secrets.master_keys",
+                    ),
+                    (Some(_), values) => findings.warning(
+                        CHECK,
+                        format!("`{}` still holds {values} secrets", key.id),
+                        "`hookyard keys reseal` moves them to the first key",
+                    ),
+                    (None, values) => findings.problem(
+                        CHECK,
+                        format!("`{}`, which is not set, holds {values} secrets", key.id),
+                        "put it into secrets.master_keys, behind the first",
+                    ),
+                }
+            }
+        }
+        Ok(Err(error)) => findings.problem(CHECK, report(&error), "may this user read the tables?"),
+        Err(_elapsed) => findings.warning(
+            CHECK,
+            "there is too much to count in a moment",
+            "`hookyard keys status` takes its time",
         ),
     }
 }

@@ -29,7 +29,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dev(options) => return dev::run(options, screen),
         Command::Verify(options) => return verify::run(&options, screen),
         Command::Completions { shell } => completions(shell),
-        Command::Keys(options) => keys::run(options, screen).map(|()| ExitCode::SUCCESS),
+        Command::Keys(options) => block_on(keys::run(options, screen)),
         Command::Migrate(options) => block_on(migrate::run(options, screen)),
         Command::Apply(options) => block_on(apply::run(options, screen)),
         Command::Send(options) => block_on(send::run(*options, screen)),

@@ -1,14 +1,14 @@
 //! `hookyard send`: a test event through the real door, as a provider would send it.
 
 use crate::api::{self, Api, Source};
-use crate::arguments::{Provider, Send};
-use crate::provider::{self, Unsigned};
+use crate::arguments::Send;
 use crate::screen::{BAD, GOOD, Screen, plain, styled};
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::Serialize;
+use signature::Unsigned;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -78,7 +78,7 @@ async fn many(sender: &Arc<Sender>, count: u32, parallel: usize, bar: &ProgressB
 struct Sender {
     http: reqwest::Client,
     url: String,
-    provider: Option<(Provider, SecretString)>,
+    provider: Option<(signature::Sender, SecretString)>,
     event_type: String,
     id: Option<String>,
     body: Option<Vec<u8>>,
@@ -101,7 +101,7 @@ impl Sender {
             ..
         } = send;
         let provider = match (provider, secret) {
-            (Some(provider), Some(secret)) => Some((provider, SecretString::from(secret))),
+            (Some(provider), Some(secret)) => Some((provider.sender(), SecretString::from(secret))),
             (Some(_), None) => bail!(
                 "a signature needs the secret that the source was given: use --secret or set HOOKYARD_SEND_SECRET"
             ),
@@ -143,7 +143,7 @@ impl Sender {
         let provider = self.provider.as_ref().map(|(provider, _)| *provider);
         let body = match &self.body {
             Some(body) => body.clone(),
-            None => Provider::example(provider, &id, &self.event_type),
+            None => signature::Sender::example(provider, &id, &self.event_type),
         };
         let event = Unsigned {
             id: &id,
@@ -153,7 +153,7 @@ impl Sender {
         };
         let signed = match &self.provider {
             Some((provider, secret)) => provider.headers(event, secret)?,
-            None => provider::unsigned(event),
+            None => signature::Sender::unsigned(event),
         };
         let mut request = self.http.post(&self.url).header(CONTENT_TYPE, "application/json");
         for (name, value) in signed {

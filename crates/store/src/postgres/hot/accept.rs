@@ -224,15 +224,19 @@ impl<'a> AcceptRouted<'a> {
             deliveries: Deliveries::default(),
             runs: Runs::default(),
         };
-        for routed in leaders.iter().filter_map(|leader| leader.row.routed.as_ref()) {
-            batch.decided.push(routed.id.into());
+        for leader in leaders {
+            let event = leader.row.event.id;
+            let Some(routed) = &leader.row.routed else {
+                continue;
+            };
+            batch.decided.push(event.into());
             batch.states.push(routed.state.as_str());
             batch.traces.push(routed.trace.as_ref());
             for delivery in &routed.deliveries {
-                batch.deliveries.push(routed.id, routed.at, delivery);
+                batch.deliveries.push(event, routed.at, delivery);
             }
             for run in &routed.runs {
-                batch.runs.push(routed.id, routed.at, run);
+                batch.runs.push(event, routed.at, run);
             }
         }
         batch

@@ -144,7 +144,7 @@ fn insert_event(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<()>
         .do_nothing()
         .execute(conn)?;
     match routed.filter(|_| inserted > 0) {
-        Some(routed) => insert_made(conn, routed),
+        Some(routed) => insert_made(conn, event.id, routed),
         None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use diesel::sql_types::{Binary, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{ExpressionMethods, QueryResult, RunQueryDsl, SqliteConnection};
 use std::collections::HashSet;
-use wire::RouteId;
+use wire::{EventId, Instant, RouteId};
 
 /// Writes the decisions, and returns the events that this call routed.
 pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
@@ -27,19 +27,23 @@ pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> Que
                 continue;
             }
             mine.insert(id);
-            insert_made(conn, event)?;
+            insert_made(conn, event.id, event)?;
         }
         Ok(mine)
     })
 }
 
-/// Inserts what becomes of an event.
-pub(super) fn insert_made(conn: &mut SqliteConnection, event: &RoutedEvent) -> QueryResult<()> {
-    for delivery in &event.deliveries {
-        queries::deliveries::insert(conn, event.id, delivery, event.at)?;
+/// Inserts what becomes of `event`.
+pub(super) fn insert_made(
+    conn: &mut SqliteConnection,
+    event: EventId,
+    routed: &RoutedEvent,
+) -> QueryResult<()> {
+    for delivery in &routed.deliveries {
+        queries::deliveries::insert(conn, event, delivery, routed.at)?;
     }
-    for run in &event.runs {
-        insert_run(conn, event, run)?;
+    for run in &routed.runs {
+        insert_run(conn, event, routed.at, run)?;
     }
     Ok(())
 }
@@ -64,21 +68,21 @@ impl QueryFragment<Sqlite> for LeaveAccepted<'_> {
     }
 }
 
-fn insert_run(conn: &mut SqliteConnection, event: &RoutedEvent, run: &NewRun) -> QueryResult<()> {
+fn insert_run(conn: &mut SqliteConnection, event: EventId, at: Instant, run: &NewRun) -> QueryResult<()> {
     diesel::insert_into(runs::table)
         .values((
             runs::id.eq(Uid::from(run.id)),
             runs::workspace_id.eq(run.workspace_id.as_str()),
             runs::playbook_id.eq(run.playbook_id.as_str()),
-            runs::event_id.eq(Uid::from(event.id)),
+            runs::event_id.eq(Uid::from(event)),
             runs::route_id.eq(run.route_id.as_ref().map(RouteId::as_str)),
             runs::state.eq("pending"),
             runs::input.eq(run.input.as_ref()),
             runs::trigger.eq(run.trigger.as_str()),
             runs::project.eq(&run.project),
             runs::template.eq(&run.template),
-            runs::created_at.eq(Stamp(event.at)),
-            runs::updated_at.eq(Stamp(event.at)),
+            runs::created_at.eq(Stamp(at)),
+            runs::updated_at.eq(Stamp(at)),
         ))
         .on_conflict(runs::id)
         .do_nothing()

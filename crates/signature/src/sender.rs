@@ -1,44 +1,85 @@
 //! Signing a test event as a provider would.
 //!
-//! Written from the providers' own documents, beside and not on top of the `signature` crate: that one only verifies,
-//! and a sender that shared its code could not find its mistakes.
+//! Written from the providers' own documents, beside and not on top of what verifies: a sender that shared its code could
+//! not find its mistakes.
 
-use crate::arguments::Provider;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER};
+
+use crate::SignatureError;
+use crate::sign::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER, sign};
 
 /// What is sent, before it is signed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Unsigned<'a> {
+pub struct Unsigned<'a> {
     /// What the provider calls the event.
-    pub(crate) id: &'a str,
+    pub id: &'a str,
     /// What the provider says happened.
-    pub(crate) event_type: &'a str,
+    pub event_type: &'a str,
     /// Seconds since 1970.
-    pub(crate) at_unix: i64,
+    pub at_unix: i64,
     /// The exact bytes.
-    pub(crate) body: &'a [u8],
+    pub body: &'a [u8],
 }
 
 /// A request's further headers.
-pub(crate) type Headers = Vec<(&'static str, String)>;
+pub type Headers = Vec<(&'static str, String)>;
 
-/// The headers of a sender that signs nothing.
-pub(crate) fn unsigned(event: Unsigned<'_>) -> Headers {
-    vec![
-        ("Idempotency-Key", event.id.to_owned()),
-        ("X-Event-Type", event.event_type.to_owned()),
-    ]
+/// A sender of test events that signs as a provider does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// `X-Hub-Signature-256` over the body.
+    Github,
+    /// `Stripe-Signature` over the time and the body.
+    Stripe,
+    /// `X-Slack-Signature` over the time and the body.
+    Slack,
+    /// `X-Shopify-Hmac-Sha256` over the body, in base64.
+    Shopify,
+    /// `webhook-signature` over id, time and body.
+    StandardWebhooks,
 }
 
-impl Provider {
-    /// A small body that has the id and the type where this provider's bodies have them.
-    pub(crate) fn example(provider: Option<Self>, id: &str, event_type: &str) -> Vec<u8> {
-        let body = match provider {
+impl Sender {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Github,
+        Self::Stripe,
+        Self::Slack,
+        Self::Shopify,
+        Self::StandardWebhooks,
+    ];
+
+    /// The name of the built-in profile that verifies what this sender signs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Stripe => "stripe",
+            Self::Slack => "slack",
+            Self::Shopify => "shopify",
+            Self::StandardWebhooks => "standard-webhooks",
+        }
+    }
+
+    /// The sender for a built-in profile, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sender| sender.name() == name)
+    }
+
+    /// The headers of a sender that signs nothing.
+    pub fn unsigned(event: Unsigned<'_>) -> Headers {
+        vec![
+            ("Idempotency-Key", event.id.to_owned()),
+            ("X-Event-Type", event.event_type.to_owned()),
+        ]
+    }
+
+    /// A small body that has the id and the type where this sender's bodies have them; without one, any body.
+    pub fn example(sender: Option<Self>, id: &str, event_type: &str) -> Vec<u8> {
+        let body = match sender {
             Some(Self::Stripe) => {
                 json!({"id": id, "object": "event", "type": event_type, "data": {"object": {}}})
             }
@@ -54,12 +95,12 @@ impl Provider {
         body.to_string().into_bytes()
     }
 
-    /// The headers that this provider puts on a request, its signature among them.
-    pub(crate) fn headers(
-        self,
-        event: Unsigned<'_>,
-        secret: &SecretString,
-    ) -> Result<Headers, signature::SignatureError> {
+    /// The headers that this sender puts on a request, its signature among them.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::SigningSecret`] where the secret can be no key of Standard Webhooks.
+    pub fn headers(self, event: Unsigned<'_>, secret: &SecretString) -> Result<Headers, SignatureError> {
         let Unsigned {
             id,
             event_type,
@@ -96,7 +137,7 @@ impl Provider {
                 vec![
                     (ID_HEADER, id.to_owned()),
                     (TIMESTAMP_HEADER, at_unix.to_string()),
-                    (SIGNATURE_HEADER, signature::sign(&[key], id, at_unix, body)),
+                    (SIGNATURE_HEADER, sign(&[key], id, at_unix, body)),
                 ]
             }
         })
@@ -119,22 +160,22 @@ fn hex(secret: &SecretString, parts: &[&[u8]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::ValueEnum as _;
-    use signature::{Credentials, Profile, Request, Secret, Verdict};
+    use crate::{Credentials, Profile, Request, Secret, Verdict};
 
     #[test]
     fn what_each_provider_signs_verifies_under_its_profile() {
-        for provider in Provider::value_variants() {
-            let name = provider.to_possible_value().unwrap().get_name().to_owned();
+        for sender in Sender::ALL {
+            let name = sender.name();
+            assert_eq!(Sender::named(name), Some(sender));
             let secret = SecretString::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-            let body = Provider::example(Some(*provider), "id_1", "made.up");
+            let body = Sender::example(Some(sender), "id_1", "made.up");
             let event = Unsigned {
                 id: "id_1",
                 event_type: "made.up",
                 at_unix: 1_770_000_000,
                 body: &body,
             };
-            let headers = provider.headers(event, &secret).unwrap();
+            let headers = sender.headers(event, &secret).unwrap();
             let mut headers: Vec<_> = headers
                 .iter()
                 .map(|(name, value)| (*name, value.as_bytes()))
@@ -151,10 +192,10 @@ mod tests {
                 secrets: &secrets,
                 ..Credentials::default()
             };
-            let profile = Profile::builtin(&name).unwrap_or_else(|| panic!("no profile {name}"));
+            let profile = Profile::builtin(name).unwrap_or_else(|| panic!("no profile {name}"));
             let verdict = profile.verify(&request, &credentials, event.at_unix);
             assert_eq!(verdict, Verdict::Valid { secret: Some(0) }, "{name}");
-            if *provider != Provider::Github && *provider != Provider::Shopify {
+            if sender != Sender::Github && sender != Sender::Shopify {
                 assert_eq!(profile.event_type(&request).as_deref(), Some("made.up"), "{name}");
             }
             assert_eq!(profile.event_id(&request).as_deref(), Some("id_1"), "{name}");
@@ -170,7 +211,7 @@ mod tests {
             at_unix: 0,
             body: b"Hello, World!",
         };
-        let headers = Provider::Github
+        let headers = Sender::Github
             .headers(event, &"It's a Secret to Everybody".into())
             .unwrap();
         let (_, signature) = headers.last().unwrap();
