@@ -21,6 +21,21 @@ mod rows;
 /// How many things of a kind a workspace may have at the most: lists of configured things are not paged.
 pub const CONFIGURED_LIMIT: i64 = 10_000;
 
+/// How many rows of a kind a routing table is made of at the most. One row too many is an error and not cut off: a route
+/// that is left out is a delivery that nobody misses.
+pub(crate) const ROUTING_LIMIT: i64 = 100_000;
+
+/// All of `rows`, which were asked for up to one over [`ROUTING_LIMIT`].
+fn whole<T>(rows: Vec<T>, what: &'static str) -> Result<Vec<T>, Error> {
+    if i64::try_from(rows.len()).is_ok_and(|count| count <= ROUTING_LIMIT) {
+        return Ok(rows);
+    }
+    Err(Error::Unbounded {
+        what,
+        most: ROUTING_LIMIT.unsigned_abs(),
+    })
+}
+
 /// Whether a row can have this text: no text in the ledger has U+0000 in it, and Postgres would not even compare with one.
 fn is_possible(text: &str) -> bool {
     !text.contains('\0')
@@ -246,13 +261,16 @@ impl Store {
     }
 
     /// All that the router needs to decide a workspace's events.
+    ///
+    /// Fails with [`Error::Unbounded`] when it is more than a process should hold.
     pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
         let workspace = workspace.clone();
+        let limit = ROUTING_LIMIT + 1;
         let (routes, endpoints, playbooks, apps) = read!(self, |conn, queries| Ok((
-            queries::routes::all(conn, &workspace, CONFIGURED_LIMIT)?,
-            queries::routes::targets(conn, &workspace, CONFIGURED_LIMIT)?,
-            queries::playbooks::specs(conn, &workspace, CONFIGURED_LIMIT)?,
-            queries::sources::with_apps(conn, &workspace, CONFIGURED_LIMIT)?,
+            whole(queries::routes::all(conn, &workspace, limit)?, "routes")?,
+            whole(queries::routes::targets(conn, &workspace, limit)?, "endpoints")?,
+            whole(queries::playbooks::specs(conn, &workspace, limit)?, "playbooks")?,
+            whole(queries::sources::with_apps(conn, &workspace, limit)?, "apps")?,
         )))?;
         let mut table = RoutingTable {
             routes: routes

@@ -46,6 +46,16 @@ pub enum Error {
         /// How many it may have.
         most: u64,
     },
+    /// There is more of it than this program holds at once, and part of it would be wrong.
+    #[error(
+        "the workspace has more than {most} {what}, too many to route by; remove those that are not used"
+    )]
+    Unbounded {
+        /// Which things.
+        what: &'static str,
+        /// How many it may have.
+        most: u64,
+    },
     /// The database refused the statement; that is a fault of ours.
     #[error("the ledger refused a statement")]
     Statement(#[source] DieselError),

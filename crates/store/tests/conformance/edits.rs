@@ -71,6 +71,18 @@ on_both! {
         assert_eq!(names.sources, [(SourceId::from_stored("so_stripe"), "stripe".to_owned())]);
     }
 
+    async fn a_routing_table_has_every_endpoint_however_many_there_are(yard: &Yard) {
+        let store = &yard.store;
+        edit(store, tenant("acme")).await.unwrap();
+        let names: Vec<String> = (0..10_001).map(|number| format!("e{number}")).collect();
+        for names in names.chunks(2_000) {
+            let edits = names.iter().map(|name| Edit::Endpoint(endpoint("acme", name)));
+            edit(store, edits.collect()).await.unwrap();
+        }
+        let table = store.routing_table(&of("acme")).await.unwrap();
+        assert_eq!(table.endpoints.len(), names.len());
+    }
+
     async fn saving_again_replaces(yard: &Yard) {
         let store = &yard.store;
         let mut edits = tenant("acme");
