@@ -28,7 +28,7 @@ pub(crate) async fn run(rejections: Rejections, screen: Screen) -> anyhow::Resul
             let accepted: Accepted = api
                 .post(&["rejections", &rejection, "accept"], &json!({}))
                 .await?;
-            screen.show(&accepted, |accepted| let_in(accepted))?;
+            screen.show(&accepted, let_in)?;
             Ok(())
         }
     }

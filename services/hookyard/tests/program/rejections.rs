@@ -67,10 +67,8 @@ impl Acme {
     async fn rejections(&self) -> Vec<Value> {
         let mut rows = Vec::new();
         until("a rejection is kept", async || {
-            rows = self.get("/rejections").await["rejections"]
-                .as_array()
-                .unwrap()
-                .clone();
+            let list = self.get("/rejections").await;
+            rows = list["rejections"].as_array().unwrap().to_vec();
             !rows.is_empty()
         })
         .await;
