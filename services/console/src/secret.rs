@@ -121,6 +121,11 @@ impl Default for Rotation {
 }
 
 impl Rotation {
+    /// A rotation with this overlap.
+    pub(crate) const fn lasting(overlap: Duration) -> Self {
+        Self { overlap }
+    }
+
     /// Reads `{overlap: "24h"}`, 0 to 7 days; a day unless it is said.
     pub(crate) fn read(fields: &mut Fields<'_>) -> Self {
         let Self { mut overlap } = Self::default();

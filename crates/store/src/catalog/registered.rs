@@ -11,7 +11,8 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use wire::{
-    ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, SourceId, WorkspaceId,
+    ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, PortalSessionId, SourceId,
+    WorkspaceId,
 };
 
 impl Store {
@@ -339,6 +340,14 @@ impl Store {
             conn,
             &cookie_hash,
             now
+        ))
+    }
+
+    /// Ends a visit before its time.
+    pub async fn end_portal_session(&self, id: &PortalSessionId) -> Result<(), Error> {
+        let id = id.clone();
+        write!(self, |conn, queries| queries::applications::end_session(
+            conn, &id
         ))
     }
 

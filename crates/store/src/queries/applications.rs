@@ -9,7 +9,7 @@ use crate::{Application, Error, PortalSession};
 use diesel::query_dsl::methods;
 use diesel::upsert::excluded;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
-use wire::{ApplicationId, Instant, WorkspaceId};
+use wire::{ApplicationId, Instant, PortalSessionId, WorkspaceId};
 
 type Row = (StoredText, StoredText, Option<String>, String, Stamp, Stamp);
 
@@ -198,6 +198,12 @@ pub(crate) fn session(
         },
     )
     .transpose()
+}
+
+/// Ends a visit.
+pub(crate) fn end_session(conn: &mut Conn, id: &PortalSessionId) -> Result<(), Error> {
+    diesel::delete(portal_sessions::table.find(id.as_str())).execute(conn)?;
+    Ok(())
 }
 
 /// Removes up to `limit` visits that are over.

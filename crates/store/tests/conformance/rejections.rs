@@ -62,8 +62,8 @@ on_both! {
         assert!(yard.store.rejected_request(RejectionId::generate()).await.unwrap().is_none());
     }
 
-    async fn a_refused_request_of_25_mebibytes_is_kept(yard: &Yard) {
-        let body: Vec<u8> = (0..25 * 1024 * 1024_u32).map(|at| (at % 251) as u8).collect();
+    async fn a_large_refused_request_is_kept(yard: &Yard) {
+        let body: Vec<u8> = (0..2 * 1024 * 1024_u32).map(|at| (at % 251) as u8).collect();
         let large = RejectedRequest { body: body.into(), ..request() };
         let row = rejection(Some(large.clone()));
         let id = row.id;

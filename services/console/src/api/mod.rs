@@ -58,6 +58,7 @@ pub fn configure(config: &mut ServiceConfig, console: Console) {
     config
         .app_data(web::Data::new(console))
         .service(resource("/", [get(pages::landing)]))
+        .configure(crate::portal::configure)
         .service(management);
 }
 

@@ -4,8 +4,9 @@ use super::body::Document;
 use super::{applications, created};
 use crate::access::Opened;
 use crate::check::{Fields, metadata, value};
+use crate::portal::Place;
 use crate::show::PortalView;
-use crate::{Console, Error, portal, secret};
+use crate::{Console, Error, secret};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use secrecy::ExposeSecret;
@@ -48,7 +49,7 @@ pub(super) async fn create(
         .begin_portal_session(session, secret::hash(code.expose_secret()))
         .await?;
     Ok(created(PortalView::of(
-        &portal::place(&console),
+        &Place::of(&console).url,
         &code,
         expires_at,
     )))

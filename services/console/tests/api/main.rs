@@ -23,6 +23,7 @@ mod given;
 mod hostile;
 mod nahook;
 mod playbooks;
+mod portal;
 mod problems;
 mod secrets;
 mod senders;

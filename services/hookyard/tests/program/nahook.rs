@@ -1,5 +1,4 @@
-//! Nahook's own Python package, unchanged. It must be installed where `HOOKYARD_TEST_PYTHON` says; else there is nothing
-//! to run it with. (The Rust crate is in `compat/nahook`: it needs OpenSSL's headers.)
+//! Nahook's own Python package, unchanged. (The Rust crate is in `compat/nahook`: it needs OpenSSL's headers.)
 
 use crate::running::{Running, run, stderr, stdout};
 use crate::senders::{event_id, push};
@@ -8,8 +7,7 @@ use std::process::Command;
 
 #[tokio::test]
 async fn nahooks_python_package_manages_a_workspace() {
-    let Some(python) = std::env::var_os("HOOKYARD_TEST_PYTHON") else {
-        eprintln!("not run: HOOKYARD_TEST_PYTHON names no Python with nahook 0.2 in it");
+    let Some(python) = testkit::python::interpreter("the management API with Nahook's Python package") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
