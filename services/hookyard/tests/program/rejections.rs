@@ -68,7 +68,7 @@ impl Acme {
         let mut rows = Vec::new();
         until("a rejection is kept", async || {
             let list = self.get("/rejections").await;
-            rows = list["rejections"].as_array().unwrap().to_vec();
+            rows.clone_from(list["rejections"].as_array().unwrap());
             !rows.is_empty()
         })
         .await;
