@@ -1,10 +1,13 @@
 //! Reading a body: counted, and not for ever.
 
 use crate::problem::Problem;
+use crate::sources::OpenSource;
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::web::{Bytes, BytesMut, Payload};
+use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
+use std::io::{self, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -14,51 +17,128 @@ const LEAST_RATE: u64 = 1_024;
 /// How long a body may take to get going.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How much is unpacked before others have their turn: it can be a thousand times as much when it is unpacked.
+const UNPACKED_AT_ONCE: usize = 1_024;
+
 /// Reads the whole body.
 ///
 /// Counts the bytes whatever `Content-Length` says: one over `limit` is [`Problem::TooLarge`]. A body that is slower than
 /// 1 KiB/s or takes longer than `patience` is [`Problem::BodyTimeout`].
 pub(crate) async fn read(
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
     limit: u64,
     patience: Duration,
 ) -> Result<Bytes, Problem> {
-    if is_encoded(request) {
-        return Err(Problem::UnsupportedEncoding);
+    match encoding(request) {
+        Encoding::Identity => gather(Arriving::of(request, payload, limit, patience)?).await,
+        Encoding::Gzip | Encoding::Other => Err(Problem::UnsupportedEncoding),
     }
-    let promised = promised(request).unwrap_or(0);
-    if promised > limit {
-        return Err(Problem::TooLarge(limit));
+}
+
+/// The same at a source's door: where the source takes gzip, a body may be compressed.
+///
+/// What is checked and kept is what was compressed, since senders sign before they compress. The limit is for that too,
+/// and nothing is unpacked beyond it.
+pub(crate) async fn read_of_source(
+    request: &HttpRequest,
+    payload: Payload,
+    open: &OpenSource,
+    (limit, patience): (u64, Duration),
+) -> Result<Bytes, Problem> {
+    match encoding(request) {
+        Encoding::Gzip if open.source.spec.gzip => {
+            unpack(Arriving::of(request, payload, limit, patience)?).await
+        }
+        _ => read(request, payload, limit, patience).await,
     }
-    let started = Instant::now();
-    let mut first = None;
-    let mut rest = BytesMut::new();
-    loop {
-        let received = first.as_ref().map_or(0, Bytes::len) + rest.len();
-        let deadline = started + patience.min(GRACE + Duration::from_secs(received as u64 / LEAST_RATE));
-        let chunk = match tokio::time::timeout_at(deadline, payload.next()).await {
+}
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Identity,
+    Gzip,
+    /// In a way that is not known here, or in several.
+    Other,
+}
+
+fn encoding(request: &HttpRequest) -> Encoding {
+    let mut named = request
+        .headers()
+        .get_all(CONTENT_ENCODING)
+        .map(|value| value.as_bytes().trim_ascii())
+        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
+    match (named.next(), named.next()) {
+        (None, _) => Encoding::Identity,
+        // RFC 9110 §8.4.1.3: the two names are one.
+        (Some(name), None) if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") => {
+            Encoding::Gzip
+        }
+        _ => Encoding::Other,
+    }
+}
+
+/// A body on its way.
+struct Arriving {
+    payload: Payload,
+    limit: u64,
+    patience: Duration,
+    started: Instant,
+    received: u64,
+    /// What `Content-Length` says.
+    promised: u64,
+}
+
+impl Arriving {
+    /// Refuses at once what says itself that it is too large.
+    fn of(request: &HttpRequest, payload: Payload, limit: u64, patience: Duration) -> Result<Self, Problem> {
+        let promised = promised(request).unwrap_or(0);
+        if promised > limit {
+            return Err(Problem::TooLarge(limit));
+        }
+        Ok(Self {
+            payload,
+            limit,
+            patience,
+            started: Instant::now(),
+            received: 0,
+            promised,
+        })
+    }
+
+    /// The next piece; none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let grace = GRACE + Duration::from_secs(self.received / LEAST_RATE);
+        let deadline = self.started + self.patience.min(grace);
+        let chunk = match tokio::time::timeout_at(deadline, self.payload.next()).await {
             Err(_elapsed) => return Err(Problem::BodyTimeout),
             Ok(Some(Err(error))) => {
                 tracing::debug!(error = %error, "a body broke off");
                 return Err(Problem::BodyBroken);
             }
             Ok(Some(Ok(chunk))) => chunk,
-            Ok(None) => break,
+            Ok(None) => return Ok(None),
         };
-        if (received + chunk.len()) as u64 > limit {
-            return Err(Problem::TooLarge(limit));
+        self.received += chunk.len() as u64;
+        if self.received > self.limit {
+            return Err(Problem::TooLarge(self.limit));
         }
+        Ok(Some(chunk))
+    }
+}
+
+async fn gather(mut arriving: Arriving) -> Result<Bytes, Problem> {
+    let mut first = None;
+    let mut rest = BytesMut::new();
+    while let Some(chunk) = arriving.next().await? {
         // Nearly every body comes in one piece, which then needs no copy.
         match first.take() {
             None if rest.is_empty() => first = Some(chunk),
             None => rest.extend_from_slice(&chunk),
             Some(one) => {
-                rest.reserve(
-                    usize::try_from(promised)
-                        .unwrap_or(0)
-                        .max(one.len() + chunk.len()),
-                );
+                let promised = usize::try_from(arriving.promised).unwrap_or(0);
+                rest.reserve(promised.max(one.len() + chunk.len()));
                 rest.extend_from_slice(&one);
                 rest.extend_from_slice(&chunk);
             }
@@ -67,13 +147,92 @@ pub(crate) async fn read(
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
-fn is_encoded(request: &HttpRequest) -> bool {
-    request.headers().get_all(CONTENT_ENCODING).any(|value| {
-        !value.as_bytes().trim_ascii().is_empty()
-            && !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
-    })
+async fn unpack(mut arriving: Arriving) -> Result<Bytes, Problem> {
+    let limit = arriving.limit;
+    let refused = |error: io::Error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Problem::TooLarge(limit),
+        _ => Problem::BodyBroken,
+    };
+    let unpacked = Limited {
+        bytes: Vec::new(),
+        limit: usize::try_from(limit).unwrap_or(usize::MAX),
+    };
+    let mut decoder = MultiGzDecoder::new(unpacked);
+    while let Some(chunk) = arriving.next().await? {
+        for part in chunk.chunks(UNPACKED_AT_ONCE) {
+            decoder.write_all(part).map_err(refused)?;
+            tokio::task::yield_now().await;
+        }
+    }
+    if arriving.received == 0 {
+        return Err(Problem::BodyBroken);
+    }
+    let unpacked = decoder.finish().map_err(refused)?;
+    Ok(unpacked.bytes.into())
+}
+
+/// Bytes up to a limit.
+struct Limited {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Write for Limited {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        if part.len() > self.limit - self.bytes.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn promised(request: &HttpRequest) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn one_encoding_is_gzip_and_several_are_none_of_ours() {
+        let of = |values: &[&str]| {
+            let request = values.iter().fold(TestRequest::default(), |request, value| {
+                request.append_header((CONTENT_ENCODING, *value))
+            });
+            encoding(&request.to_http_request())
+        };
+        for plain in [&[][..], &["identity"], &[""], &[" Identity "]] {
+            assert_eq!(of(plain), Encoding::Identity, "{plain:?}");
+        }
+        for gzip in [&["gzip"][..], &["GZip"], &["x-gzip"], &["identity", "gzip"]] {
+            assert_eq!(of(gzip), Encoding::Gzip, "{gzip:?}");
+        }
+        for other in [
+            &["br"][..],
+            &["gzip, gzip"],
+            &["gzip", "gzip"],
+            &["gzip, br"],
+            &["deflate"],
+        ] {
+            assert_eq!(of(other), Encoding::Other, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_beyond_the_limit() {
+        let mut limited = Limited {
+            bytes: Vec::new(),
+            limit: 3,
+        };
+        assert!(limited.write_all(b"abc").is_ok());
+        assert!(limited.write_all(b"d").is_err());
+        assert_eq!(limited.bytes, b"abc");
+    }
 }

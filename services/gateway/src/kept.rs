@@ -19,12 +19,18 @@ const SECRET_HEADERS: [&str; 5] = [
 /// Parts of a header's name that make its value a secret in a rejection, where nobody was authenticated yet.
 const SECRET_WORDS: [&str; 5] = ["token", "secret", "password", "api-key", "apikey"];
 
+/// What a body that was compressed is kept without, as it is kept unpacked.
+const ENCODING: &str = "content-encoding";
+
 /// The headers as `[["name","value"],…]`, without the secret ones: every door's, and those of this source.
 pub(crate) fn headers(headers: &HeaderMap, is_secret: impl Fn(&str) -> bool) -> Bytes {
     json(
         headers
             .iter()
-            .filter(|(name, _)| !SECRET_HEADERS.contains(&name.as_str()) && !is_secret(name.as_str()))
+            .filter(|(name, _)| {
+                let name = name.as_str();
+                name != ENCODING && !SECRET_HEADERS.contains(&name) && !is_secret(name)
+            })
             .map(|(name, value)| (name.as_str(), key::text(value.as_bytes()))),
     )
 }

@@ -169,7 +169,7 @@ impl fmt::Display for Problem {
             Self::BodyBroken => "the body ended early or is malformed",
             Self::Conflict => "this idempotency key was used with another body",
             Self::UnsupportedEncoding => {
-                "compressed bodies are not taken here; send it without Content-Encoding"
+                "bodies that are compressed like this are not taken here; send it without Content-Encoding"
             }
             Self::Overloaded => "too many requests at once; send it again in a moment",
             Self::Unavailable => "the event could not be recorded now; send it again in a moment",

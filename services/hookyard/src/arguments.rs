@@ -46,7 +46,8 @@ pub enum Command {
     /// List deliveries, or show one.
     #[command(args_conflicts_with_subcommands = true)]
     Deliveries(Deliveries),
-    /// List requests that were refused at a door, with the reason.
+    /// List requests that were refused at a door, with the reason; show one, or let it in.
+    #[command(args_conflicts_with_subcommands = true)]
     Rejections(Rejections),
     /// Deliver an event again, as a new delivery with the same webhook-id.
     Replay(Replay),
@@ -329,12 +330,56 @@ pub enum OneDelivery {
 /// `hookyard rejections`
 #[derive(Debug, Clone, Args)]
 pub struct Rejections {
+    /// One rejection instead of the list.
+    #[command(subcommand)]
+    pub one: Option<OneRejection>,
+    /// Which of them.
+    #[command(flatten)]
+    pub list: RejectionList,
+}
+
+/// Which rejections are listed.
+#[derive(Debug, Clone, Args)]
+pub struct RejectionList {
+    /// Only of this source (its slug).
+    #[arg(long, value_name = "SLUG")]
+    pub source: Option<String>,
+    /// Only for this cause, such as signature_mismatch or unknown_sender.
+    #[arg(long, value_name = "CAUSE")]
+    pub cause: Option<String>,
     /// Which page.
     #[command(flatten)]
     pub page: PageOf,
     /// How to reach the management API.
     #[command(flatten)]
     pub connection: Connection,
+}
+
+/// What can be asked of rejections.
+#[derive(Debug, Clone, Subcommand)]
+pub enum OneRejection {
+    /// List them, newest first, as the command does by itself.
+    List(RejectionList),
+    /// Show what was refused and why.
+    Show {
+        /// rej_…
+        rejection: String,
+        /// How to reach the management API.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Send it through its door again, once the secret or the contact is mended.
+    #[command(
+        after_help = "The request is judged by today's settings and secrets, but by the clock of its arrival. What its \
+        door would still refuse stays refused."
+    )]
+    Accept {
+        /// rej_…
+        rejection: String,
+        /// How to reach the management API.
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 /// `hookyard replay`

@@ -2,7 +2,7 @@
 //!
 //! Pure text from the management API's answers; the commands fetch them.
 
-use crate::api::{Attempt, Decision, Delivery, Event, Trace};
+use crate::api::{Attempt, Decision, Delivery, Doorkeeper, Event, Trace};
 use crate::screen::{BAD, BOLD, DIM, GOOD, of_state, plain, styled};
 use serde::Serialize;
 use serde_json::Value;
@@ -51,6 +51,9 @@ impl Story {
             for told in self.deliveries.iter().filter(|told| told.is_of(decision)) {
                 text.push_str(&indented(&told.text()));
             }
+        }
+        if let Some(keeper) = &self.trace.doorkeeper {
+            let _ = writeln!(text, "{}", kept(keeper));
         }
         if let Some(omitted) = self.trace.misses_omitted.filter(|omitted| *omitted > 0) {
             let _ = writeln!(
@@ -172,6 +175,23 @@ fn contents(event: &Event) -> String {
         (None, _) => {}
     }
     text
+}
+
+/// A line about the doorkeeper.
+fn kept(keeper: &Doorkeeper) -> String {
+    let playbook = plain(&keeper.playbook_id);
+    match (&keeper.run_id, &keeper.reason) {
+        (Some(run), _) => format!(
+            "{} doorkeeper {playbook}: no route took it, so it runs as {}",
+            styled(GOOD, "✓"),
+            plain(run)
+        ),
+        (None, reason) => format!(
+            "{} doorkeeper {playbook}: {}",
+            styled(BAD, "✗"),
+            plain(reason.as_deref().unwrap_or("starts no run"))
+        ),
+    }
 }
 
 fn decided(decision: &Decision) -> String {

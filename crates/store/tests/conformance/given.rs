@@ -217,6 +217,7 @@ pub(crate) fn source(tenant: &str, name: &str) -> Source {
             dedupe: DedupeSpec::default(),
             channel: None,
             max_body_bytes: None,
+            gzip: false,
         },
         secrets: vec![secret("whsec_of_a_source")],
         verify_token: None,

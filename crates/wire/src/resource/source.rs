@@ -30,6 +30,9 @@ pub struct SourceSpec {
     /// Bytes; absent: the door's default. At most 25 MiB.
     #[serde(default)]
     pub max_body_bytes: Option<u64>,
+    /// Whether senders may compress bodies (`Content-Encoding: gzip`).
+    #[serde(default)]
+    pub gzip: bool,
 }
 
 /// How a request is verified.

@@ -73,7 +73,8 @@ pub(crate) fn read(
         value::integer(1..=LARGEST_BODY),
     );
     let app = app::read(fields, around, &mut spec.app, existing);
-    fields.later(&["gzip", "description"]);
+    fields.set("gzip", &mut spec.gzip, value::boolean);
+    fields.later(&["description"]);
     Some(Draft {
         id,
         environment_id: environment_id?,
@@ -96,6 +97,7 @@ fn empty(slug: String) -> SourceSpec {
         dedupe: DedupeSpec::default(),
         channel: None,
         max_body_bytes: None,
+        gzip: false,
     }
 }
 

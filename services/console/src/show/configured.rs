@@ -154,6 +154,7 @@ pub(crate) struct SourceView {
     channel: Option<ChannelView>,
     app: Option<AppView>,
     max_body_bytes: Option<u64>,
+    gzip: bool,
     /// How many handshakes of its sender were answered.
     handshakes: i64,
     last_handshake_at: Option<Instant>,
@@ -289,6 +290,7 @@ impl SourceView {
                 .app
                 .map(|app| AppView::of(app, &row.app_secrets.signing, directory)),
             max_body_bytes: spec.max_body_bytes,
+            gzip: spec.gzip,
             handshakes: 0,
             last_handshake_at: None,
             captured_secret: None,

@@ -168,6 +168,25 @@ async fn a_scheme_of_ones_own_is_checked_where_it_is_wrong() {
     assert!(misspelt[0].contains("did you mean `github`?"), "{misspelt:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_says_whether_it_takes_gzip() {
+    let yard = Yard::on_sqlite().await;
+    let made = yard
+        .post("sources", &json!({"slug": "packed", "gzip": true}))
+        .await
+        .expect(201);
+    assert_eq!(made["gzip"], true);
+    assert_eq!(yard.get("sources/stripe").await.expect(200)["gzip"], false);
+    let changed = yard
+        .patch("sources/packed", &json!({"gzip": false}))
+        .await
+        .expect(200);
+    assert_eq!(changed["gzip"], false);
+    yard.patch("sources/packed", &json!({"gzip": "yes"}))
+        .await
+        .refused(400, "invalid_request");
+}
+
 async fn secrets(yard: &Yard, source: &Value) -> Vec<String> {
     let id: SourceId = source["id"].as_str().unwrap().parse().unwrap();
     let row = yard.store.source(&id).await.unwrap().unwrap();

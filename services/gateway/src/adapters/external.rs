@@ -153,11 +153,12 @@ impl External {
     }
 }
 
-/// Everything but cookies: what authenticates the sender is the adapter's to look at.
+/// Everything but cookies, and how the body was compressed: it is not any more. What authenticates the sender is the
+/// adapter's to look at.
 fn headers(headers: &HeaderMap) -> BTreeMap<&str, String> {
     let mut passed: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in headers {
-        if name.as_str() == "cookie" {
+        if matches!(name.as_str(), "cookie" | "content-encoding") {
             continue;
         }
         let value = key::text(value.as_bytes());

@@ -83,7 +83,7 @@ async fn take(
         return Err(Problem::DirectIngestDisabled.into());
     }
     let limit = open.body_limit(gateway.settings.body_limit, gateway.settings.max_body_limit);
-    let body = body::read(request, payload, limit, gateway.settings.body_timeout).await?;
+    let body = body::read_of_source(request, payload, open, (limit, gateway.settings.body_timeout)).await?;
     let received_at = Instant::now();
     json::check(&body).map_err(Problem::InvalidBody)?;
     let key = key::from_header(request.headers(), "x-idempotency-key")?.ok_or(Problem::MissingKey)?;

@@ -62,7 +62,7 @@ async fn take(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let limit = open.body_limit(gateway.settings.token_body_limit, gateway.settings.max_body_limit);
-    let read = body::read(request, payload, limit, gateway.settings.body_timeout).await;
+    let read = body::read_of_source(request, payload, open, (limit, gateway.settings.body_timeout)).await;
     let (body, broken) = match read {
         Ok(body) => (body, None),
         Err(problem) => (Bytes::new(), Some(problem)),

@@ -12,6 +12,7 @@ mod app;
 mod channel;
 mod faults;
 mod given;
+mod gzip;
 mod handshakes;
 mod hook;
 mod playbook;

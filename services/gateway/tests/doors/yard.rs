@@ -232,6 +232,7 @@ pub(crate) fn spec(slug: &str) -> SourceSpec {
         dedupe: wire::resource::DedupeSpec::default(),
         channel: None,
         max_body_bytes: None,
+        gzip: false,
     }
 }
 

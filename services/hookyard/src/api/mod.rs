@@ -6,7 +6,8 @@
 mod model;
 
 pub(crate) use model::{
-    Attempt, Decision, Delivery, DeliveryPage, Event, EventPage, RejectionPage, Source, Trace,
+    Accepted, Attempt, Decision, Delivery, DeliveryPage, Doorkeeper, Event, EventPage, Rejection,
+    RejectionPage, Source, Trace,
 };
 
 use crate::arguments::Connection;

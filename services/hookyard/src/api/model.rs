@@ -98,8 +98,21 @@ pub(crate) struct Trace {
     pub(crate) misses_omitted: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) quarantined: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) doorkeeper: Option<Doorkeeper>,
     #[serde(flatten)]
     pub(crate) rest: Map<String, Value>,
+}
+
+/// What the source's doorkeeper did with an event that no route took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Doorkeeper {
+    pub(crate) playbook_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
 }
 
 /// One route's decision.
@@ -135,11 +148,50 @@ pub(crate) struct RejectionPage {
 pub(crate) struct Rejection {
     pub(crate) id: String,
     pub(crate) source_id: Option<String>,
+    #[serde(default)]
+    pub(crate) source: Option<String>,
+    #[serde(default)]
+    pub(crate) door: Option<String>,
     pub(crate) cause: String,
     pub(crate) detail: Option<String>,
     pub(crate) received_at: String,
+    #[serde(default)]
+    pub(crate) headers: Option<Vec<(String, String)>>,
+    #[serde(default)]
+    pub(crate) body_preview: Option<String>,
+    #[serde(default)]
+    pub(crate) acceptable: bool,
+    #[serde(default)]
+    pub(crate) event_id: Option<String>,
     #[serde(flatten)]
     pub(crate) rest: Map<String, Value>,
+}
+
+impl Rejection {
+    /// The source's slug, or its id once it is gone.
+    pub(crate) fn source(&self) -> &str {
+        self.source
+            .as_deref()
+            .or(self.source_id.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// Whether it can be let in, or the event that it became.
+    pub(crate) fn outcome(&self) -> &str {
+        match &self.event_id {
+            Some(event) => event,
+            None if self.acceptable => "yes",
+            None => "no",
+        }
+    }
+}
+
+/// A rejection that was let in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Accepted {
+    pub(crate) event_id: String,
+    pub(crate) status: String,
 }
 
 /// What `hookyard send` needs of a source.

@@ -1,7 +1,7 @@
-//! `hookyard events` and `hookyard rejections`: what came in.
+//! `hookyard events`: what came in.
 
-use crate::api::{Api, Attempt, Delivery, DeliveryPage, Event, EventPage, RejectionPage, Trace};
-use crate::arguments::{Events, OneEvent, PageOf, Rejections};
+use crate::api::{Api, Attempt, Delivery, DeliveryPage, Event, EventPage, Trace};
+use crate::arguments::{Events, OneEvent};
 use crate::screen::{DIM, Screen, plain, styled, table};
 use crate::story::{Story, Told};
 
@@ -89,39 +89,6 @@ pub(super) async fn story(api: &Api, id: &str) -> anyhow::Result<Story> {
 pub(super) async fn told(api: &Api, delivery: Delivery) -> anyhow::Result<Told> {
     let attempts: Vec<Attempt> = api.get(&["deliveries", &delivery.id, "attempts"], &[]).await?;
     Ok(Told { delivery, attempts })
-}
-
-pub(crate) async fn rejections(rejections: Rejections, screen: Screen) -> anyhow::Result<()> {
-    let Rejections {
-        page: PageOf { limit, cursor },
-        connection,
-    } = rejections;
-    let api = Api::new(&connection)?;
-    let page: RejectionPage = api
-        .get(
-            &["rejections"],
-            &[("limit", Some(&limit.to_string())), ("cursor", cursor.as_deref())],
-        )
-        .await?;
-    screen.show(&page, |page| {
-        let rows = page.rejections.iter().map(|rejection| {
-            vec![
-                rejection.id.clone(),
-                rejection.received_at.clone(),
-                rejection.source_id.clone().unwrap_or_default(),
-                rejection.cause.clone(),
-                rejection.detail.clone().unwrap_or_default(),
-            ]
-        });
-        let headings = ["rejection", "received", "source", "cause", "detail"];
-        listed(
-            "rejections",
-            &headings,
-            rows.collect(),
-            page.next_cursor.as_deref(),
-        )
-    })?;
-    Ok(())
 }
 
 /// A table, or a word about its absence, and how to go on.

@@ -6,6 +6,7 @@ mod doctor;
 mod events;
 mod keys;
 mod migrate;
+mod rejections;
 mod send;
 mod tail;
 
@@ -36,7 +37,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Tail(options) => block_on(tail::run(options, screen)),
         Command::Events(options) => block_on(events::run(options, screen)),
         Command::Deliveries(options) => block_on(deliveries::run(options, screen)),
-        Command::Rejections(options) => block_on(events::rejections(options, screen)),
+        Command::Rejections(options) => block_on(rejections::run(options, screen)),
         Command::Replay(options) => block_on(deliveries::replay(options, screen)),
         Command::Retry(options) => block_on(deliveries::retry(options, screen)),
         Command::Doctor(options) => block_on(doctor::run(options, screen)),

@@ -16,6 +16,7 @@ mod doors;
 mod keys;
 mod nahook;
 mod outbound;
+mod rejections;
 mod running;
 mod senders;
 mod services;
