@@ -2,7 +2,9 @@
 
 use crate::catalog::place;
 use crate::connect::{read, write};
-use crate::{Error, KeyRing, KeyRingError, NewRejection, Page, RejectedRequest, Rejection, Store};
+use crate::{
+    Error, KeyRing, KeyRingError, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter, Store,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wire::{EventId, Instant, RejectionId, SourceId, WorkspaceId};
@@ -85,6 +87,7 @@ impl Store {
     pub async fn rejections(
         &self,
         workspace: &WorkspaceId,
+        filter: RejectionFilter,
         before: Option<RejectionId>,
         limit: i64,
     ) -> Result<Page<Rejection>, Error> {
@@ -93,6 +96,7 @@ impl Store {
         let rows = read!(self, |conn, queries| queries::rejections::list(
             conn,
             &workspace,
+            &filter,
             before,
             limit + 1
         ))?;

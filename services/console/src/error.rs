@@ -89,6 +89,22 @@ pub enum Error {
         /// How many it may have.
         most: u64,
     },
+    /// A rejection that cannot be let in, whatever is mended.
+    #[error("it cannot be accepted: {0}")]
+    NotAcceptable(String),
+    /// A rejection that its door would refuse again.
+    #[error("it is refused again ({reason}): {detail}")]
+    StillRefused {
+        /// What its sender would be told.
+        code: &'static str,
+        /// The cause, as the rejection has it.
+        reason: String,
+        /// For a person.
+        detail: String,
+    },
+    /// The gateway does not answer, or not as one.
+    #[error("the gateway cannot be asked (console.gateway_url): {0}")]
+    Unreached(String),
     /// The body is over the limit.
     #[error("the body is over the limit of {limit} bytes")]
     TooLarge {
@@ -171,7 +187,8 @@ impl Error {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Taken { .. } | Self::Dangling => "conflict",
             Self::InUse { .. } => "in_use",
-            Self::State(_) => "invalid_state",
+            Self::State(_) | Self::NotAcceptable(_) => "invalid_state",
+            Self::StillRefused { code, .. } => code,
             Self::InvalidDefinition(_) => "invalid_definition",
             Self::InvalidInput(_) => "invalid_input",
             Self::NoProject => "project_not_found",
@@ -182,7 +199,7 @@ impl Error {
             Self::SlowBody => "request_timeout",
             Self::Store(error) if error.is_transient() => "unavailable",
             Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => "internal_error",
-            Self::Record(_) | Self::Jail(_) => "unavailable",
+            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => "unavailable",
         }
     }
 
@@ -193,6 +210,14 @@ impl Error {
             Self::NotJson(_) | Self::BrokenBody => Some(vec![Problem::new("", self.to_string())]),
             Self::Query { name, message } => Some(vec![Problem::new(*name, message.clone())]),
             Self::UnsupportedMode { .. } => Some(vec![Problem::new("mode", self.to_string())]),
+            _ => None,
+        }
+    }
+
+    /// Why a door refuses a rejection again.
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::StillRefused { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -208,18 +233,20 @@ impl Error {
 }
 
 #[derive(Serialize)]
-struct Body {
-    error: Said,
+struct Body<'a> {
+    error: Said<'a>,
 }
 
 #[derive(Serialize)]
-struct Said {
+struct Said<'a> {
     code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Vec<Problem>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     issues: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 impl ResponseError for Error {
@@ -234,10 +261,16 @@ impl ResponseError for Error {
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Full { .. } => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Taken { .. } | Self::Dangling | Self::InUse { .. } | Self::State(_) => StatusCode::CONFLICT,
-            Self::InvalidDefinition(_) | Self::InvalidInput(_) | Self::NoProject | Self::NoTemplate => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Taken { .. }
+            | Self::Dangling
+            | Self::InUse { .. }
+            | Self::State(_)
+            | Self::NotAcceptable(_) => StatusCode::CONFLICT,
+            Self::InvalidDefinition(_)
+            | Self::InvalidInput(_)
+            | Self::NoProject
+            | Self::NoTemplate
+            | Self::StillRefused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
@@ -245,7 +278,7 @@ impl ResponseError for Error {
             Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Record(_) | Self::Jail(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -284,6 +317,7 @@ impl ResponseError for Error {
                 message,
                 details: self.details(),
                 issues: self.issues(),
+                reason: self.reason(),
             },
         })
     }

@@ -20,6 +20,7 @@ pub mod housekeeping;
 mod access;
 mod api;
 mod check;
+mod doors;
 mod error;
 mod page;
 mod portal;
@@ -60,6 +61,7 @@ struct Parts {
     access: access::Access,
     /// Records what operators start by hand; its thread starts with the first of them.
     accepts: OnceCell<AcceptQueue>,
+    doors: doors::Doors,
 }
 
 impl Console {
@@ -68,6 +70,7 @@ impl Console {
         Self(Arc::new(Parts {
             access: access::Access::new(store.clone()),
             accepts: OnceCell::new(),
+            doors: doors::Doors::at(&settings.gateway_url),
             store,
             conveyor,
             checks,
@@ -81,6 +84,10 @@ impl Console {
 
     pub(crate) fn checks(&self) -> &Checks {
         &self.0.checks
+    }
+
+    pub(crate) fn doors(&self) -> &doors::Doors {
+        &self.0.doors
     }
 
     pub(crate) fn settings(&self) -> &boot::settings::Console {

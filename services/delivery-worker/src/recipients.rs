@@ -130,6 +130,8 @@ mod tests {
         };
         let recipient = Recipient::of(
             Endpoint {
+                application_id: None,
+                credential: None,
                 id: EndpointId::from_stored("ep_one"),
                 workspace_id: WorkspaceId::from_stored("ws_one"),
                 environment_id: EnvironmentId::from_stored("env_one"),

@@ -74,7 +74,9 @@ impl Targets {
         }
         let failed = |error: store::Error| crate::doors::lookup_failed(&Arc::new(error));
         let found = self.store.event_type(workspace, name.as_str()).await;
-        let id = match found.map_err(failed)? {
+        // A name may read like another type's id.
+        let found = found.map_err(failed)?.filter(|found| found.name == name.as_str());
+        let id = match found {
             Some(found) => found.id,
             None => self.register(workspace, name).await?,
         };

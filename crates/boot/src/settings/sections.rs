@@ -311,6 +311,8 @@ pub struct Console {
     pub listen: SocketAddr,
     /// How the outside reaches it.
     pub public_url: HttpUrl,
+    /// How the console reaches the doors.
+    pub gateway_url: HttpUrl,
     /// HTTP worker threads; 0 is one a core.
     pub workers: usize,
     /// A token for every workspace, if there is one.

@@ -13,6 +13,6 @@ pub use configured::{
 pub use handshakes::{Captured, Handshakes, NewHandshakes};
 pub use recorded::{
     Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
-    NewEvent, NewRejection, Page, RejectedRequest, Rejection, Run,
+    NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter, Run,
 };
 pub use registered::{ApiKey, Application, Contact, EventType, PortalSession, Project, Template};

@@ -241,6 +241,15 @@ pub struct Rejection {
     pub is_whole: bool,
 }
 
+/// Which rejections a list has.
+#[derive(Debug, Clone, Default)]
+pub struct RejectionFilter {
+    /// Only of this source.
+    pub source_id: Option<SourceId>,
+    /// Only for this very cause.
+    pub cause: Option<String>,
+}
+
 /// One event on its way to one endpoint.
 #[derive(Debug, Clone, Queryable)]
 pub struct Delivery {

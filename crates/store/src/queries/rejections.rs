@@ -3,7 +3,7 @@
 use super::super::Conn;
 use super::super::schema::rejections;
 use crate::sql::{Stamp, StoredText, Uid};
-use crate::{Error, NewRejection, Rejection};
+use crate::{Error, NewRejection, Rejection, RejectionFilter};
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use wire::{EventId, RejectionId, SourceId, WorkspaceId};
 
@@ -66,6 +66,7 @@ fn columns() -> RejectionColumns {
 pub(crate) fn list(
     conn: &mut Conn,
     workspace: &WorkspaceId,
+    filter: &RejectionFilter,
     before: Option<RejectionId>,
     limit: i64,
 ) -> Result<Vec<Rejection>, Error> {
@@ -75,6 +76,12 @@ pub(crate) fn list(
         .limit(limit)
         .select(columns())
         .into_boxed();
+    if let Some(source) = &filter.source_id {
+        query = query.filter(rejections::source_id.eq(Some(source.as_str())));
+    }
+    if let Some(cause) = &filter.cause {
+        query = query.filter(rejections::cause.eq(cause));
+    }
     if let Some(before) = before {
         query = query.filter(rejections::id.lt(Uid::from(before)));
     }

@@ -6,7 +6,7 @@ use crate::yard::Yard;
 use bytes::Bytes;
 use hookyard_store::{
     Acceptance, DeliveryFilter, EventFilter, EventSummary, NewDelivery, NewEvent, NewRejection, Page,
-    QueueOptions,
+    QueueOptions, RejectionFilter,
 };
 use std::time::Duration;
 use wire::{DeliveryId, DeliveryState, EventId, EventState, Instant, RejectionId, SourceId, WorkspaceId};
@@ -154,12 +154,23 @@ on_both! {
             made.push(rejection.id);
             yard.store.reject(rejection).await.unwrap();
         }
-        let page = yard.store.rejections(&workspace(), None, 3).await.unwrap();
+        let page = yard.store.rejections(&workspace(), RejectionFilter::default(), None, 3).await.unwrap();
         assert!(page.more);
         assert_eq!((page.rows[0].cause.as_str(), page.rows[0].body_preview.as_slice()), ("signature_mismatch", &b"\0\xff"[..]));
-        let rest = yard.store.rejections(&workspace(), Some(page.rows[2].id), 3).await.unwrap();
+        let rest = yard.store.rejections(&workspace(), RejectionFilter::default(), Some(page.rows[2].id), 3).await.unwrap();
         let seen: Vec<RejectionId> = page.rows.iter().chain(&rest.rows).map(|rejection| rejection.id).collect();
         assert_eq!((seen, rest.more), (reversed(&made), false));
+        let counted = async |source: Option<&str>, cause: Option<&str>| {
+            let filter = RejectionFilter {
+                source_id: source.map(SourceId::from_stored),
+                cause: cause.map(str::to_owned),
+            };
+            yard.store.rejections(&workspace(), filter, None, 100).await.unwrap().rows.len()
+        };
+        assert_eq!(counted(Some("so_stripe"), None).await, made.len());
+        assert_eq!(counted(Some("so_stripe"), Some("signature_mismatch")).await, made.len());
+        assert_eq!(counted(Some("so_other"), None).await, 0);
+        assert_eq!(counted(None, Some("unknown_sender")).await, 0);
     }
 
     async fn what_an_event_became_is_counted(yard: &Yard) {

@@ -208,8 +208,8 @@ INSERT INTO events (id, workspace_id, source_id, state, received_at, method, hea
     SELECT id, workspace, 'so_' || n % 50, CASE WHEN n % 100 = 0 THEN 'accepted' ELSE 'routed' END, at, 'POST', '', '' FROM numbered;
 INSERT INTO claims (scope, key_hash, key, event_id, accepted_at, expires_at)
     SELECT 'so_' || n % 50, sha256(n::text::bytea), n::text, id, at, at + interval '4 days' FROM numbered;
-INSERT INTO rejections (id, workspace_id, cause, detail, received_at, method, headers, body_preview)
-    SELECT id, workspace, '', '', at, 'POST', '', '' FROM numbered;
+INSERT INTO rejections (id, workspace_id, source_id, cause, detail, received_at, method, headers, body_preview)
+    SELECT id, workspace, 'so_' || n % 50, '', '', at, 'POST', '', '' FROM numbered;
 INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, lease_until, created_at, updated_at)
     SELECT id, workspace, id, 'ep_' || n % 200,
     CASE n % 100 WHEN 0 THEN 'pending' WHEN 1 THEN 'scheduled_retry' WHEN 2 THEN 'delivering' ELSE 'delivered' END,

@@ -4,10 +4,12 @@ use crate::given::{self, keyed, outcome, routed, workspace};
 use crate::on_both;
 use crate::planner::{Asked, Planner};
 use crate::yard::Yard;
-use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions};
+use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, RejectionFilter};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{DeliveryId, DeliveryState, EventId, EventState, Instant, PlaybookId, RejectionId, RunId};
+use wire::{
+    DeliveryId, DeliveryState, EventId, EventState, Instant, PlaybookId, RejectionId, RunId, SourceId,
+};
 
 on_both! {
     async fn accepting_reads_no_claim_but_those_it_lost(yard: &Yard) {
@@ -179,8 +181,11 @@ on_both! {
     async fn rejections_are_listed_in_the_order_of_their_index(yard: &Yard) {
         let planner = Planner::over(yard).await;
         for before in [None, Some(RejectionId::generate())] {
-            planner.store.rejections(&workspace(), before, 50).await.unwrap();
+            planner.store.rejections(&workspace(), RejectionFilter::default(), before, 50).await.unwrap();
             planner.plan("rejections").uses("rejections_workspace_idx", "using rejections_workspace_idx").sorts_nothing();
+            let filter = RejectionFilter { source_id: Some(SourceId::generate()), ..RejectionFilter::default() };
+            planner.store.rejections(&workspace(), filter, before, 50).await.unwrap();
+            planner.plan("rejections").uses("rejections_source_idx", "using rejections_source_idx").sorts_nothing();
         }
     }
 

@@ -4,7 +4,7 @@ use crate::given::workspace;
 use crate::on_both;
 use crate::yard::{Yard, connect_with, keyring};
 use bytes::Bytes;
-use hookyard_store::{Error, KeyRingError, NewRejection, RejectedRequest};
+use hookyard_store::{Error, KeyRingError, NewRejection, RejectedRequest, RejectionFilter};
 use wire::{Door, EventId, Instant, RejectionId, SourceId, WorkspaceId};
 
 const SECRET: &str = "t0psecret_9f3b1c";
@@ -55,15 +55,15 @@ on_both! {
         assert_eq!(yard.store.rejected_request(id).await.unwrap(), Some((source(), at, request())));
         let shown = yard.store.rejection(&workspace(), id).await.unwrap().unwrap();
         assert_eq!((shown.id, shown.door, shown.is_whole, shown.event_id), (id, Door::App, true, None));
-        let listed = yard.store.rejections(&workspace(), None, 10).await.unwrap().rows;
+        let listed = yard.store.rejections(&workspace(), RejectionFilter::default(), None, 10).await.unwrap().rows;
         assert_eq!(listed.iter().map(|row| (row.id, row.is_whole)).collect::<Vec<_>>(), [(id, true)]);
         let stranger = WorkspaceId::from_stored("ws_other");
         assert!(yard.store.rejection(&stranger, id).await.unwrap().is_none());
         assert!(yard.store.rejected_request(RejectionId::generate()).await.unwrap().is_none());
     }
 
-    async fn a_refused_request_of_25_mebibytes_is_kept(yard: &Yard) {
-        let body: Vec<u8> = (0..25 * 1024 * 1024_u32).map(|at| (at % 251) as u8).collect();
+    async fn a_large_refused_request_is_kept(yard: &Yard) {
+        let body: Vec<u8> = (0..2 * 1024 * 1024_u32).map(|at| (at % 251) as u8).collect();
         let large = RejectedRequest { body: body.into(), ..request() };
         let row = rejection(Some(large.clone()));
         let id = row.id;

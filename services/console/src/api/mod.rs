@@ -24,6 +24,7 @@ mod rejections;
 mod replay;
 mod routes;
 mod runs;
+mod source_test;
 mod sources;
 mod subscriptions;
 mod templates;
@@ -100,6 +101,7 @@ fn resources(config: &mut ServiceConfig) {
             [get(sources::one), patch(sources::update), delete(sources::remove)],
         ))
         .service(resource("/sources/{id}/rotate-secret", [post(sources::rotate)]))
+        .service(resource("/sources/{id}/test", [post(source_test::send)]))
         .service(resource(
             "/sources/{id}/captured-secret",
             [delete(sources::discard_captured)],
@@ -116,6 +118,8 @@ fn resources(config: &mut ServiceConfig) {
         .service(resource("/runs", [get(runs::list)]))
         .service(resource("/runs/{id}", [get(runs::one)]))
         .service(resource("/rejections", [get(rejections::list)]))
+        .service(resource("/rejections/{id}", [get(rejections::one)]))
+        .service(resource("/rejections/{id}/accept", [post(rejections::accept)]))
         .service(resource("/claims/{scope}/{key}", [get(claims::one)]))
         .service(resource(
             "/environments",

@@ -246,7 +246,11 @@ fn check_fits<Spec>(
 }
 
 /// The source with this id or slug.
-async fn find(console: &Console, directory: &Directory, id_or_slug: &str) -> Result<Source, Error> {
+pub(super) async fn find(
+    console: &Console,
+    directory: &Directory,
+    id_or_slug: &str,
+) -> Result<Source, Error> {
     let missing = Error::NotFound { what: "source" };
     let Some(id) = directory.sources.find(id_or_slug) else {
         return Err(missing);

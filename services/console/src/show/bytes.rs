@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 /// The text, or the base64 and the word that says so.
-pub(super) fn text(bytes: &[u8]) -> (String, Option<&'static str>) {
+pub(crate) fn text(bytes: &[u8]) -> (String, Option<&'static str>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), None),
         Err(_) => (STANDARD.encode(bytes), Some("base64")),

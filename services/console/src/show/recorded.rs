@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use store::{Attempt, Claim, Delivery, Event, EventSummary, Rejection, Run};
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RejectionId,
-    RouteId, RunId, RunState, SourceId, Trigger,
+    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, PlaybookId,
+    RejectionId, RouteId, RunId, RunState, SourceId, Trigger,
 };
 
 /// One line of a list of events.
@@ -356,28 +356,44 @@ fn produced(row: &Claim) -> String {
 pub(crate) struct RejectionView {
     id: RejectionId,
     source_id: Option<SourceId>,
+    /// The source's slug.
+    source: Option<String>,
+    /// Which door refused it.
+    door: Door,
     cause: String,
     detail: String,
     received_at: Instant,
     headers: Box<RawValue>,
     body_preview: String,
     body_encoding: Option<&'static str>,
+    method: String,
+    query: Option<String>,
     remote_address: Option<String>,
+    /// Whether it is kept whole, so that it can be let in once the cause is mended.
+    acceptable: bool,
+    /// The event that it became.
+    event_id: Option<EventId>,
 }
 
 impl RejectionView {
-    pub(crate) fn of(row: &Rejection) -> Self {
+    pub(crate) fn of(row: &Rejection, directory: &Directory) -> Self {
         let (body_preview, body_encoding) = bytes::text(&row.body_preview);
         Self {
             id: row.id,
+            source: source(row.source_id.as_ref(), directory),
             source_id: row.source_id.clone(),
+            door: row.door,
             cause: row.cause.clone(),
             detail: row.detail.clone(),
             received_at: row.received_at,
             headers: bytes::list(&row.headers),
             body_preview,
             body_encoding,
+            method: row.method.clone(),
+            query: row.query.clone(),
             remote_address: row.remote_address.clone(),
+            acceptable: row.is_whole && row.event_id.is_none(),
+            event_id: row.event_id,
         }
     }
 }

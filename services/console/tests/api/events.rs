@@ -178,10 +178,22 @@ on_both! {
         for (field, value) in [
             ("sourceId", json!("so_stripe")), ("cause", json!("signature_mismatch")), ("bodyPreview", json!("{}")),
             ("bodyEncoding", json!(null)), ("remoteAddress", json!("192.0.2.7")),
-            ("headers", json!([["x-hub-signature-256", "(redacted)"]])),
+            ("headers", json!([["x-hub-signature-256", "(redacted)"]])), ("source", json!("stripe")), ("door", json!("token")),
+            ("method", json!("POST")), ("query", json!(null)), ("acceptable", json!(false)), ("eventId", json!(null)),
         ] {
             assert_eq!(newest[field], value, "{field}");
         }
+        assert_eq!(&yard.get(&format!("rejections/{second}")).await.expect(200), newest);
+        for missing in ["rejections/rej_00000000000000000000000000", "rejections/msg_1", "rejections/%00"] {
+            yard.get(missing).await.refused(404, "not_found");
+        }
+        for (query, count) in [
+            ("source=stripe", 2), ("sourceId=so_stripe&cause=signature_mismatch", 2), ("cause=unknown_sender", 0),
+        ] {
+            let list = yard.get(&format!("rejections?{query}")).await.expect(200);
+            assert_eq!(list["rejections"].as_array().unwrap().len(), count, "{query}");
+        }
+        yard.get("rejections?source=nobody").await.refused(400, "invalid_query");
         let page = yard.get("rejections?limit=1").await.expect(200);
         let cursor = page["nextCursor"].as_str().unwrap();
         let page = yard.get(&format!("rejections?limit=1&cursor={cursor}")).await.expect(200);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use store::{
     Acceptance, Accepted, NewAttempt, NewClaim, NewDelivery, NewEvent, NewRejection, NewRun, Outcome,
-    QueueOptions, RoutedEvent,
+    QueueOptions, RejectedRequest, RoutedEvent,
 };
 use wire::{
     AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RejectionId,
@@ -166,10 +166,26 @@ pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
 
 /// A request that the gateway refused.
 pub(crate) async fn rejected(yard: &Yard, at: Instant) -> RejectionId {
+    refused(yard, at, None).await
+}
+
+/// The same, kept whole.
+pub(crate) async fn rejected_whole(yard: &Yard) -> RejectionId {
+    let request = RejectedRequest {
+        method: "POST".to_owned(),
+        target: "/ingest/src_stripe".to_owned(),
+        headers: vec![("stripe-signature".to_owned(), b"canary".to_vec())],
+        body: Bytes::from_static(b"{}"),
+        remote_address: None,
+    };
+    refused(yard, Instant::now(), Some(request)).await
+}
+
+async fn refused(yard: &Yard, at: Instant, request: Option<RejectedRequest>) -> RejectionId {
     let id = RejectionId::new(at, rand::random());
     let rejection = NewRejection {
         door: wire::Door::Token,
-        request: None,
+        request,
         id,
         workspace_id: workspace(),
         source_id: Some(SourceId::from_stored("so_stripe")),

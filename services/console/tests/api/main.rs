@@ -15,6 +15,7 @@ mod configuration;
 mod configured;
 mod contract;
 mod deliveries;
+mod doors;
 mod endpoint_auth;
 mod event_types;
 mod events;

@@ -94,7 +94,19 @@ impl Yard {
         Self::on(database, url).await
     }
 
+    /// With a gateway at this URL.
+    pub(crate) async fn with_gateway(gateway_url: &str) -> Self {
+        let database = database::sqlite();
+        let url = format!("sqlite:{}", database.url());
+        Self::with(database, url, &[("console.gateway_url", gateway_url)]).await
+    }
+
     async fn on(database: TestDatabase, url: String) -> Self {
+        Self::with(database, url, &[]).await
+    }
+
+    async fn with(database: TestDatabase, url: String, settings: &[(&str, &str)]) -> Self {
+        let process = process(settings);
         let keys = KeyRing::parse(&[KeyRing::new_key("test", [7; 32])]).unwrap();
         let settings = store::Settings {
             url: url.into(),
@@ -108,7 +120,6 @@ impl Yard {
             jail: Jail::in_thread(),
             policy: Policy::new(["10.0.0.0/8".parse().unwrap()]),
         };
-        let process = process();
         let settings = &process.settings.console;
         let console = Console::new(store.clone(), conveyor.clone(), checks.clone(), settings);
         let listen = boot::http::Listen {
@@ -198,7 +209,7 @@ impl Yard {
 }
 
 /// A process that ends with the test.
-fn process() -> Process {
+fn process(settings: &[(&str, &str)]) -> Process {
     let arguments = [
         ("database.url", "sqlite:unused"),
         ("secrets.master_keys", "unused"),
@@ -206,6 +217,7 @@ fn process() -> Process {
         ("console.operator_token", OPERATOR),
         ("console.public_url", PUBLIC_URL),
     ];
+    let arguments = arguments.into_iter().chain(settings.iter().copied());
     let settings = Sources::new().with_arguments(arguments).load().unwrap();
     Process::new("console-test", settings)
 }

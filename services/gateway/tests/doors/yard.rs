@@ -185,7 +185,7 @@ impl Yard {
         testkit::until("a rejection is kept", async || {
             rows = self
                 .store
-                .rejections(&workspace(true).id, None, 100)
+                .rejections(&workspace(true).id, store::RejectionFilter::default(), None, 100)
                 .await
                 .unwrap()
                 .rows;

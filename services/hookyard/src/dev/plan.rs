@@ -53,6 +53,7 @@ impl Plan {
             .with_program_defaults([
                 ("gateway.public_url", url.as_str()),
                 ("console.public_url", url.as_str()),
+                ("console.gateway_url", url.as_str()),
             ])
             .with_arguments([("gateway.listen", address.to_string())])
             .load()

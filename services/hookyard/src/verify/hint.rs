@@ -125,13 +125,13 @@ fn other_providers(asked: &Asked<'_>, reason: Reason) -> Vec<Hint> {
     if alike.is_empty() {
         return Vec::new();
     }
-    let (shown, others) = alike.split_at(alike.len().min(NAMED));
+    let (first, others) = alike.split_at(alike.len().min(NAMED));
     let more = match others.len() {
         0 => String::new(),
         count => format!(" and {count} more"),
     };
     vec![Hint::new(
-        format!("it carries what requests of {}{more} carry", shown.join(", ")),
+        format!("it carries what requests of {}{more} carry", first.join(", ")),
         "is the provider the right one?",
     )]
 }
