@@ -376,6 +376,8 @@ async fn a_link_into_the_portal_is_made() {
     let session = sessions.create(WORKSPACE, &application.id, None).await.unwrap();
     assert!(!session.code.is_empty() && !session.expires_at.is_empty());
     assert!(session.url.starts_with(&running.url), "{}", session.url);
+    let page = reqwest::get(&session.url).await.unwrap();
+    assert_eq!(page.status(), 200);
     let options = CreatePortalSessionOptions {
         metadata: Some(HashMap::from([("user".to_owned(), "ada".to_owned())])),
         role: Some("viewer".to_owned()),

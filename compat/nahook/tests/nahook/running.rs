@@ -16,6 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) const WORKSPACE: &str = "ws_integration";
 pub(crate) const ENDPOINT: &str = "ep_integration_test_001";
 pub(crate) const TOKEN: &str = "nhm_sdk_test_token_0001";
+pub(crate) const KEY: &str = "nhk_us_sdk_test_key_0001";
+pub(crate) const DISABLED_KEY: &str = "nhk_us_sdk_test_key_0002";
 
 /// Killed when dropped.
 pub(crate) struct Running {
@@ -74,6 +76,7 @@ fn yard(receiver: &str) -> String {
 workspace: {{slug: integration, id: {WORKSPACE}}}
 environments: [{{slug: production, default: true}}]
 management_tokens: [{{name: sdk, token: {TOKEN}}}]
+api_keys: [{{name: sdk, token: {KEY}}}, {{name: disabled, token: {DISABLED_KEY}, enabled: false}}]
 endpoints: [{{id: {ENDPOINT}, url: '{receiver}', retry: {{schedule: [0s, 100ms, 100ms], jitter: 0}}}}]
 sources: [{{slug: shop, token: src_shop}}]
 routes: [{{name: all, from: [shop], to: {{endpoint: {ENDPOINT}}}}}]

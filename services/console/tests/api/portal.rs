@@ -314,6 +314,18 @@ on_both! {
         assert_eq!(secrets(yard, "ep_one").await.len(), 1);
     }
 
+    async fn of_a_key_pair_the_public_half_is_shown(yard: &Yard) {
+        customers(yard).await;
+        let made = yard.patch("endpoints/ep_one", &json!({"signing": "v1a"})).await.expect(200);
+        let admin = Browser::open(yard, "app_one", "admin").await;
+        let token = format!("token={}", admin.token().await);
+        let shown = admin.post("/endpoints/ep_one/secret", &token).await.text;
+        assert!(shown.contains("The public key") && shown.contains("whpk_") && !shown.contains("whsk_"), "{made} {shown}");
+        admin.post("/endpoints/ep_one/rotate-secret", &format!("{token}&overlap=0")).await;
+        let shown = admin.post("/endpoints/ep_one/secret", &token).await.text;
+        assert_eq!((shown.matches("whpk_").count(), shown.matches("whsec_").count()), (1, 0), "{shown}");
+    }
+
     async fn only_the_visits_own_forms_do_anything(yard: &Yard) {
         customers(yard).await;
         let admin = Browser::open(yard, "app_one", "admin").await;

@@ -16,6 +16,7 @@ mod doors;
 mod keys;
 mod nahook;
 mod outbound;
+mod portal;
 mod rejections;
 mod running;
 mod senders;
