@@ -1,4 +1,4 @@
-//! Chores that cargo cannot say: `cargo xtask test`, `cargo xtask servers start|stop|env`.
+//! Chores that cargo cannot say: `cargo xtask test`, `cargo xtask servers start|stop|env`, `cargo xtask openapi`.
 //!
 //! Progress goes to standard error, so that what a shell should read (`eval "$(cargo xtask servers start)"`) stands
 //! alone on standard output. Nothing here may touch a server, a service or a port that it did not start.
@@ -11,6 +11,7 @@
 
 mod debian;
 mod interrupt;
+mod openapi;
 mod python;
 mod servers;
 mod test;
@@ -24,6 +25,7 @@ usage:
   cargo xtask servers start     start private servers that keep running, print their addresses as shell lines
   cargo xtask servers env       print the addresses of the servers that run
   cargo xtask servers stop      stop them and remove their folder
+  cargo xtask openapi           write docs/openapi.json anew, after the API or its description changed
 
 The servers are a Postgres and a RabbitMQ of this checkout alone, on free ports, below target/test-servers.
 Where HOOKYARD_TEST_POSTGRES and HOOKYARD_TEST_RABBITMQ are set, `test` uses those servers instead.
@@ -55,6 +57,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
             println!("{}", addresses.export_lines());
         }
         ["servers", "stop"] => servers::stop_kept()?,
+        ["openapi"] => openapi::write()?,
         [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
         _ => bail!("`cargo xtask {}` is not a chore\n{USAGE}", words.join(" ")),
     }

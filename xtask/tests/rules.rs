@@ -40,6 +40,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Crates without I/O and without a runtime, not even through others.
 const PURE: &[&str] = &[
     "hookyard-wire",
+    "hookyard-openapi",
     "hookyard-signature",
     "hookyard-expression",
     "hookyard-playbook",

@@ -124,7 +124,10 @@ impl Api {
             .security_scheme(API_KEY, bearer("nhk_…", "An API key of a workspace."));
         components.security_scheme(
             MANAGEMENT_TOKEN,
-            bearer("nhm_…", "A management token of the workspace, or the operator's token."),
+            bearer(
+                "nhm_…",
+                "A management token of the workspace, or the operator's token.",
+            ),
         )
     }
 }
@@ -176,7 +179,9 @@ const NO_SCOPES: [&str; 0] = [];
 
 /// The names in braces.
 fn names_in(path: &str) -> impl Iterator<Item = &str> {
-    path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 fn built_parameter(parameter: &Parameter) -> path::Parameter {
@@ -221,12 +226,7 @@ fn by_status(refusals: &[Refusal]) -> BTreeMap<u16, Vec<Refusal>> {
 }
 
 /// The answer, which all operations that refuse alike have in common. An answer to `HEAD` has no body.
-fn refused(
-    operation: &Operation,
-    status: u16,
-    refusals: &[Refusal],
-    shared: &mut Shared,
-) -> RefOr<Response> {
+fn refused(operation: &Operation, status: u16, refusals: &[Refusal], shared: &mut Shared) -> RefOr<Response> {
     let about: Vec<String> = refusals
         .iter()
         .map(|refusal| format!("`{}`: {}", refusal.code, refusal.when))
@@ -241,7 +241,10 @@ fn refused(
     }
     let codes: Vec<&'static str> = refusals.iter().map(|refusal| refusal.code).collect();
     let shape = operation.family.shape(status, &codes).schema();
-    let response = response.content("application/json", ContentBuilder::new().schema(Some(shape)).build());
+    let response = response.content(
+        "application/json",
+        ContentBuilder::new().schema(Some(shape)).build(),
+    );
     let name = shared_name(operation.family, status, &codes);
     shared.insert(name.clone(), response.build());
     Ref::from_response_name(name).into()

@@ -18,6 +18,6 @@ pub use api::{Api, Tag};
 pub use operation::{Answer, Auth, Body, Method, Operation};
 pub use refusal::{Family, Refusal};
 pub use shape::{
-    Field, Shape, anything, boolean, bytes, configured_id, either, field, integer, list, map, maybe, named, null,
-    number, object, recorded_id, text, time, word,
+    Field, Shape, anything, boolean, bytes, configured_id, either, field, integer, list, map, maybe, named,
+    null, number, object, recorded_id, text, time, word,
 };

@@ -56,13 +56,20 @@ impl Family {
             Self::Plain => object([field("error", code), message]),
             Self::Issues => {
                 let issues = maybe("issues", list(issue("A JSON pointer into the body.")));
-                let fields = [Some(field("error", code)), Some(message), has_issues.then_some(issues)];
+                let fields = [
+                    Some(field("error", code)),
+                    Some(message),
+                    has_issues.then_some(issues),
+                ];
                 object(fields.into_iter().flatten().collect::<Vec<_>>())
             }
             Self::Details | Self::Management => {
                 let mut fields = vec![field("code", code), message];
                 if status == 400 {
-                    fields.push(field("details", list(issue("Where, such as `/payload` or `verify.secrets`."))));
+                    fields.push(field(
+                        "details",
+                        list(issue("Where, such as `/payload` or `verify.secrets`.")),
+                    ));
                 }
                 if self == Self::Management && status == 422 {
                     fields.extend(has_issues.then(definition_issues));
@@ -87,5 +94,8 @@ fn definition_issues() -> Field {
         field("line", place()),
         field("column", place()),
     ]);
-    maybe("issues", list(either([of_definition, issue("A path into the input.")])))
+    maybe(
+        "issues",
+        list(either([of_definition, issue("A path into the input.")])),
+    )
 }

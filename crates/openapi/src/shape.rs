@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use utoipa::openapi::schema::{
-    AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, RefBuilder, SchemaFormat, SchemaType, Type,
+    AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, RefBuilder, SchemaFormat, SchemaType,
+    Type,
 };
 use utoipa::openapi::{RefOr, Schema};
 
@@ -233,11 +234,7 @@ impl Shape {
                     .enum_values(Some(words.chain(null)))
                     .into()
             }
-            Kind::Integer(least, most) => self
-                .simple(Type::Integer)
-                .minimum(*least)
-                .maximum(*most)
-                .into(),
+            Kind::Integer(least, most) => self.simple(Type::Integer).minimum(*least).maximum(*most).into(),
             Kind::Number => self.simple(Type::Number).into(),
             Kind::Boolean => self.simple(Type::Boolean).into(),
             Kind::Null => self.simple(Type::Null).into(),
@@ -269,7 +266,12 @@ impl Shape {
 
     fn object(&self, fields: &[Field], closed: bool) -> RefOr<Schema> {
         let mut object = self.simple(Type::Object);
-        for Field { name, shape, required } in fields {
+        for Field {
+            name,
+            shape,
+            required,
+        } in fields
+        {
             object = object.property(*name, shape.schema());
             if *required {
                 object = object.required(*name);
@@ -323,7 +325,10 @@ mod tests {
             "id": {"type": "string", "pattern": "^ep_[A-Za-z0-9_.-]{1,100}$"},
             "secret": {"type": ["string", "null"], "description": "Once."}}});
         assert_eq!(json(&endpoint), expected);
-        assert_eq!(json(&endpoint.clone().closed())["additionalProperties"], json!(false));
+        assert_eq!(
+            json(&endpoint.clone().closed())["additionalProperties"],
+            json!(false)
+        );
         assert_eq!(json(&endpoint.partial()).get("required"), None);
     }
 

@@ -324,6 +324,59 @@ impl ResponseError for Error {
 }
 
 #[cfg(test)]
+impl Error {
+    /// Every error there is. A test compares their codes with those that stand in [`Self::code`].
+    pub(crate) fn one_of_each() -> Vec<Self> {
+        let text = String::new;
+        let again = |code| Self::StillRefused {
+            code,
+            reason: text(),
+            detail: text(),
+        };
+        let not_json = serde_json::from_str::<Value>("{").unwrap_err();
+        vec![
+            Self::Invalid(Vec::new()),
+            Self::NotJson(not_json),
+            Self::Query {
+                name: "",
+                message: text(),
+            },
+            Self::UnsupportedMode { mode: "" },
+            Self::Unauthorized,
+            Self::NotFound { what: "" },
+            Self::MethodNotAllowed { allow: text() },
+            Self::Taken { what: text() },
+            Self::InUse {
+                what: text(),
+                by: text(),
+            },
+            Self::Dangling,
+            Self::State(""),
+            Self::InvalidDefinition(Vec::new()),
+            Self::InvalidInput(Vec::new()),
+            Self::NoProject,
+            Self::NoTemplate,
+            Self::Full {
+                what: text(),
+                most: 1,
+            },
+            Self::NotAcceptable(text()),
+            // The words that `doors` lets through.
+            again("invalid_signature"),
+            again("unknown_sender"),
+            again("not_acceptable"),
+            Self::Unreached(text()),
+            Self::TooLarge { limit: 1 },
+            Self::Encoding,
+            Self::BrokenBody,
+            Self::SlowBody,
+            Self::Record(store::AcceptError::Unknown),
+            Self::Store(store::Error::Taken { constraint: text() }),
+        ]
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

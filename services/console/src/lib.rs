@@ -29,7 +29,7 @@ mod secret;
 mod show;
 mod yaml;
 
-pub use api::{configure, not_found};
+pub use api::{api, configure, not_found};
 pub use check::{Checks, Issue};
 pub use error::Error;
 pub use problem::Problem;

@@ -18,6 +18,7 @@ mod adapters;
 mod again;
 mod arrival;
 mod body;
+mod description;
 mod doors;
 mod handshakes;
 mod identity;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{AcceptQueue, QueueOptions, Store};
 
+pub use description::api;
 pub use doors::not_found;
 
 /// The gateway's parts; one per process, shared by its HTTP workers.
@@ -114,7 +116,7 @@ impl Gateway {
     /// Mounts the doors.
     pub fn configure(self: &Arc<Self>, config: &mut ServiceConfig) {
         config.app_data(actix_web::web::Data::from(Arc::clone(self)));
-        doors::mount(config);
+        doors::addresses().mount(config);
         again::mount(config);
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Limits {
 
 /// How much of a limit is left, for the headers of draft-ietf-httpapi-ratelimit-headers-10.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Allowance {
     /// What may go at once after a pause.
     burst: u32,

@@ -16,6 +16,15 @@ pub(crate) struct Issue {
     pub(crate) message: String,
 }
 
+impl fmt::Display for Issue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => formatter.write_str(&self.message),
+            path => write!(formatter, "{path}: {}", self.message),
+        }
+    }
+}
+
 /// Why a request was not accepted. The code and the status are part of the contract, the message is for people.
 #[derive(Debug)]
 pub(crate) enum Problem {
@@ -51,6 +60,8 @@ pub(crate) enum Problem {
     TemplateNotFound,
     /// The run's input is not what the playbook asks for.
     InvalidInput(Vec<Issue>),
+    /// The same at the doors whose answers have no `issues`.
+    UnfitInput(String),
     /// The trigger is switched off.
     TriggerDisabled,
     /// The workspace has more event types than senders may register.
@@ -102,7 +113,7 @@ impl Problem {
             Self::InsufficientScope(_) => "insufficient_scope",
             Self::ProjectNotFound => "project_not_found",
             Self::TemplateNotFound => "template_not_found",
-            Self::InvalidInput(_) => "invalid_input",
+            Self::InvalidInput(_) | Self::UnfitInput(_) => "invalid_input",
             Self::TriggerDisabled => "trigger_disabled",
             Self::TooManyTypes => "too_many_event_types",
             Self::InvalidSignature => "invalid_signature",
@@ -127,6 +138,9 @@ impl fmt::Display for Problem {
         let text = match self {
             Self::InvalidBody(issue) => return formatter.write_str(&issue.message),
             Self::Malformed(what) => return formatter.write_str(what),
+            Self::UnfitInput(what) => {
+                return write!(formatter, "the input is not what the playbook asks for: {what}");
+            }
             Self::TooLarge(limit) => return write!(formatter, "the body is over the limit of {limit} bytes"),
             Self::MissingKey => "the header X-Idempotency-Key is missing",
             Self::InvalidKey => "an idempotency key is 1 to 255 bytes without control characters, sent once",
@@ -207,7 +221,7 @@ impl ResponseError for Problem {
             | Self::UnknownSender
             | Self::KeyDisabled
             | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
-            Self::ProjectNotFound | Self::TemplateNotFound | Self::InvalidInput(_) => {
+            Self::ProjectNotFound | Self::TemplateNotFound | Self::InvalidInput(_) | Self::UnfitInput(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -260,6 +274,18 @@ impl Problem {
         response
     }
 
+    /// The same for the doors whose answers have no `issues`: the message says it all.
+    pub(crate) fn in_words(self) -> Self {
+        match self {
+            Self::InvalidBody(issue) => Self::Malformed(issue.to_string()),
+            Self::InvalidInput(issues) => {
+                let issues: Vec<String> = issues.iter().map(Issue::to_string).collect();
+                Self::UnfitInput(issues.join("; "))
+            }
+            other => other,
+        }
+    }
+
     fn issues(&self) -> Option<&[Issue]> {
         match self {
             Self::InvalidBody(issue) => Some(std::slice::from_ref(issue)),
@@ -286,6 +312,13 @@ pub(crate) struct SendError {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Vec<Issue>>,
+}
+
+#[cfg(test)]
+impl SendError {
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
 }
 
 impl SendProblem {
@@ -324,5 +357,52 @@ impl ResponseError for SendProblem {
         }
         let error = self.error();
         self.0.head(self.status_code()).json(Body { error })
+    }
+}
+
+#[cfg(test)]
+impl Problem {
+    /// Every problem there is. A test compares their codes with those that stand in [`Self::code`].
+    pub(crate) fn one_of_each() -> Vec<Self> {
+        let issue = || Issue {
+            path: String::new(),
+            message: String::new(),
+        };
+        vec![
+            Self::InvalidBody(issue()),
+            Self::Malformed(String::new()),
+            Self::MissingKey,
+            Self::InvalidKey,
+            Self::InvalidEventType,
+            Self::InvalidEventTypeName,
+            Self::DirectIngestDisabled,
+            Self::Unauthorized,
+            Self::InvalidWebhookSecret,
+            Self::UnknownKey,
+            Self::KeyDisabled,
+            Self::InsufficientScope(KeyScope::Ingest),
+            Self::RateLimited(Allowance::default()),
+            Self::ProjectNotFound,
+            Self::TemplateNotFound,
+            Self::InvalidInput(vec![issue()]),
+            Self::UnfitInput(String::new()),
+            Self::TriggerDisabled,
+            Self::TooManyTypes,
+            Self::InvalidSignature,
+            Self::UnknownSender,
+            Self::HandshakeForbidden,
+            Self::HandshakeRefused,
+            Self::NotFound,
+            Self::MethodNotAllowed,
+            Self::BodyTimeout,
+            Self::BodyBroken,
+            Self::Conflict,
+            Self::TooLarge(1),
+            Self::UnsupportedEncoding,
+            Self::Overloaded,
+            Self::Unavailable,
+            Self::AdapterFailed,
+            Self::Internal,
+        ]
     }
 }

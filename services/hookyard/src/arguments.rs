@@ -60,6 +60,8 @@ pub enum Command {
     /// Make master keys, and rotate them.
     #[command(subcommand)]
     Keys(Keys),
+    /// Print what all doors and the management API take and answer, as OpenAPI 3.1.
+    Openapi,
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

@@ -4,8 +4,10 @@
 //! trace, metrics by route, time limits on heads, and a drain that finishes the requests in hand. It knows nothing of
 //! bodies, errors or doors: those are the services'.
 
+mod addresses;
 mod request;
 
+pub use addresses::{Address, Addresses};
 pub use request::{REQUEST_ID, RequestId};
 
 use crate::error::Error;

@@ -10,6 +10,7 @@ mod claims;
 mod configuration;
 mod contacts;
 mod deliveries;
+mod description;
 mod endpoints;
 mod environments;
 mod event_types;
@@ -31,6 +32,8 @@ mod templates;
 mod visibility;
 mod workspace;
 
+pub use description::api;
+
 use crate::check::Directory;
 use crate::{Console, Error, access, page as pages};
 use actix_web::dev::Handler;
@@ -38,31 +41,45 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, HttpResponse, Resource, Responder, Route, guard};
+use actix_web::{FromRequest, HttpResponse, Responder, Route, guard};
+use boot::http::{Address, Addresses};
 use serde::Serialize;
 use wire::WorkspaceId;
 
+/// Where a workspace is.
+const WORKSPACE: &str = "/v1/workspaces/{workspace}";
+
 /// Mounts the management API and the console's pages.
 pub fn configure(config: &mut ServiceConfig, console: Console) {
-    let workspace = web::scope("/v1/workspaces/{workspace}")
+    let workspace = web::scope(WORKSPACE)
         .wrap(from_fn(access::guard))
-        .configure(resources)
-        .configure(callers)
-        .configure(customers)
+        .configure(|config| addresses().mount(config))
         .default_service(web::to(not_found));
     let management = web::scope("/management")
         // Answers hold what a shared cache must not.
         .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
         .service(workspace)
         .default_service(web::to(not_found));
-    config
-        .app_data(web::Data::new(console))
+    let mut looked_at = Addresses::default();
+    looked_at
         .service(resource("/", [get(pages::landing)]))
-        .configure(crate::portal::configure)
-        .service(management);
+        .service(resource("/openapi.json", [get(pages::openapi)]))
+        .service(resource("/docs", [get(pages::docs)]));
+    config.app_data(web::Data::new(console));
+    looked_at.mount(config);
+    config.configure(crate::portal::configure).service(management);
 }
 
-fn resources(config: &mut ServiceConfig) {
+/// Everything below a workspace. What it takes and answers is told in [`description`].
+fn addresses() -> Addresses {
+    let mut addresses = Addresses::default();
+    resources(&mut addresses);
+    callers(&mut addresses);
+    customers(&mut addresses);
+    addresses
+}
+
+fn resources(config: &mut Addresses) {
     config
         .service(resource("/events", [get(events::list)]))
         .service(resource("/events/{id}", [get(events::one)]))
@@ -137,7 +154,7 @@ fn resources(config: &mut ServiceConfig) {
 }
 
 /// Who sends and who operates, what they start, and what bounds them.
-fn callers(config: &mut ServiceConfig) {
+fn callers(config: &mut Addresses) {
     config
         .service(resource("", [get(workspace::one), patch(workspace::update)]))
         .service(resource(
@@ -221,7 +238,7 @@ fn callers(config: &mut ServiceConfig) {
 }
 
 /// What a workspace's customers are about, in the addresses of Nahook's clients.
-fn customers(config: &mut ServiceConfig) {
+fn customers(config: &mut Addresses) {
     config
         .service(resource(
             "/event-types",
@@ -274,7 +291,7 @@ fn customers(config: &mut ServiceConfig) {
 }
 
 /// An address with its methods; all others are refused in our shape.
-fn resource<const N: usize>(path: &str, routes: [(&'static str, Route); N]) -> Resource {
+fn resource<const N: usize>(path: &str, routes: [(&'static str, Route); N]) -> Address {
     let allow = routes
         .iter()
         .map(|(methods, _)| *methods)
@@ -284,10 +301,7 @@ fn resource<const N: usize>(path: &str, routes: [(&'static str, Route); N]) -> R
         let allow = allow.clone();
         async move { Err::<HttpResponse, _>(Error::MethodNotAllowed { allow }) }
     };
-    let resource = web::resource(path).default_service(web::to(refused));
-    routes
-        .into_iter()
-        .fold(resource, |resource, (_, route)| resource.route(route))
+    Address::new(path, routes, refused)
 }
 
 macro_rules! methods {

@@ -7,10 +7,18 @@ use expression::Jail;
 use hookyard_console::{Checks, Console};
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 use store::{KeyRing, Store};
 use testkit::database::{self, TestDatabase};
+use testkit::{Described, Exchange};
 use wire::WorkspaceId;
+
+/// What the management API says that it answers.
+static DESCRIBED: LazyLock<Described> = LazyLock::new(|| {
+    let document = hookyard_console::api().document("", "");
+    Described::by(serde_json::to_value(document).unwrap())
+});
 
 pub(crate) const TOKEN: &str = "nhm_ci_test_token_0001";
 pub(crate) const OPERATOR: &str = "operator-token-of-the-tests";
@@ -150,7 +158,7 @@ impl Yard {
         yard
     }
 
-    /// Sends a request as it is.
+    /// Sends a request as it is. Its answer is one that the description has.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -158,14 +166,26 @@ impl Yard {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let method: Method = method.parse().unwrap();
-        let mut request = Request::new(method, format!("http://{}{path}", self.address), body);
+        let sent: Bytes = body.into();
+        let verb: Method = method.parse().unwrap();
+        let mut request = Request::new(verb, format!("http://{}{path}", self.address), sent.clone());
         request.max_answer_bytes = 16 << 20;
         request.custom_headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let answer = self.client.send(request).await.unwrap();
+        DESCRIBED.check(&Exchange {
+            method,
+            target: path,
+            sent: &sent,
+            status: answer.status.as_u16(),
+            content_type: answer
+                .headers
+                .get("content-type")
+                .and_then(|kind| kind.to_str().ok()),
+            body: &answer.body,
+        });
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         Answer {
             status: answer.status,

@@ -32,6 +32,7 @@ pub(super) async fn post(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let answered = take(&gateway, &request, &token, payload).await;
+    let answered = answered.map_err(Problem::in_words);
     metrics::ingest(DOOR, "none", outcome(&answered));
     answered.map(|started| answer(&started).finish(&started))
 }

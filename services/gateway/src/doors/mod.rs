@@ -10,56 +10,64 @@ pub(crate) mod token;
 mod trigger;
 
 use crate::problem::{Problem, SendProblem};
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, ResponseError, Route};
+use actix_web::web;
+use actix_web::{HttpResponse, ResponseError, Route};
+use boot::http::{Address, Addresses};
 use std::sync::Arc;
 
-/// Mounts every door.
-pub(crate) fn mount(config: &mut ServiceConfig) {
-    config
-        .service(
-            web::resource("/api/channels/orgs/{workspace}/{channel}")
-                .route(web::post().to(channel::post))
-                .default_service(web::to(method_not_allowed)),
-        )
-        .service(
-            web::resource("/api/webhooks/orgs/{workspace}/playbooks/{playbook}")
-                .route(web::post().to(playbook::post))
-                .default_service(web::to(method_not_allowed)),
-        )
+/// Every door. What they take and answer is told in [`description`](crate::description).
+pub(crate) fn addresses() -> Addresses {
+    let mut addresses = Addresses::default();
+    addresses
+        .service(door(
+            "/api/channels/orgs/{orgSlug}/{channelSlug}",
+            [("POST", web::post().to(channel::post))],
+        ))
+        .service(door(
+            "/api/webhooks/orgs/{orgSlug}/playbooks/{playbookSlug}",
+            [("POST", web::post().to(playbook::post))],
+        ))
         .service(sends("/api/ingest/batch", web::post().to(send::to_endpoints)))
         .service(sends(
             "/api/ingest/event/batch",
             web::post().to(send::to_subscribers_of_each),
         ))
         .service(sends(
-            "/api/ingest/event/{event_type}",
+            "/api/ingest/event/{eventType}",
             web::post().to(send::to_subscribers),
         ))
-        .service(sends("/api/ingest/{endpoint}", web::post().to(send::to_endpoint)))
-        .service(web::resource("/ingest/{token}").route(web::to(token::any)))
-        .service(
-            web::resource("/api/v1/webhooks/{app}")
-                .route(web::get().to(app::any))
-                .route(web::post().to(app::any))
-                .default_service(web::to(method_not_allowed)),
-        )
-        .service(
-            web::resource("/api/v1/hooks/{token}")
-                .route(web::post().to(hook::post))
-                .default_service(web::to(method_not_allowed)),
-        )
-        .service(
-            web::resource("/api/v1/trigger")
-                .route(web::post().to(trigger::post))
-                .default_service(web::to(method_not_allowed)),
-        );
+        .service(sends(
+            "/api/ingest/{endpointId}",
+            web::post().to(send::to_endpoint),
+        ))
+        // Every method, because what others are told depends on the source.
+        .service(door(
+            "/ingest/{token}",
+            [("GET, HEAD, OPTIONS, POST", web::to(token::any))],
+        ))
+        .service(door(
+            "/api/v1/webhooks/{appId}",
+            [
+                ("GET", web::get().to(app::any)),
+                ("POST", web::post().to(app::any)),
+            ],
+        ))
+        .service(door(
+            "/api/v1/hooks/{token}",
+            [("POST", web::post().to(hook::post))],
+        ))
+        .service(door("/api/v1/trigger", [("POST", web::post().to(trigger::post))]));
+    addresses
+}
+
+fn door<const N: usize>(path: &str, routes: [(&'static str, Route); N]) -> Address {
+    Address::new(path, routes, method_not_allowed)
 }
 
 /// An address of door 3, whose errors have a shape of their own.
-fn sends(path: &str, route: Route) -> Resource {
+fn sends(path: &str, route: Route) -> Address {
     let refused = async || SendProblem(Problem::MethodNotAllowed).error_response();
-    web::resource(path).route(route).default_service(web::to(refused))
+    Address::new(path, [("POST", route)], refused)
 }
 
 /// The answer where no door is.

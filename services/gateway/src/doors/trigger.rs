@@ -39,7 +39,7 @@ pub(super) async fn post(
         Err(problem) => (Err(problem), None),
     };
     metrics::ingest(DOOR, "none", outcome(&answered));
-    let started = answered?;
+    let started = answered.map_err(Problem::in_words)?;
     let mut head = answer(&started);
     if let Some(allowance) = allowance {
         allowance.show(&mut head.0);

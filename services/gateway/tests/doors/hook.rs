@@ -124,7 +124,13 @@ async fn a_bad_body_key_or_input_is_refused() {
     strict.spec.input_schema = Some(json!({"required": ["branch"]}));
     yard.edit(vec![Edit::Playbook(strict)]).await;
     for body in [&b"{"[..], b"branch=main", b"\xff\xfe"] {
-        is_error(&post(&yard, "hook_deploy", &[], body).await, 400, "invalid_body");
+        let reply = post(&yard, "hook_deploy", &[], body).await;
+        is_error(&reply, 400, "invalid_body");
+        assert_eq!(
+            reply.json().get("issues"),
+            None,
+            "doors 1 and 2 alone have issues"
+        );
     }
     for key in ["", "a\tb", &"k".repeat(256)] {
         let reply = post(
@@ -141,7 +147,11 @@ async fn a_bad_body_key_or_input_is_refused() {
         422,
         "invalid_input",
     );
-    is_error(&post(&yard, "hook_deploy", &[], b"").await, 422, "invalid_input");
+    let reply = post(&yard, "hook_deploy", &[], b"").await;
+    is_error(&reply, 422, "invalid_input");
+    let said = reply.json()["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("branch"), "{said}");
+    assert_eq!(reply.json().get("issues"), None);
     let large = format!("\"{}\"", "x".repeat(1 << 20));
     is_error(
         &post(&yard, "hook_deploy", &[], large.as_bytes()).await,

@@ -2,9 +2,17 @@
 
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
+use testkit::{Described, Exchange};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+/// What the doors say that they answer.
+static DESCRIBED: LazyLock<Described> = LazyLock::new(|| {
+    let document = hookyard_gateway::api().document("", "");
+    Described::by(serde_json::to_value(document).unwrap())
+});
 
 /// An answer as it came.
 #[derive(Debug, Clone)]
@@ -72,7 +80,22 @@ pub(crate) async fn send(address: SocketAddr, line: &str, headers: &[(&str, &str
         request.extend([*name, ": ", *value, "\r\n"]);
     }
     request.push_str("\r\n");
-    raw(address, &[request.as_bytes(), body].concat()).await
+    let reply = raw(address, &[request.as_bytes(), body].concat()).await;
+    check(line, body, &reply);
+    reply
+}
+
+/// Every answer is one that the doors' description has.
+fn check(line: &str, sent: &[u8], reply: &Reply) {
+    let (method, target) = line.split_once(' ').unwrap();
+    DESCRIBED.check(&Exchange {
+        method,
+        target,
+        sent,
+        status: reply.status,
+        content_type: reply.header("content-type"),
+        body: &reply.body,
+    });
 }
 
 /// The same in chunks, without a length.
@@ -86,5 +109,7 @@ pub(crate) async fn send_chunked(address: SocketAddr, line: &str, body: &[u8]) -
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"0\r\n\r\n");
-    raw(address, &request).await
+    let reply = raw(address, &request).await;
+    check(line, body, &reply);
+    reply
 }

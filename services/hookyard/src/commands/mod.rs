@@ -6,6 +6,7 @@ mod doctor;
 mod events;
 mod keys;
 mod migrate;
+mod openapi;
 mod rejections;
 mod send;
 mod tail;
@@ -30,6 +31,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dev(options) => return dev::run(options, screen),
         Command::Verify(options) => return verify::run(&options, screen),
         Command::Completions { shell } => completions(shell),
+        Command::Openapi => openapi::run().map(Done::exit_code),
         Command::Keys(options) => block_on(keys::run(options, screen)),
         Command::Migrate(options) => block_on(migrate::run(options, screen)),
         Command::Apply(options) => block_on(apply::run(options, screen)),

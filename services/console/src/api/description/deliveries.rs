@@ -1,0 +1,188 @@
+//! Deliveries, their attempts and their replays.
+
+use super::refusals::{INVALID_STATE, UNSUPPORTED_MODE};
+use super::{Managed as _, created_at, manage, page, page_of, updated_at};
+use openapi::{
+    Answer, Api, Field, Method, Operation, Shape, anything, boolean, configured_id, either, field, integer,
+    list, maybe, named, object, recorded_id, text, time, word,
+};
+
+const TAG: &str = "Deliveries";
+
+pub(super) fn describe(api: &mut Api) {
+    api.tag(TAG, "Events on their way to endpoints, attempt by attempt.");
+    api.shape("Delivery", object(delivery()));
+    api.shape(
+        "DeliveryDetail",
+        object([delivery(), vec![maybe("payload", payload())]].concat()),
+    );
+    api.shape("Attempt", attempt());
+    let filters = [
+        (
+            "endpointId",
+            text(),
+            "Deliveries to this endpoint, by its id or slug.",
+        ),
+        ("eventId", recorded_id("msg_"), "Deliveries of this event."),
+    ];
+    api.add(
+        manage(
+            Method::Get,
+            "/deliveries",
+            "listDeliveries",
+            (TAG, "List deliveries"),
+        )
+        .asks(&page())
+        .asks(&of_status())
+        .asks(&filters)
+        .gives("Newest first.", page_of("deliveries", named("Delivery"))),
+    );
+    api.add(
+        manage(
+            Method::Get,
+            "/deliveries/{id}",
+            "getDelivery",
+            (TAG, "Show a delivery"),
+        )
+        .asks(&[("include", word(&["payload"]), "Also what is sent.")])
+        .gives("The delivery.", named("DeliveryDetail")),
+    );
+    api.add(
+        manage(
+            Method::Get,
+            "/deliveries/{id}/attempts",
+            "listAttempts",
+            (TAG, "List a delivery's attempts"),
+        )
+        .gives("Oldest first.", list(named("Attempt"))),
+    );
+    for (path, id, summary) in [
+        (
+            "/deliveries/{id}/retry",
+            "retryDelivery",
+            "Make a delivery due at once",
+        ),
+        (
+            "/deliveries/{id}/cancel",
+            "cancelDelivery",
+            "Give a delivery up before its next attempt",
+        ),
+    ] {
+        api.add(
+            manage(Method::Post, path, id, (TAG, summary))
+                .refuses(&[INVALID_STATE])
+                .gives("The delivery.", named("Delivery")),
+        );
+    }
+    api.add(replay(manage(
+        Method::Post,
+        "/deliveries/{id}/replay",
+        "replayDelivery",
+        (TAG, "Deliver it again, as a new delivery"),
+    )));
+}
+
+/// The filter that every list of deliveries has.
+pub(super) fn of_status() -> [(&'static str, Shape, &'static str); 1] {
+    [("status", status(), "Deliveries that are so far.")]
+}
+
+/// What replays of an event and of a delivery take and answer.
+pub(super) fn replay(operation: Operation) -> Operation {
+    let order = object([
+        maybe(
+            "mode",
+            word(&["as_delivered", "current", "diff"]).note("This release takes `as_delivered` alone."),
+        ),
+        maybe(
+            "endpoints",
+            list(text()).note("Only to these, by their ids or slugs."),
+        ),
+    ]);
+    let replayed = object([
+        field("eventId", recorded_id("msg_")),
+        field("mode", word(&["as_delivered"])),
+        field("deliveries", list(named("Delivery"))),
+    ]);
+    operation
+        .may_read(order)
+        .edits()
+        .refuses(&[UNSUPPORTED_MODE, INVALID_STATE])
+        .answers(Answer::json(
+            202,
+            "The new deliveries, with the same `webhook-id`.",
+            replayed,
+        ))
+}
+
+fn status() -> Shape {
+    word(&[
+        "pending",
+        "delivering",
+        "scheduled_retry",
+        "delivered",
+        "dead_letter",
+        "failed",
+        "skipped",
+    ])
+}
+
+fn delivery() -> Vec<Field> {
+    vec![
+        field("id", recorded_id("del_")),
+        field(
+            "idempotencyKey",
+            text().note("Of its event; the event's id where it has none."),
+        ),
+        field("endpointId", configured_id("ep_")),
+        field("status", status()),
+        field("totalAttempts", integer()),
+        field("firstAttemptAt", time().or_null()),
+        field("deliveredAt", time().or_null()),
+        field("nextRetryAt", time().or_null()),
+        field("hasPayload", boolean()),
+        created_at(),
+        updated_at(),
+        field("eventId", recorded_id("msg_")),
+        field("eventType", text().or_null()),
+        field("routeId", configured_id("(rt|sub)_").or_null()),
+        field("reason", text().or_null()),
+        field(
+            "replayOf",
+            recorded_id("del_")
+                .or_null()
+                .note("The delivery that this one replays."),
+        ),
+    ]
+}
+
+fn payload() -> Shape {
+    let available = object([
+        field("status", word(&["available"])),
+        field(
+            "data",
+            anything().note("The JSON as it stands; else the text; else base64."),
+        ),
+        field("contentType", text()),
+        maybe("encoding", word(&["base64"])),
+    ]);
+    either([available, object([field("status", word(&["not_found"]))])]).note("Only where it is asked for.")
+}
+
+fn attempt() -> Shape {
+    let headers = || list(list(text()).from_to(2, 2));
+    object([
+        field("id", recorded_id("att_")),
+        field("attemptNumber", integer()),
+        field("status", word(&["success", "failed"])),
+        field("responseStatusCode", integer().or_null()),
+        field("responseTimeMs", integer()),
+        field("errorMessage", text().or_null()),
+        created_at(),
+        field("errorKind", text().or_null()),
+        field("requestHeaders", headers()),
+        field("responseHeaders", headers()),
+        field("responseBody", text()),
+        field("responseBodyEncoding", word(&["base64"]).or_null()),
+    ])
+}

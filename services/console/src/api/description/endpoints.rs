@@ -1,0 +1,263 @@
+//! Endpoints, and what they are subscribed to.
+
+use super::applications::metadata;
+use super::deliveries::of_status;
+use super::refusals::APPLICATION_FULL;
+use super::{
+    Managed as _, created_at, duration, manage, new_rate_limit, overlap, page, page_of, pinned_id,
+    rate_limit, slug, updated_at,
+};
+use openapi::{
+    Api, Field, Method, Shape, anything, boolean, configured_id, either, field, integer, list, map, maybe,
+    named, number, object, text, word,
+};
+
+const TAG: &str = "Endpoints";
+
+pub(super) fn describe(api: &mut Api) {
+    api.tag(TAG, "Where webhooks go out.");
+    api.shape("Endpoint", endpoint());
+    let one = || named("Endpoint");
+    api.add(
+        manage(
+            Method::Get,
+            "/endpoints",
+            "listEndpoints",
+            (TAG, "List endpoints"),
+        )
+        .gives("All of them.", list(one())),
+    );
+    api.add(
+        manage(
+            Method::Post,
+            "/endpoints",
+            "createEndpoint",
+            (TAG, "Make an endpoint"),
+        )
+        .reads(new_endpoint())
+        .edits()
+        .refuses(&[APPLICATION_FULL])
+        .makes("The endpoint, with its secret.", one()),
+    );
+    let path = "/endpoints/{id}";
+    api.add(
+        manage(Method::Get, path, "getEndpoint", (TAG, "Show an endpoint")).gives("The endpoint.", one()),
+    );
+    api.add(
+        manage(Method::Patch, path, "updateEndpoint", (TAG, "Change an endpoint"))
+            .reads(new_endpoint().partial())
+            .edits()
+            .refuses(&[APPLICATION_FULL])
+            .gives("The endpoint; with a secret if one was made.", one()),
+    );
+    api.add(
+        manage(
+            Method::Delete,
+            path,
+            "deleteEndpoint",
+            (TAG, "Remove an endpoint; its waiting deliveries are given up"),
+        )
+        .removes(),
+    );
+    api.add(
+        manage(
+            Method::Get,
+            "/endpoints/{id}/deliveries",
+            "listEndpointDeliveries",
+            (TAG, "List its deliveries"),
+        )
+        .asks(&page())
+        .asks(&of_status())
+        .gives("Newest first.", page_of("deliveries", named("Delivery"))),
+    );
+    api.add(
+        manage(
+            Method::Post,
+            "/endpoints/{id}/rotate-secret",
+            "rotateEndpointSecret",
+            (TAG, "Make a new signing secret"),
+        )
+        .may_read(object([overlap(), maybe("signing", signing())]))
+        .edits()
+        .gives("The endpoint, with its new secret.", one()),
+    );
+    describe_subscriptions(api);
+}
+
+fn describe_subscriptions(api: &mut Api) {
+    api.shape(
+        "Subscription",
+        object([
+            field("id", configured_id("sub_")),
+            field("eventTypeId", configured_id("evt_")),
+            field("eventTypeName", text()),
+            created_at(),
+        ]),
+    );
+    let path = "/endpoints/{id}/subscriptions";
+    api.add(
+        manage(
+            Method::Get,
+            path,
+            "listSubscriptions",
+            (TAG, "List the event types it is subscribed to"),
+        )
+        .gives("All of them.", list(named("Subscription"))),
+    );
+    let types = list(text().note("An event type's id or name.")).from_to(1, 1_000);
+    api.add(
+        manage(
+            Method::Post,
+            path,
+            "createSubscriptions",
+            (TAG, "Subscribe it to event types"),
+        )
+        .reads(object([field("eventTypeIds", types)]))
+        .edits()
+        .makes("How many were named.", object([field("subscribed", integer())])),
+    );
+    api.add(
+        manage(
+            Method::Delete,
+            "/endpoints/{id}/subscriptions/{type}",
+            "deleteSubscription",
+            (TAG, "Unsubscribe it from an event type"),
+        )
+        .path("type", text(), "The event type's id or name.")
+        .removes(),
+    );
+}
+
+fn signing() -> Shape {
+    word(&["v1", "v1a"]).note("`v1`: HMAC-SHA256; `v1a`: Ed25519.")
+}
+
+fn endpoint() -> Shape {
+    object([
+        field("id", configured_id("ep_")),
+        field("slug", slug().or_null()),
+        field("url", text()),
+        field("description", text().or_null()),
+        field("enabled", boolean()),
+        field("isActive", boolean().note("The same as `enabled`.")),
+        field("type", word(&["webhook"])),
+        field("config", map(anything())),
+        field("metadata", map(text())),
+        field("environmentId", configured_id("env_")),
+        field(
+            "applicationId",
+            configured_id("app_").or_null().note("The customer whose it is."),
+        ),
+        field("headers", map(text())),
+        field("auth", shown_auth()),
+        field("timeout", duration()),
+        field(
+            "retry",
+            object([field("schedule", list(duration())), field("jitter", number())]),
+        ),
+        field("rateLimit", rate_limit().or_null()),
+        field("concurrency", integer()),
+        field("ordered", boolean()),
+        field("signing", signing()),
+        field(
+            "publicKey",
+            text()
+                .or_null()
+                .note("What receivers verify `v1a` with, `whpk_…`."),
+        ),
+        created_at(),
+        updated_at(),
+        maybe("secret", text().note("Only in the answer that made it.")),
+    ])
+}
+
+fn shown_auth() -> Shape {
+    either([
+        object([field("basic", object([field("username", text())]))]),
+        object([field("bearer", object([]))]),
+        object([field("header", object([field("name", text())]))]),
+    ])
+    .or_null()
+    .note("How attempts say who they are, without the secret part.")
+}
+
+fn new_auth() -> Shape {
+    let text_field = |name| field(name, text());
+    let basic = object([text_field("username"), text_field("password")]).closed();
+    let header = object([text_field("name"), text_field("value")]).closed();
+    either([
+        object([field("basic", basic)]).closed(),
+        object([field("bearer", text().like("^[!-~]{1,4096}$"))]).closed(),
+        object([field("header", header)]).closed(),
+    ])
+    .or_null()
+}
+
+/// An endpoint as it is made.
+pub(super) fn new_endpoint() -> Shape {
+    let mut fields = vec![
+        pinned_id("ep_"),
+        field("url", text().note("It must lead to a public address.")),
+    ];
+    fields.extend(settings());
+    fields.extend(whose());
+    object(fields)
+}
+
+fn settings() -> Vec<Field> {
+    let retry = object([
+        maybe(
+            "schedule",
+            list(duration())
+                .from_to(1, 50)
+                .note("The wait before each attempt."),
+        ),
+        maybe("jitter", number().note("0 to 0.5.")),
+    ]);
+    vec![
+        maybe("slug", slug().or_null()),
+        maybe("description", text().from_to(0, 2_000).or_null()),
+        maybe(
+            "enabled",
+            boolean().note("A disabled endpoint holds its deliveries."),
+        ),
+        maybe("isActive", boolean().note("The same.")),
+        maybe("headers", map(text())),
+        maybe("auth", new_auth()),
+        maybe(
+            "authUsername",
+            text()
+                .or_null()
+                .note("With `authPassword`, another way to write `auth.basic`."),
+        ),
+        maybe("authPassword", text().or_null()),
+        maybe("timeout", duration()),
+        maybe("retry", retry.closed().or_null()),
+        maybe("rateLimit", new_rate_limit()),
+        maybe("concurrency", integer().from_to(1, 1_000)),
+        maybe("ordered", boolean().note("This release takes false alone.")),
+        maybe("type", word(&["webhook"])),
+        maybe("config", map(anything()).or_null()),
+        maybe("metadata", metadata()),
+        maybe(
+            "secret",
+            text().note("`whsec_…` or `whsk_…`; made where it is left out."),
+        ),
+        maybe("signing", signing()),
+    ]
+}
+
+fn whose() -> Vec<Field> {
+    let application = || {
+        text()
+            .or_null()
+            .note("The application whose it is, by its id or external id.")
+    };
+    let environment = || text().note("Its environment, by its slug or id; else the default.");
+    vec![
+        maybe("application", application()),
+        maybe("applicationId", application()),
+        maybe("environment", environment()),
+        maybe("environmentId", environment()),
+    ]
+}
