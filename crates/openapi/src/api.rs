@@ -255,3 +255,46 @@ fn shared_name(family: Family, status: u16, codes: &[&str]) -> String {
     sorted.sort_unstable();
     format!("{}.{status}.{}", family.name(), sorted.join("."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Answer, Method, field, object};
+    use serde_json::{Value, json};
+
+    const GONE: Refusal = Refusal::new(404, "not_found", "There is no such thing.");
+    const BUSY: Refusal = Refusal::new(503, "unavailable", "Come again.");
+
+    fn operation(method: Method, id: &'static str) -> Operation {
+        Operation::new(method, "/things/{id}", id, Family::Plain)
+            .about("Things", "A thing")
+            .refuses(&[GONE, BUSY, GONE])
+    }
+
+    #[test]
+    fn operations_of_one_address_stand_together_and_share_their_refusals() {
+        let mut api = Api::default();
+        api.tag("Things", "All things.");
+        api.shape("Thing", object([field("id", text())]));
+        api.add(operation(Method::Get, "getThing").answers(Answer::json(200, "It.", crate::named("Thing"))));
+        api.add(operation(Method::Head, "headThing").answers(Answer::empty(200, "It.")));
+        let document = serde_json::to_value(api.document("1.2.3", "About.")).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["info"]["version"], "1.2.3");
+        let item = &document["paths"]["/things/{id}"];
+        let id = json!([{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}]);
+        assert_eq!(
+            (&item["get"]["parameters"], &item["head"]["parameters"]),
+            (&id, &id)
+        );
+        let shared = "#/components/responses/plain.404.not_found";
+        assert_eq!(item["get"]["responses"]["404"], json!({"$ref": shared}));
+        let response = document.pointer(&shared[1..]).unwrap();
+        assert_eq!(response["description"], "`not_found`: There is no such thing.");
+        let code = &response["content"]["application/json"]["schema"]["properties"]["error"];
+        assert_eq!(code["enum"], json!(["not_found"]));
+        // An answer to HEAD has no body, so it cannot be the same.
+        assert_eq!(item["head"]["responses"]["404"].get("content"), None::<&Value>);
+        assert!(item["head"]["responses"]["503"]["headers"]["Retry-After"].is_object());
+    }
+}

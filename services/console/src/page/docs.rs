@@ -90,10 +90,10 @@ impl Docs {
         let mut groups: Vec<Group> = array(&document["tags"]).iter().map(Group::of).collect();
         for (path, item) in entries(&document["paths"]) {
             for (method, operation) in entries(item) {
-                let tag = &array(&operation["tags"]).first();
+                let tag = array(&operation["tags"]).first();
                 let group = groups
                     .iter_mut()
-                    .find(|group| tag.is_some_and(|tag| **tag == *group.name));
+                    .find(|group| tag.is_some_and(|tag| *tag == group.name));
                 if let Some(group) = group {
                     group
                         .operations
