@@ -74,10 +74,7 @@ impl Api {
         let mut items: BTreeMap<&str, PathItem> = BTreeMap::new();
         for operation in &self.operations {
             let item = PathItem::new(operation.method.into(), built(operation, &mut shared));
-            items
-                .entry(&operation.path)
-                .or_insert_with(PathItem::default)
-                .merge_operations(item);
+            items.entry(&operation.path).or_default().merge_operations(item);
         }
         let paths = items
             .into_iter()
@@ -289,7 +286,7 @@ mod tests {
         );
         let shared = "#/components/responses/plain.404.not_found";
         assert_eq!(item["get"]["responses"]["404"], json!({"$ref": shared}));
-        let response = document.pointer(&shared[1..]).unwrap();
+        let response = document.pointer(shared.trim_start_matches('#')).unwrap();
         assert_eq!(response["description"], "`not_found`: There is no such thing.");
         let code = &response["content"]["application/json"]["schema"]["properties"]["error"];
         assert_eq!(code["enum"], json!(["not_found"]));

@@ -4,7 +4,7 @@ use crate::running::{Running, run, stderr, stdout};
 use std::process::Command;
 use testkit::python::interpreter;
 
-/// Enough to have each parameter wrong in several ways, and no more than a minute.
+/// Enough to have each parameter wrong in several ways, and all of it in half a minute.
 const EXAMPLES: &str = "12";
 
 /// What answers are held to: no 5xx, no status, content type, header or body that is not in the document.
@@ -72,6 +72,7 @@ fn no_request_made_from_the_document_gets_an_answer_that_is_not_in_it() {
             "--exclude-operation-id",
             "applyConfiguration",
         ])
-        .args(["--no-color", "--workers", "2"]));
+        // Hypothesis, which it stands on, calls a case flaky now and then when two threads make cases.
+        .args(["--no-color", "--workers", "1"]));
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
 }

@@ -34,7 +34,7 @@ impl Described {
 
     fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
-            Some(reference) => self.document.pointer(&reference[1..]).unwrap(),
+            Some(reference) => self.document.pointer(reference.trim_start_matches('#')).unwrap(),
             None => value,
         }
     }
