@@ -101,13 +101,13 @@ impl Docs {
                 }
             }
         }
-        let shapes = entries(&document["components"]["schemas"]).map(|(name, schema)| Named {
+        let shapes = entries(at(document, "/components/schemas")).map(|(name, schema)| Named {
             name: name.clone(),
             lines: lines(schema),
         });
         Self {
-            version: text(&document["info"]["version"]),
-            about: Prose::paragraphs(&document["info"]["description"]),
+            version: text(at(document, "/info/version")),
+            about: Prose::paragraphs(at(document, "/info/description")),
             groups,
             shapes: shapes.collect(),
         }
@@ -192,6 +192,11 @@ fn resolved<'a>(document: &'a Value, response: &'a Value) -> &'a Value {
     reference
         .and_then(|pointer| document.pointer(pointer))
         .unwrap_or(response)
+}
+
+/// What stands at a JSON pointer; null where nothing does.
+fn at<'a>(document: &'a Value, pointer: &str) -> &'a Value {
+    document.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn text(value: &Value) -> String {

@@ -49,8 +49,10 @@ fn below(schema: &Value, depth: usize, lines: &mut Vec<Line>) {
         lines.push(line(field, name, !required(name), depth));
         below(field, depth + 1, lines);
     }
-    for inner in [&schema["items"], &schema["additionalProperties"]] {
-        below(inner, depth, lines);
+    for inner in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get(inner) {
+            below(inner, depth, lines);
+        }
     }
     for one in schema["anyOf"].as_array().into_iter().flatten() {
         if one.get("properties").is_some() {

@@ -2,6 +2,7 @@
 
 use crate::yard::{Yard, workspace};
 use bytes::Bytes;
+use serde_json::json;
 use std::time::Duration;
 use store::{
     Acceptance, Accepted, NewAttempt, NewClaim, NewDelivery, NewEvent, NewRejection, NewRun, Outcome,
@@ -105,7 +106,10 @@ pub(crate) async fn routed(
     let routed = RoutedEvent {
         id,
         state: EventState::Routed,
-        trace: format!(r#"{{"eventId":"{id}","routes":[{{"routeId":"rt_paid","matched":true}}]}}"#).into(),
+        trace: json!({"eventId": id, "routes": [{"routeId": "rt_paid", "name": "paid", "matched": true,
+            "reason": "every clause holds", "clause": "all", "value": null, "target": {"endpoint": "ep_billing"}}]})
+        .to_string()
+        .into(),
         deliveries,
         runs: runs.into_iter().collect(),
         at: Instant::now(),

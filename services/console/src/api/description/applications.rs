@@ -15,44 +15,7 @@ pub(super) fn describe(api: &mut Api) {
         TAG,
         "A workspace's customers, who own endpoints and may open the portal.",
     );
-    api.shape(
-        "Application",
-        object([
-            field("id", configured_id("app_")),
-            field("externalId", text().or_null()),
-            field("name", text()),
-            field("metadata", map(text())),
-            field("maxEndpoints", integer().or_null()),
-            field("showEventTypes", boolean()),
-            created_at(),
-            updated_at(),
-        ]),
-    );
-    let fields = || {
-        object([
-            pinned_id("app_"),
-            maybe(
-                "externalId",
-                text()
-                    .from_to(1, 255)
-                    .or_null()
-                    .note("The workspace's own name for it."),
-            ),
-            field("name", name()),
-            maybe("metadata", metadata()),
-            maybe(
-                "maxEndpoints",
-                integer()
-                    .from_to(0, 4_294_967_295)
-                    .or_null()
-                    .note("Disabled ones count."),
-            ),
-            maybe(
-                "showEventTypes",
-                boolean().note("Whether its portal shows the published event types."),
-            ),
-        ])
-    };
+    api.shape("Application", application());
     let one = || named("Application");
     let bounds = [
         (
@@ -79,7 +42,7 @@ pub(super) fn describe(api: &mut Api) {
             "createApplication",
             (TAG, "Make an application"),
         )
-        .reads(fields())
+        .reads(new_application())
         .edits()
         .makes("The application.", one()),
     );
@@ -95,7 +58,7 @@ pub(super) fn describe(api: &mut Api) {
             "updateApplication",
             (TAG, "Change an application"),
         )
-        .reads(fields().partial())
+        .reads(new_application().partial())
         .edits()
         .gives("The application.", one()),
     );
@@ -109,6 +72,45 @@ pub(super) fn describe(api: &mut Api) {
         .removes(),
     );
     describe_theirs(api);
+}
+
+fn application() -> Shape {
+    object([
+        field("id", configured_id("app_")),
+        field("externalId", text().or_null()),
+        field("name", text()),
+        field("metadata", map(text())),
+        field("maxEndpoints", integer().or_null()),
+        field("showEventTypes", boolean()),
+        created_at(),
+        updated_at(),
+    ])
+}
+
+fn new_application() -> Shape {
+    object([
+        pinned_id("app_"),
+        maybe(
+            "externalId",
+            text()
+                .from_to(1, 255)
+                .or_null()
+                .note("The workspace's own name for it."),
+        ),
+        field("name", name()),
+        maybe("metadata", metadata()),
+        maybe(
+            "maxEndpoints",
+            integer()
+                .from_to(0, 4_294_967_295)
+                .or_null()
+                .note("Disabled ones count."),
+        ),
+        maybe(
+            "showEventTypes",
+            boolean().note("Whether its portal shows the published event types."),
+        ),
+    ])
 }
 
 fn describe_theirs(api: &mut Api) {

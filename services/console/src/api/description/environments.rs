@@ -19,14 +19,6 @@ pub(super) fn describe(api: &mut Api) {
             updated_at(),
         ]),
     );
-    api.shape(
-        "Visibility",
-        object([
-            field("eventTypeId", configured_id("evt_")),
-            field("eventTypeName", text()),
-            field("published", boolean()),
-        ]),
-    );
     let fields = || {
         vec![
             field("slug", slug()),
@@ -80,6 +72,18 @@ pub(super) fn describe(api: &mut Api) {
         )
         .removes()
         .refuses(&[IN_USE]),
+    );
+    describe_visibility(api);
+}
+
+fn describe_visibility(api: &mut Api) {
+    api.shape(
+        "Visibility",
+        object([
+            field("eventTypeId", configured_id("evt_")),
+            field("eventTypeName", text()),
+            field("published", boolean()),
+        ]),
     );
     api.add(
         manage(
