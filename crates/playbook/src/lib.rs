@@ -20,8 +20,10 @@
 mod event;
 mod issue;
 mod program;
+mod reducer;
 pub mod secrets;
 
 pub use event::*;
 pub use issue::{Code, Issue};
 pub use program::*;
+pub use reducer::{State, pending, step};
