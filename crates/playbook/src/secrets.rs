@@ -58,7 +58,9 @@ pub fn fill(text: &str, nonce: &str, secrets: &Value) -> Result<String, MissingS
             continue;
         };
         let value = secrets.pointer(path).and_then(Value::as_str);
-        filled.push_str(value.ok_or_else(|| MissingSecret { path: path.to_owned() })?);
+        filled.push_str(value.ok_or_else(|| MissingSecret {
+            path: path.to_owned(),
+        })?);
         rest = after_place;
     }
     filled.push_str(rest);
@@ -98,7 +100,15 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_gone_is_named() {
-        let text = places(&json!({"a": null}), NONCE)["a"].as_str().unwrap().to_owned();
-        assert_eq!(fill(&text, NONCE, &json!({})), Err(MissingSecret { path: "/a".to_owned() }));
+        let text = places(&json!({"a": null}), NONCE)["a"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(
+            fill(&text, NONCE, &json!({})),
+            Err(MissingSecret {
+                path: "/a".to_owned()
+            })
+        );
     }
 }
