@@ -7,7 +7,7 @@ const TYPES: &str = "https://open-workflow-specification.org/dsl/errors/types/";
 
 /// The kinds of errors that the language knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// The document asks for what cannot be.
     Configuration,
     /// Data is not what its schema asks for.
@@ -75,12 +75,12 @@ impl Kind {
     }
 
     /// The URI that errors of this kind have as their type.
-    pub fn uri(self) -> String {
+    pub(super) fn uri(self) -> String {
         format!("{TYPES}{}", self.word())
     }
 
     /// An error of this kind at a task, with the kind's usual status.
-    pub fn at(self, instance: &str, detail: impl Into<String>) -> Error {
+    pub(super) fn at(self, instance: &str, detail: impl Into<String>) -> Error {
         Error {
             kind: self.uri(),
             status: self.status(),

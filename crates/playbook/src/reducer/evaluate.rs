@@ -1,6 +1,6 @@
 //! Expressions and templates, and what they see.
 
-use super::errors::{self, Error, Kind};
+use super::errors::{Error, Kind};
 use super::machine::Machine;
 use super::{schema, variables};
 use crate::{Expression, Schema, Template};

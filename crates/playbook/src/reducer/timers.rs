@@ -64,7 +64,7 @@ impl Machine<'_, '_> {
             depth: 0,
         });
         let of_frames = self.state.threads.iter().flat_map(|(thread, stack)| {
-            stack.frames.iter().enumerate().flat_map(|(depth, frame)| {
+            stack.frames.iter().enumerate().flat_map(move |(depth, frame)| {
                 let times = match frame {
                     Frame::Task(frame) => frame.times(),
                     Frame::List(_) => [None; 2],
