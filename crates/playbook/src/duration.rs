@@ -69,10 +69,7 @@ fn parse_text(text: &str) -> Result<Duration, DurationError> {
     let wrong = || DurationError::Text(text.chars().take(40).collect());
     // jiff takes more than the specification: signs, lower case, commas.
     let is_strict = text.starts_with('P') && text.bytes().all(|byte| b"PYMWDTHS.0123456789".contains(&byte));
-    let span: jiff::Span = is_strict
-        .then(|| text.parse().ok())
-        .flatten()
-        .ok_or_else(wrong)?;
+    let span: jiff::Span = is_strict.then(|| text.parse().ok()).flatten().ok_or_else(wrong)?;
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(DurationError::Calendar(text.to_owned()));
     }

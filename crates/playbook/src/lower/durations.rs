@@ -75,6 +75,8 @@ impl Lowering<'_, '_> {
     pub(super) fn timeout_definition(&mut self, spot: &Spot<'_>, scope: &Scope) -> Delay {
         let fields = self.object(spot, "a timeout", &["after"]);
         let after = self.required(&fields, "after", "after: PT30S");
-        after.map_or(Delay::Fixed(Duration::ZERO), |after| self.delay(&after, "`after`", scope))
+        after.map_or(Delay::Fixed(Duration::ZERO), |after| {
+            self.delay(&after, "`after`", scope)
+        })
     }
 }

@@ -50,7 +50,12 @@ impl Lowering<'_, '_> {
     }
 
     /// A field that must be there.
-    pub(super) fn required<'d>(&mut self, fields: &Fields<'d>, name: &str, example: &str) -> Option<Spot<'d>> {
+    pub(super) fn required<'d>(
+        &mut self,
+        fields: &Fields<'d>,
+        name: &str,
+        example: &str,
+    ) -> Option<Spot<'d>> {
         let field = fields.get(name);
         if field.is_none() && matches!(fields.object.node.kind, Kind::Object(_)) {
             let what = fields.what;
@@ -61,17 +66,26 @@ impl Lowering<'_, '_> {
     }
 
     /// The one of these alternatives that is there. Reports when there is none, or more than one.
-    pub(super) fn one_of<'d>(&mut self, fields: &Fields<'d>, names: &[&'static str]) -> Option<(&'static str, Spot<'d>)> {
+    pub(super) fn one_of<'d>(
+        &mut self,
+        fields: &Fields<'d>,
+        names: &[&'static str],
+    ) -> Option<(&'static str, Spot<'d>)> {
         let mut found = names.iter().filter_map(|name| Some((*name, fields.get(name)?)));
         let (first, second) = (found.next(), found.next());
         if first.is_none() && !matches!(fields.object.node.kind, Kind::Object(_)) {
             return None;
         }
-        let all = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let all = names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let what = fields.what;
         match (&first, second) {
             (Some((one, _)), Some((other, _))) => {
-                let message = format!("{what} has both `{one}` and `{other}`; it must have exactly one of {all}");
+                let message =
+                    format!("{what} has both `{one}` and `{other}`; it must have exactly one of {all}");
                 self.issue(Code::OneOf, &fields.object, message);
             }
             (None, _) => {
@@ -107,7 +121,15 @@ impl Lowering<'_, '_> {
         let text = spot.text();
         if text.is_none() {
             let quoted = matches!(spot.node.kind, Kind::Number(_) | Kind::Bool(_));
-            self.wrong_type(spot, what, if quoted { "a text: put it in quotes" } else { "a text" });
+            self.wrong_type(
+                spot,
+                what,
+                if quoted {
+                    "a text: put it in quotes"
+                } else {
+                    "a text"
+                },
+            );
         }
         text
     }
@@ -140,18 +162,31 @@ impl Lowering<'_, '_> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, spot: &Spot<'_>, what: &str, words: &[(&'static str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        spot: &Spot<'_>,
+        what: &str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
         let text = self.text(spot, what)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let advice = advice(text, words.iter().map(|(word, _)| *word));
-            self.issue(Code::InvalidValue, spot, format!("{what} cannot be `{text}`; {advice}"));
+            self.issue(
+                Code::InvalidValue,
+                spot,
+                format!("{what} cannot be `{text}`; {advice}"),
+            );
         }
         found.map(|(_, meaning)| *meaning)
     }
 
     pub(super) fn wrong_type(&mut self, spot: &Spot<'_>, what: &str, wanted: &str) {
         let found = spot.node.noun();
-        self.issue(Code::WrongType, spot, format!("{what} is {found}; it must be {wanted}"));
+        self.issue(
+            Code::WrongType,
+            spot,
+            format!("{what} is {found}; it must be {wanted}"),
+        );
     }
 }

@@ -97,7 +97,13 @@ impl<'t> Iterator for Tokens<'t> {
             self.at += sign.len_utf8();
             match sign {
                 '"' => self.in_string = true,
-                '#' => self.at = self.text.get(start..)?.find('\n').map_or(self.text.len(), |end| start + end),
+                '#' => {
+                    self.at = self
+                        .text
+                        .get(start..)?
+                        .find('\n')
+                        .map_or(self.text.len(), |end| start + end)
+                }
                 '$' if !self.word(self.at).is_empty() => {
                     let name = self.word(self.at);
                     self.at += name.len();

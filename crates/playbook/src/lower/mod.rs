@@ -13,6 +13,7 @@
 //! `template`, expressions by `expression` (with `jq`, which finds variables), and `use` by `library`.
 
 mod calls;
+mod data;
 mod document;
 mod durations;
 mod errors;
@@ -22,11 +23,10 @@ mod fields;
 mod jq;
 mod library;
 mod list;
-mod nested;
 mod nearest;
+mod nested;
 mod retries;
 mod scope;
-mod shape;
 mod switch;
 mod task;
 mod template;
@@ -38,9 +38,9 @@ use crate::source::{self, Spot};
 use crate::{Code, Issue, Program};
 use ::expression::Evaluator;
 use library::Library;
-use scope::Scope;
 
 pub use document::{Listened, Summarized, summary};
+pub(crate) use nearest::advice;
 
 /// More mistakes than this are not told.
 const MOST_ISSUES: usize = 100;
@@ -72,6 +72,25 @@ pub fn check(
     lower(text, Pinned::Now(documents), evaluator)
 }
 
+/// The `OpenAPI` documents that a document needs, by their URIs: whoever saves it fetches them.
+///
+/// # Errors
+///
+/// It is not YAML.
+pub fn openapi_documents(text: &str) -> Result<Vec<String>, Issue> {
+    let root = source::parse(text)?;
+    Ok(calls::needed(&Spot::root(&root)))
+}
+
+/// Reads an `OpenAPI` document, which may be JSON or YAML.
+///
+/// # Errors
+///
+/// It is neither.
+pub fn openapi_document(text: &str) -> Result<serde_json::Value, Issue> {
+    source::value(text)
+}
+
 fn lower(
     text: &str,
     pinned: Pinned<'_>,
@@ -87,6 +106,7 @@ fn lower(
         operations: Operations::default(),
         tasks: 0,
         depth: 0,
+        deepest: 0,
     };
     let program = lowering.document(&root);
     let mut issues = lowering.issues;
@@ -113,6 +133,8 @@ struct Lowering<'d, 'e> {
     tasks: usize,
     /// In how many lists of tasks this is.
     depth: usize,
+    /// The most lists that this was in, since a function began.
+    deepest: usize,
 }
 
 impl Lowering<'_, '_> {

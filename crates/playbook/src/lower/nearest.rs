@@ -4,7 +4,12 @@
 pub(crate) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let least = names
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| {
+            (
+                strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase()),
+                name,
+            )
+        })
         .min_by_key(|(distance, _)| *distance);
     // A third of it may be wrong, and of a short one a single letter.
     least
@@ -24,7 +29,11 @@ pub(crate) fn advice<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str> +
     match names.len() {
         0 => "there is none".to_owned(),
         1..=MOST => format!("there is {}", names.join(", ")),
-        many => format!("there is {} and {} more", names.get(..MOST).unwrap_or_default().join(", "), many - MOST),
+        many => format!(
+            "there is {} and {} more",
+            names.get(..MOST).unwrap_or_default().join(", "),
+            many - MOST
+        ),
     }
 }
 

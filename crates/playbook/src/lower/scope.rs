@@ -59,7 +59,8 @@ impl Scope {
     /// Those that an author may be told to use.
     pub(super) fn usable(&self) -> Vec<&str> {
         let all = self.all().into_iter().rev();
-        all.filter(|name| *name != "secrets" || self.has_secrets).collect()
+        all.filter(|name| *name != "secrets" || self.has_secrets)
+            .collect()
     }
 
     pub(super) fn is_of_event(&self) -> bool {

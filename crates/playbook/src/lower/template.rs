@@ -78,7 +78,10 @@ impl Lowering<'_, '_> {
 /// A list that is a literal when all in it is.
 pub(super) fn array(items: Vec<Template>) -> Template {
     let literals: Option<Vec<Value>> = items.iter().map(Template::literal).collect();
-    literals.map_or_else(|| Template::Array(items), |values| Template::Literal(values.into()))
+    literals.map_or_else(
+        || Template::Array(items),
+        |values| Template::Literal(values.into()),
+    )
 }
 
 /// An object that is a literal when all in it is.
@@ -87,7 +90,10 @@ pub(super) fn object(fields: Vec<(String, Template)>) -> Template {
         .iter()
         .map(|(name, field)| Some((name.clone(), field.literal()?)))
         .collect();
-    literals.map_or_else(|| Template::Object(fields), |values| Template::Literal(values.into()))
+    literals.map_or_else(
+        || Template::Object(fields),
+        |values| Template::Literal(values.into()),
+    )
 }
 
 impl Template {

@@ -10,7 +10,7 @@ use super::frame::{Activity, Frame, ListFrame, Phase, Trying};
 use super::limits;
 use super::machine::Machine;
 use super::positions;
-use crate::{Backoff, ErrorField, Expression, Retry, Task, TaskKind, Then, Try};
+use crate::{Backoff, ErrorField, Expression, Retry, Task, TaskKind, Then, Try, error_types};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -175,8 +175,8 @@ fn is(error: &Error, field: ErrorField, wanted: &Value) -> bool {
     let text = match field {
         ErrorField::Status => return wanted.as_u64() == Some(error.status.into()),
         ErrorField::Type => {
-            let wanted = wanted.as_str().map(errors::normalised);
-            return wanted.is_some_and(|wanted| wanted == errors::normalised(&error.kind));
+            let wanted = wanted.as_str().map(error_types::normalise);
+            return wanted.is_some_and(|wanted| wanted == error_types::normalise(&error.kind));
         }
         ErrorField::Title => &error.title,
         ErrorField::Detail => &error.detail,

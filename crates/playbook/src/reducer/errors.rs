@@ -2,10 +2,10 @@
 
 pub(super) use crate::Error;
 use super::limits::QUOTED;
+use crate::error_types;
 
-const TYPES: &str = "https://open-workflow-specification.org/dsl/errors/types/";
-
-/// The kinds of errors that the language knows.
+/// The kinds of errors that the engine raises. The language has two more, about who is calling, which a receiver tells
+/// by its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The document asks for what cannot be.
@@ -14,10 +14,6 @@ pub(super) enum Kind {
     Validation,
     /// An expression failed, or yields what cannot be used.
     Expression,
-    /// The caller is not known.
-    Authentication,
-    /// The caller may not.
-    Authorization,
     /// It took too long.
     Timeout,
     /// A call had no answer, or not the one that was hoped for.
@@ -27,24 +23,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
-        Self::Configuration,
-        Self::Validation,
-        Self::Expression,
-        Self::Authentication,
-        Self::Authorization,
-        Self::Timeout,
-        Self::Communication,
-        Self::Runtime,
-    ];
-
     fn word(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
             Self::Validation => "validation",
             Self::Expression => "expression",
-            Self::Authentication => "authentication",
-            Self::Authorization => "authorization",
             Self::Timeout => "timeout",
             Self::Communication => "communication",
             Self::Runtime => "runtime",
@@ -56,8 +39,6 @@ impl Kind {
             Self::Configuration => "Configuration Error",
             Self::Validation => "Validation Error",
             Self::Expression => "Expression Error",
-            Self::Authentication => "Authentication Error",
-            Self::Authorization => "Authorization Error",
             Self::Timeout => "Timeout Error",
             Self::Communication => "Communication Error",
             Self::Runtime => "Runtime Error",
@@ -67,8 +48,6 @@ impl Kind {
     fn status(self) -> u16 {
         match self {
             Self::Configuration | Self::Validation | Self::Expression => 400,
-            Self::Authentication => 401,
-            Self::Authorization => 403,
             Self::Timeout => 408,
             Self::Communication | Self::Runtime => 500,
         }
@@ -76,7 +55,7 @@ impl Kind {
 
     /// The URI that errors of this kind have as their type.
     pub(super) fn uri(self) -> String {
-        format!("{TYPES}{}", self.word())
+        error_types::of(self.word())
     }
 
     /// An error of this kind at a task, with the kind's usual status.
@@ -107,47 +86,10 @@ pub(super) fn misfit() -> Error {
     )
 }
 
-/// Writes a type in the one form that is compared: the language's types have had several hosts and paths.
-pub(super) fn normalised(kind: &str) -> String {
-    const HOSTS: [&str; 2] = ["open-workflow-specification.org", "serverlessworkflow.io"];
-    const FOLDERS: [&str; 4] = ["/dsl/errors/types/", "/spec/1.0.0/errors/", "/spec/1.0.0/errors/types/", "/errors/types/"];
-    let known = kind
-        .strip_prefix("https://")
-        .or_else(|| kind.strip_prefix("http://"))
-        .and_then(|rest| HOSTS.iter().find_map(|host| rest.strip_prefix(host)))
-        .and_then(|rest| FOLDERS.iter().find_map(|folder| rest.strip_prefix(folder)))
-        .and_then(|word| Kind::ALL.into_iter().find(|kind| kind.word() == word));
-    known.map_or_else(|| kind.to_owned(), Kind::uri)
-}
-
 /// The beginning of a text, since an error is read by a person.
 pub(super) fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_kind_has_one_type_however_it_is_written() {
-        for written in [
-            "https://open-workflow-specification.org/dsl/errors/types/timeout",
-            "https://serverlessworkflow.io/dsl/errors/types/timeout",
-            "https://open-workflow-specification.org/spec/1.0.0/errors/timeout",
-            "https://serverlessworkflow.io/spec/1.0.0/errors/timeout",
-        ] {
-            assert_eq!(normalised(written), Kind::Timeout.uri());
-        }
-        for other in [
-            "https://open-workflow-specification.org/errors/types/compliance",
-            "https://example.com/dsl/errors/types/timeout",
-            "about:blank",
-        ] {
-            assert_eq!(normalised(other), other);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks data against an inline JSON Schema.
 
-use crate::Schema;
-use jsonschema::{PatternOptions, Validator};
+use crate::{Schema, schema};
+use jsonschema::Validator;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
@@ -9,8 +9,6 @@ use std::rc::Rc;
 
 /// More mistakes than this are not told.
 const TOLD: usize = 5;
-/// The largest program that one pattern may become, in bytes: the same as where the document is read.
-const LARGEST_PATTERN: usize = 1 << 20;
 /// How many schemas stay compiled: compiling one costs as much as a hundred checks.
 const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
@@ -43,21 +41,12 @@ fn compiled(document: &Value) -> Result<Rc<Validator>, String> {
         if let Some((_, validator)) = kept.iter().find(|(known, _)| known == document) {
             return Ok(Rc::clone(validator));
         }
-        let validator = compile(document).map(Rc::new)?;
+        let validator = schema::compile(document).map_err(|error| format!("the schema {error}"))?;
+        let validator = Rc::new(validator);
         if kept.len() >= KEPT.get() {
             kept.remove(0);
         }
         kept.push((document.clone(), Rc::clone(&validator)));
         Ok(validator)
     })
-}
-
-fn compile(document: &Value) -> Result<Validator, String> {
-    let patterns = PatternOptions::regex()
-        .size_limit(LARGEST_PATTERN)
-        .dfa_size_limit(LARGEST_PATTERN);
-    jsonschema::options()
-        .with_pattern_options(patterns)
-        .build(document)
-        .map_err(|error| format!("it is no schema that can be used: {error}"))
 }

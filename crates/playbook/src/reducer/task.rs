@@ -6,7 +6,7 @@ use super::evaluate::{Place, View};
 use super::frame::{Activity, Frame, Input, TaskFrame};
 use super::machine::Machine;
 use super::path::Path;
-use crate::{Case, Expression, Intake, Outlet, Task, TaskKind, Template, Then};
+use crate::{Case, ErrorTemplate, Expression, Intake, Outlet, Task, TaskKind, Template, Then, error_types};
 use serde_json::Value;
 
 impl<'p> Machine<'p, '_> {
@@ -162,13 +162,13 @@ impl<'p> Machine<'p, '_> {
         &mut self,
         view: &View,
         task: &Task,
-        template: &crate::ErrorTemplate,
+        template: &ErrorTemplate,
         input: &Value,
     ) -> Result<Error, Error> {
         let kind = self.text(view, "type", Some(&template.kind), input)?;
         let instance = self.text(view, "instance", template.instance.as_ref(), input)?;
         Ok(Error {
-            kind: errors::normalised(&kind.unwrap_or_else(|| "about:blank".to_owned())),
+            kind: error_types::normalise(&kind.unwrap_or_else(|| "about:blank".to_owned())),
             status: template.status,
             title: self.text(view, "title", template.title.as_ref(), input)?,
             detail: self.text(view, "detail", template.detail.as_ref(), input)?,

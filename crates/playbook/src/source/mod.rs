@@ -6,7 +6,7 @@
 mod node;
 mod yaml;
 
-pub(crate) use node::{Kind, Node, Place, Spot, escape};
+pub(crate) use node::{Kind, Node, Place, Spot};
 
 use crate::{Code, Issue};
 

@@ -34,7 +34,9 @@ fn issue(error: &Error) -> Issue {
     let at = error.location().map(|at| place(&at));
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     // The parser says the place as well; here it is apart.
-    let said = at.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"));
+    let said = at.map_or_else(String::new, |(line, column)| {
+        format!(" at line {line}, column {column}")
+    });
     let message = message.strip_suffix(&said).unwrap_or(&message);
     let is_duplicate = matches!(error, Error::DuplicateMappingKey { .. });
     Issue {
@@ -109,7 +111,8 @@ impl<'de> Visitor<'de> for AnyKind {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Kind, E> {
         let number = Number::from_f64(value);
-        let number = number.ok_or_else(|| E::custom("a number that is infinite or none; JSON has no such"))?;
+        let number =
+            number.ok_or_else(|| E::custom("a number that is infinite or none; JSON has no such"))?;
         Ok(Kind::Number(number))
     }
 
@@ -160,9 +163,13 @@ mod tests {
     #[test]
     fn every_value_and_name_knows_its_place() {
         let root = parse("a: 1\nb:\n  - x\n  - c: [true]\n").unwrap();
-        let Kind::Object(fields) = &root.kind else { panic!() };
+        let Kind::Object(fields) = &root.kind else {
+            panic!()
+        };
         assert_eq!((fields[0].at, fields[0].value.at), ((1, 1), (1, 4)));
-        let Kind::List(items) = &fields[1].value.kind else { panic!() };
+        let Kind::List(items) = &fields[1].value.kind else {
+            panic!()
+        };
         assert_eq!((items[0].at, items[1].at), ((3, 5), (4, 5)));
         assert_eq!(root.to_value(), json!({"a": 1, "b": ["x", {"c": [true]}]}));
     }
@@ -170,7 +177,9 @@ mod tests {
     #[test]
     fn json_has_places_too() {
         let root = parse("{\n  \"a\": {\"b\": 2.5e3}\n}").unwrap();
-        let Kind::Object(fields) = &root.kind else { panic!() };
+        let Kind::Object(fields) = &root.kind else {
+            panic!()
+        };
         assert_eq!((fields[0].at, fields[0].value.at), ((2, 3), (2, 8)));
         assert_eq!(root.to_value(), json!({"a": {"b": 2500.0}}));
     }
@@ -178,7 +187,10 @@ mod tests {
     #[test]
     fn a_key_that_stands_twice_is_refused_at_its_place() {
         let issue = parse("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert_eq!((issue.code, issue.line, issue.column), (Code::DuplicateKey, Some(3), Some(1)));
+        assert_eq!(
+            (issue.code, issue.line, issue.column),
+            (Code::DuplicateKey, Some(3), Some(1))
+        );
         let issue = parse("{\"a\": {\"b\": 1, \"b\": 2}}").unwrap_err();
         assert_eq!((issue.code, issue.line), (Code::DuplicateKey, Some(1)));
     }
@@ -190,10 +202,22 @@ mod tests {
             let row = [format!("*a{}", level - 1).as_str(); 10].join(", ");
             bomb = format!("{bomb}a{level}: &a{level} [{row}]\n");
         }
-        for bad in ["{", "a: [", "\t- x: 'y", "a: .inf", "a: 1\n---\nb: 2", &bomb, &"[".repeat(10_000)] {
+        for bad in ["{", "a: [", "\t- x: 'y", "a: .inf", "a: 1\n---\nb: 2", &bomb] {
             assert_eq!(parse(bad).unwrap_err().code, Code::YamlSyntax, "{bad:.40}");
         }
-        assert!(parse(&format!("{}{}", "[".repeat(100), "]".repeat(100))).is_ok());
         assert!(matches!(parse("").unwrap().kind, Kind::Null));
+    }
+
+    #[test]
+    fn a_text_may_nest_as_deep_as_is_said_and_no_deeper() {
+        let nested = || {
+            let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            assert!(parse(&nested(DEEPEST - 1)).is_ok());
+            assert_eq!(parse(&nested(DEEPEST + 1)).unwrap_err().code, Code::YamlSyntax);
+            assert_eq!(parse(&"[".repeat(10_000)).unwrap_err().code, Code::YamlSyntax);
+        };
+        // Without optimisation, a level takes some 30 KiB of stack.
+        let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(nested);
+        thread.unwrap().join().unwrap();
     }
 }
