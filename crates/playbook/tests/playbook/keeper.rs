@@ -3,7 +3,7 @@
 use crate::program::evaluator;
 use crate::server::{Answer, Server};
 use expression::Evaluator;
-use hookyard_playbook::{Awaited, Effect, Emitted, Event, Issued, Out, Program, State, Step, Summary, pending, step};
+use hookyard_playbook::{Awaited, Effect, Emitted, Event, Issued, Program, State, Step, Summary, pending, step};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,9 +43,9 @@ pub(crate) struct Keeper<'p> {
     in_flight: BTreeMap<u32, Issued>,
     answers: BTreeMap<u32, (Instant, Answer)>,
     pub(crate) server: Server,
+    /// What the state was after each event.
+    pub(crate) states: Vec<String>,
     pub(crate) story: Story,
-    /// What the last event gave.
-    pub(crate) last: Out,
 }
 
 impl<'p> Keeper<'p> {
@@ -61,13 +61,13 @@ impl<'p> Keeper<'p> {
             in_flight: BTreeMap::new(),
             answers: BTreeMap::new(),
             server,
+            states: Vec::new(),
             story: Story {
                 steps: Vec::new(),
                 emitted: Vec::new(),
                 summary: Summary::default(),
                 state: String::new(),
             },
-            last: Out::default(),
         }
     }
 
@@ -102,7 +102,6 @@ impl<'p> Keeper<'p> {
             self.take_over();
             assert_eq!(self.in_flight, before, "what is pending is not what was issued");
         }
-        self.last = out;
     }
 
     fn load(&mut self) -> Option<State> {
@@ -118,6 +117,7 @@ impl<'p> Keeper<'p> {
     fn keep(&mut self, state: State) {
         let text = serde_json::to_string(&state).expect("a state can be written");
         self.story.state.clone_from(&text);
+        self.states.push(text.clone());
         match self.keeping {
             Keeping::Plain => self.plain = Some(state),
             _ => self.written = Some(text),
@@ -142,9 +142,8 @@ impl<'p> Keeper<'p> {
 
     fn begin(&mut self, issued: Issued) {
         if let Effect::Http(request) = &issued.effect {
-            let (after, answer) = self.server.answer(request);
-            if after != Duration::MAX {
-                self.answers.insert(issued.id, (self.now + after, answer));
+            if let Some(answer) = self.server.answer(self.now, request) {
+                self.answers.insert(issued.id, answer);
             }
         }
         self.in_flight.insert(issued.id, issued);

@@ -12,6 +12,7 @@ use wire::Instant;
 
 /// What was said before the run begins.
 pub(crate) struct Given {
+    pub(crate) document: String,
     pub(crate) program: Program,
     input: Value,
     secrets: Value,
@@ -52,7 +53,7 @@ pub(crate) fn run(scenario: &Scenario) {
     }
 }
 
-fn given(scenario: &Scenario) -> Given {
+pub(crate) fn given(scenario: &Scenario) -> Given {
     let mut definition = None;
     let [mut input, mut secrets, mut context, mut answers] = [const { Value::Null }; 4];
     for step in scenario.steps.iter().filter(|step| step.ty == StepType::Given) {
@@ -69,6 +70,7 @@ fn given(scenario: &Scenario) -> Given {
     let definition = definition.expect("a scenario has a definition");
     Given {
         program: program::read(&definition, &mut program::evaluator()),
+        document: definition,
         input,
         secrets,
         context,
@@ -77,6 +79,14 @@ fn given(scenario: &Scenario) -> Given {
 }
 
 fn run_once(given: &Given, scenario: &Scenario, keeping: Keeping) -> (Story, Vec<(Instant, Event)>) {
+    let keeper = play(given, scenario, keeping);
+    let steps = keeper.story.steps.iter().map(|step| step.number);
+    assert!(steps.eq(1..=keeper.story.summary.steps), "steps have gaps");
+    (keeper.story, keeper.events)
+}
+
+/// Lets all happen that a scenario says, and checks what it says must be so.
+pub(crate) fn play<'g>(given: &'g Given, scenario: &Scenario, keeping: Keeping) -> Keeper<'g> {
     let mut server = Server::default();
     if !given.answers.is_null() {
         server.plan(&given.answers);
@@ -92,9 +102,7 @@ fn run_once(given: &Given, scenario: &Scenario, keeping: Keeping) -> (Story, Vec
             _ => words::then(&keeper, step),
         }
     }
-    let steps = keeper.story.steps.iter().map(|step| step.number);
-    assert!(steps.eq(1..=keeper.story.summary.steps), "steps have gaps");
-    (keeper.story, keeper.events)
+    keeper
 }
 
 fn start(given: &Given) -> Event {

@@ -5,6 +5,10 @@ use hookyard_playbook::{Body, CallFailure, Credentials, HttpRequest, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use wire::Instant;
+
+/// How long it takes a server that does not answer.
+const NEVER: Duration = Duration::MAX;
 
 pub(crate) type Answer = Result<Reply, CallFailure>;
 
@@ -16,7 +20,7 @@ pub(crate) struct Server {
     /// How many of them were used.
     used: BTreeMap<String, usize>,
     /// By key and attempt: a request that comes again is answered as it was.
-    known: BTreeMap<(String, u32), (Duration, Answer)>,
+    known: BTreeMap<(String, u32), (Instant, Answer)>,
     /// What each key came with.
     bodies: BTreeMap<String, String>,
     /// Those that did not come again.
@@ -32,8 +36,8 @@ impl Server {
         }
     }
 
-    /// Answers a request, after some time.
-    pub(crate) fn answer(&mut self, request: &HttpRequest) -> (Duration, Answer) {
+    /// Answers a request at some time, or never.
+    pub(crate) fn answer(&mut self, now: Instant, request: &HttpRequest) -> Option<(Instant, Answer)> {
         // The receiver's point of view: one key, one request.
         let seen = json!([request.method, request.uri, request.query, request.headers, request.body]).to_string();
         let first = self.bodies.entry(request.key.clone()).or_insert_with(|| seen.clone());
@@ -41,12 +45,17 @@ impl Server {
 
         let again = (request.key.clone(), request.attempt);
         if let Some(known) = self.known.get(&again) {
-            return known.clone();
+            return Some(known.clone());
+        }
+        if self.requests.iter().any(|known| (&known.key, known.attempt) == (&again.0, again.1)) {
+            return None;
         }
         self.requests.push(request.clone());
-        let answer = self.first_answer(request);
-        self.known.insert(again, answer.clone());
-        answer
+        let (after, answer) = self.first_answer(request);
+        (after != NEVER).then(|| {
+            self.known.insert(again, (now + after, answer.clone()));
+            (now + after, answer)
+        })
     }
 
     fn first_answer(&mut self, request: &HttpRequest) -> (Duration, Answer) {
@@ -69,7 +78,7 @@ impl Server {
 
 fn planned(plan: &Value) -> (Duration, Answer) {
     if plan["never"] == json!(true) {
-        return (Duration::MAX, reply(500, &Value::Null));
+        return (NEVER, reply(500, &Value::Null));
     }
     let after = Duration::from_secs(plan["after"].as_u64().unwrap_or(0));
     if let Some(kind) = plan["failure"].as_str() {
