@@ -71,7 +71,7 @@ pub(crate) fn document() -> impl Strategy<Value = String> {
 }
 
 fn nodes(depth: u32) -> BoxedStrategy<Vec<Node>> {
-    proptest::collection::vec(node(depth), 1..4).boxed()
+    proptest::collection::vec(node(depth), 1..5).boxed()
 }
 
 fn node(depth: u32) -> BoxedStrategy<Node> {
@@ -117,7 +117,7 @@ fn kind(depth: u32) -> BoxedStrategy<Kind> {
         proptest::option::of(nodes(depth - 1)),
     );
     prop_oneof![
-        4 => leaf,
+        6 => leaf,
         1 => nodes(depth - 1).prop_map(Kind::Do),
         1 => (0_usize..4, nodes(depth - 1)).prop_map(|(count, nodes)| Kind::For(count, nodes)),
         2 => (any::<bool>(), nodes(depth - 1)).prop_map(|(compete, nodes)| Kind::Fork(compete, nodes)),
