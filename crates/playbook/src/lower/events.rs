@@ -3,6 +3,7 @@
 use super::Lowering;
 use super::expression::{Marked, marked};
 use super::fields::Fields;
+use super::nearest::{advice, nearest};
 use super::scope::Scope;
 use super::unsupported;
 use crate::source::{Kind, Spot};
@@ -102,7 +103,7 @@ impl Lowering<'_, '_> {
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         if !is_name || name.is_empty() || name.len() > EXTENSION_BYTES {
-            let advice = super::nearest::advice(name, ATTRIBUTES.iter().copied().chain(["data"]));
+            let advice = advice(name, ATTRIBUTES.iter().copied().chain(["data"]));
             let message = format!(
                 "`{name}` is no attribute of an event, and extensions have names of up to {EXTENSION_BYTES} lower-case \
                  letters and digits; {advice}"
@@ -223,9 +224,15 @@ impl Lowering<'_, '_> {
                     if ATTRIBUTES.contains(&name) {
                         self.attribute(name, &field, scope);
                     }
-                    let message = format!(
-                        "a filter by `{name}` is not available; write `correlate: {{{name}: {{from: .{name}, expect: …}}}}`"
-                    );
+                    let message = match nearest(name, ["type", "source", "data"]) {
+                        Some(nearest) => {
+                            format!("a filter by `{name}` is not available; did you mean `{nearest}`?")
+                        }
+                        None => format!(
+                            "a filter by `{name}` is not available; write `correlate: {{{name}: {{from: .{name}, expect: \
+                             …}}}}`"
+                        ),
+                    };
                     self.issue_of_name(Code::Unsupported, &field, message);
                 }
             }

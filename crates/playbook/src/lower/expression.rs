@@ -96,18 +96,21 @@ impl Lowering<'_, '_> {
     /// An expression, once it compiles with the variables of its place.
     pub(super) fn compiled(&mut self, spot: &Spot<'_>, code: &str, scope: &Scope) -> Expression {
         let code = code.trim();
-        if code.len() > EXPRESSION_BYTES {
+        if code.is_empty() {
+            let message = "there is no expression here; write jq, such as `.order.id`";
+            self.issue(Code::InvalidExpression, spot, message);
+        } else if code.len() > EXPRESSION_BYTES {
             let message = format!(
                 "the expression has {} bytes; at most {EXPRESSION_BYTES} are allowed: split it with `set`, over several \
                  tasks",
                 code.len()
             );
             self.issue(Code::LimitExceeded, spot, message);
-        } else if self.has_its_variables(spot, code, scope) {
-            if let Err(error) = self.evaluator.check(code, &scope.all()) {
-                let message = format!("`{}` does not compile: {error}", shortened(code));
-                self.issue(Code::InvalidExpression, spot, message);
-            }
+        } else if self.has_its_variables(spot, code, scope)
+            && let Err(error) = self.evaluator.check(code, &scope.all())
+        {
+            let message = format!("`{}` does not compile: {error}", shortened(code));
+            self.issue(Code::InvalidExpression, spot, message);
         }
         Expression {
             code: code.to_owned(),

@@ -39,11 +39,12 @@ use crate::{Code, Issue, Program};
 use ::expression::Evaluator;
 use library::Library;
 
-pub use document::{Listened, Summarized, summary};
 pub(crate) use nearest::advice;
 
 /// More mistakes than this are not told.
 const MOST_ISSUES: usize = 100;
+/// The longest message.
+const MESSAGE_CHARACTERS: usize = 600;
 /// The most tasks of a document.
 const MOST_TASKS: usize = 500;
 /// How deep lists of tasks may nest, functions included.
@@ -148,7 +149,12 @@ impl Lowering<'_, '_> {
         self.report(code, spot, spot.name_at, message.into());
     }
 
-    fn report(&mut self, code: Code, spot: &Spot<'_>, (line, column): source::Place, message: String) {
+    fn report(&mut self, code: Code, spot: &Spot<'_>, (line, column): source::Place, mut message: String) {
+        // It may repeat a text of the document, which may be long.
+        if let Some((cut, _)) = message.char_indices().nth(MESSAGE_CHARACTERS) {
+            message.truncate(cut);
+            message.push('…');
+        }
         let issue = Issue {
             code,
             path: spot.pointer.clone(),

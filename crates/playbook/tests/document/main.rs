@@ -2,4 +2,8 @@
 //! becomes of all of them when something in them is changed.
 
 mod kit;
+mod messages;
+mod mutations;
+mod programs;
+mod properties;
 mod reading;
