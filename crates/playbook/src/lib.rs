@@ -17,11 +17,21 @@
 //! 3. `event`: what a run is told, and what comes of it.
 //! 4. `reducer`: how.
 
+mod duration;
+mod error_types;
 mod event;
 mod issue;
+mod lower;
+mod operations;
 mod program;
+mod reducer;
+mod schema;
 pub mod secrets;
+mod source;
 
 pub use event::*;
 pub use issue::{Code, Issue};
+pub use lower::{Listened, Summarized, check, openapi_document, openapi_documents, read, summary};
+pub use operations::{Documents, Operations};
 pub use program::*;
+pub use reducer::{State, pending, step};

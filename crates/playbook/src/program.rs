@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A playbook's document, lowered.
@@ -145,7 +146,7 @@ pub enum TaskKind {
         /// What its task gets as input.
         with: Template,
         /// The task.
-        task: Box<Task>,
+        task: Arc<Task>,
     },
 }
 
