@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The longest duration: a year. Runs live for 30 days, if their yard is not told otherwise.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// The units of a duration that is an object, in milliseconds.
 pub(crate) const UNITS: [(&str, u64); 5] = [

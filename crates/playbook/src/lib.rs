@@ -13,7 +13,7 @@
 //! # Reading order
 //!
 //! 1. `program`: the tree of a checked document.
-//! 2. `source` and `lower`: how a text becomes one; `operations`: what it takes from `OpenAPI` documents.
+//! 2. `source` and `lower`: how a text becomes one; `operations`: what it takes from OpenAPI documents.
 //! 3. `event`: what a run is told, and what comes of it.
 //! 4. `reducer`: how.
 

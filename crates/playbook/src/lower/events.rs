@@ -13,7 +13,7 @@ use crate::{
 };
 use serde_json::Value;
 
-/// The attributes that `CloudEvents` has itself. Others are extensions.
+/// The attributes that CloudEvents has itself. Others are extensions.
 const ATTRIBUTES: [&str; 8] = [
     "id",
     "source",
@@ -24,7 +24,7 @@ const ATTRIBUTES: [&str; 8] = [
     "dataschema",
     "specversion",
 ];
-/// The longest name of an extension (`CloudEvents` 1.0, *naming conventions*).
+/// The longest name of an extension (CloudEvents 1.0, *naming conventions*).
 const EXTENSION_BYTES: usize = 20;
 
 impl Lowering<'_, '_> {
@@ -74,7 +74,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// One of the attributes that `CloudEvents` has itself: a text.
+    /// One of the attributes that CloudEvents has itself: a text.
     fn attribute(&mut self, name: &str, spot: &Spot<'_>, scope: &Scope) -> Template {
         let what = format!("`{name}`");
         let value = self.text_or_expression(spot, &what, scope);

@@ -122,6 +122,13 @@ impl Lowering<'_, '_> {
                     format!("a task of this list is called `{name}` already; call this one otherwise");
                 self.issue_of_name(Code::DuplicateName, spot, message);
             }
+            if name.is_empty() {
+                self.issue_of_name(
+                    Code::InvalidValue,
+                    spot,
+                    "a task must have a name that is not empty; give it one",
+                );
+            }
             if DIRECTIVES.iter().any(|(word, _)| word == name) {
                 let message = format!(
                     "a task cannot be called `{name}`, which is what `then` may say; call it otherwise"

@@ -50,7 +50,7 @@ const MOST_TASKS: usize = 500;
 /// How deep lists of tasks may nest, functions included.
 const DEEPEST_LIST: usize = 16;
 
-/// Reads a document whose `OpenAPI` operations were pinned when it was saved.
+/// Reads a document whose OpenAPI operations were pinned when it was saved.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub fn read(text: &str, operations: &Operations, evaluator: &mut Evaluator) -> R
     lower(text, Pinned::Before(operations), evaluator).map(|(program, _)| program)
 }
 
-/// Reads a document that is about to be saved, with the `OpenAPI` documents that it [needs](crate::openapi_documents),
+/// Reads a document that is about to be saved, with the OpenAPI documents that it [needs](crate::openapi_documents),
 /// and pins the operations that it uses.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub fn check(
     lower(text, Pinned::Now(documents), evaluator)
 }
 
-/// The `OpenAPI` documents that a document needs, by their URIs: whoever saves it fetches them.
+/// The OpenAPI documents that a document needs, by their URIs: whoever saves it fetches them.
 ///
 /// # Errors
 ///
@@ -83,7 +83,7 @@ pub fn openapi_documents(text: &str) -> Result<Vec<String>, Issue> {
     Ok(calls::needed(&Spot::root(&root)))
 }
 
-/// Reads an `OpenAPI` document, which may be JSON or YAML.
+/// Reads an OpenAPI document, which may be JSON or YAML.
 ///
 /// # Errors
 ///
@@ -126,7 +126,7 @@ struct Lowering<'d, 'e> {
     /// What was found wrong so far.
     issues: Vec<Issue>,
     evaluator: &'e mut Evaluator,
-    /// Where operations of `OpenAPI` documents come from.
+    /// Where operations of OpenAPI documents come from.
     pinned: Pinned<'e>,
     /// Those that were used.
     operations: Operations,

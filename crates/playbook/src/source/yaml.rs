@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Issue> {
     };
     serde_saphyr::from_str_with_options::<Spanned<Kind>>(text, options)
         .map(Node::from)
-        .map_err(|error| issue(&error.without_snippet()))
+        .map_err(|error| issue(error.without_snippet()))
 }
 
 fn issue(error: &Error) -> Issue {

@@ -6,13 +6,9 @@ use hookyard_playbook::Code;
 
 /// A document with these tasks, and this before them.
 fn document(before: &str, tasks: &str) -> String {
-    let indented = tasks
-        .trim_end()
-        .lines()
-        .map(|line| format!("  {line}\n"))
-        .collect::<String>();
+    let indented = tasks.trim_end().replace('\n', "\n  ");
     format!(
-        "document: {{dsl: 1.0.3, namespace: default, name: test, version: 1.0.0}}\n{}\ndo:\n{indented}",
+        "document: {{dsl: 1.0.3, namespace: default, name: test, version: 1.0.0}}\n{}\ndo:\n  {indented}",
         before.trim()
     )
 }
@@ -117,82 +113,85 @@ fn a_task_is_one_thing_with_one_name() {
     );
 }
 
+/// What comes before the tasks, the tasks, where it is told, and the alternative.
+const UNSUPPORTED: [(&str, &str, &str, &str); 12] = [
+    (
+        "schedule: {cron: 0 0 * * *}",
+        "- a: {set: {a: 1}}",
+        "/schedule",
+        "let a route or your own scheduler start the run",
+    ),
+    (
+        "evaluate: {mode: loose}",
+        "- a: {set: {a: 1}}",
+        "/evaluate/mode",
+        "put `${ }` around expressions in data",
+    ),
+    (
+        "use: {extensions: []}",
+        "- a: {set: {a: 1}}",
+        "/use/extensions",
+        "call a function of `use.functions`",
+    ),
+    (
+        "use: {catalogs: {}}",
+        "- a: {set: {a: 1}}",
+        "/use/catalogs",
+        "copy the function to `use.functions`",
+    ),
+    (
+        "",
+        "- a: {run: {shell: {command: ls}}}",
+        "/do/0/a/run",
+        "put it behind an HTTP endpoint of yours",
+    ),
+    (
+        "",
+        "- a: {call: grpc, with: {}}",
+        "/do/0/a/call",
+        "put an HTTP gateway before the service",
+    ),
+    (
+        "",
+        "- a: {call: 'log:1.0.0@global'}",
+        "/do/0/a/call",
+        "copy it to `use.functions`",
+    ),
+    (
+        "",
+        "- a: {listen: {to: {any: []}}}",
+        "/do/0/a/listen/to/any",
+        "name the types",
+    ),
+    (
+        "",
+        "- a: {listen: {to: {one: {with: {type: t}, correlate: {x: {from: .id}}}}}}",
+        "/do/0/a/listen/to/one/correlate/x",
+        "`expect: ${ .orderId }`",
+    ),
+    (
+        "",
+        "- a: {listen: {to: {any: [{with: {type: t}}], until: .x}}}",
+        "/do/0/a/listen/to/until",
+        "lead back to the task by `then`",
+    ),
+    (
+        "",
+        "- a: {call: http, with: {method: get, endpoint: {uri: https://a.example/, authentication: {oauth2: {use: x}}}}}",
+        "/do/0/a/with/endpoint/authentication/oauth2",
+        "store it as a secret, and use `bearer`",
+    ),
+    (
+        "input: {schema: {resource: {endpoint: https://a.example/schema}}}",
+        "- a: {set: {a: 1}}",
+        "/input/schema/resource",
+        "copy it to `document`",
+    ),
+];
+
 #[test]
 fn what_is_not_in_the_profile_is_told_with_the_alternative() {
-    for (before, tasks, pointer, alternative) in [
-        (
-            "schedule: {cron: 0 0 * * *}",
-            "- a: {set: {a: 1}}",
-            "/schedule",
-            "let a route or your own scheduler start the run",
-        ),
-        (
-            "evaluate: {mode: loose}",
-            "- a: {set: {a: 1}}",
-            "/evaluate/mode",
-            "put `${ }` around expressions in data",
-        ),
-        (
-            "use: {extensions: []}",
-            "- a: {set: {a: 1}}",
-            "/use/extensions",
-            "call a function of `use.functions`",
-        ),
-        (
-            "use: {catalogs: {}}",
-            "- a: {set: {a: 1}}",
-            "/use/catalogs",
-            "copy the function to `use.functions`",
-        ),
-        (
-            "",
-            "- a: {run: {shell: {command: ls}}}",
-            "/do/0/a/run",
-            "put it behind an HTTP endpoint of yours",
-        ),
-        (
-            "",
-            "- a: {call: grpc, with: {}}",
-            "/do/0/a/call",
-            "put an HTTP gateway before the service",
-        ),
-        (
-            "",
-            "- a: {call: 'log:1.0.0@global'}",
-            "/do/0/a/call",
-            "copy it to `use.functions`",
-        ),
-        (
-            "",
-            "- a: {listen: {to: {any: []}}}",
-            "/do/0/a/listen/to/any",
-            "name the types",
-        ),
-        (
-            "",
-            "- a: {listen: {to: {one: {with: {type: t}, correlate: {x: {from: .id}}}}}}",
-            "/do/0/a/listen/to/one/correlate/x",
-            "`expect: ${ .orderId }`",
-        ),
-        (
-            "",
-            "- a: {listen: {to: {any: [{with: {type: t}}], until: .x}}}",
-            "/do/0/a/listen/to/until",
-            "lead back to the task by `then`",
-        ),
-        (
-            "",
-            "- a: {call: http, with: {method: get, endpoint: {uri: https://a.example/, authentication: {oauth2: {use: x}}}}}",
-            "/do/0/a/with/endpoint/authentication/oauth2",
-            "store it as a secret, and use `bearer`",
-        ),
-        (
-            "input: {schema: {resource: {endpoint: https://a.example/schema}}}",
-            "- a: {set: {a: 1}}",
-            "/input/schema/resource",
-            "copy it to `document`",
-        ),
-    ] {
+    for (before, tasks, pointer, alternative) in UNSUPPORTED {
         let issues = reading::issues(&document(before, tasks));
         assert_eq!(issues.len(), 1, "{issues:#?}");
         let issue = &issues[0];

@@ -233,6 +233,11 @@ fn what_is_wrong_with_an_operation_is_told() {
             "/do/0/a/with/parameters/note: the body is given both as a whole",
         ),
         (
+            "putOrder",
+            "{orderId: '${ $secrets.shop.id }', note: a}",
+            "/do/0/a/with/parameters/orderId: `$secrets` may be used",
+        ),
+        (
             "upload",
             "{}",
             "/do/0/a/with/operationId: the operation takes a body of multipart/form-data",

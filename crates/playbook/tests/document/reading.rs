@@ -1,4 +1,4 @@
-//! Reads one document, with the `OpenAPI` documents that the samples name.
+//! Reads one document, with the OpenAPI documents that the samples name.
 
 use expression::{Evaluator, Limits};
 use hookyard_playbook::{Documents, Issue, Operations, Program, check as checked};
