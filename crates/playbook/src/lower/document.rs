@@ -1,14 +1,14 @@
 //! The root of a document.
 
-use super::Lowering;
 use super::scope::Scope;
+use super::{Lowering, unsupported};
 use crate::source::Spot;
 use crate::{Code, Heading, Program, TaskList};
 
 impl Lowering<'_, '_> {
     pub(super) fn document(&mut self, root: &Spot<'_>) -> Program {
         let known = ["document", "input", "use", "do", "timeout", "output", "evaluate"];
-        let fields = self.object(root, "a playbook", &known);
+        let fields = self.object(root, unsupported::PLAYBOOK, &known);
         let heading = self.required(
             &fields,
             "document",

@@ -148,7 +148,7 @@ impl Lowering<'_, '_> {
 
     /// `to`: one, any or all.
     fn awaited(&mut self, spot: &Spot<'_>, scope: &Scope) -> (ListenMode, Vec<EventFilter>) {
-        let fields = self.object(spot, "`to`", &["one", "any", "all"]);
+        let fields = self.object(spot, unsupported::TO, &["one", "any", "all"]);
         let Some((name, field)) = self.one_of(&fields, &["one", "any", "all"]) else {
             return (ListenMode::One, Vec::new());
         };

@@ -3,9 +3,9 @@
 //! Each part is read where it is used, since the variables of that place are what its expressions may use. Parts that
 //! nothing uses are read at the end, so that mistakes in them are found too.
 
-use super::Lowering;
-use super::nearest::advice;
+use super::nearest::nearest;
 use super::scope::Scope;
+use super::{Lowering, unsupported};
 use crate::source::{Kind, Spot};
 use crate::{Code, Task};
 use std::cell::Cell;
@@ -94,7 +94,7 @@ impl Lowering<'_, '_> {
     pub(super) fn library(&mut self, spot: &Spot<'_>) {
         let kinds = ["authentications", "errors", "functions", "retries", "timeouts"];
         let known = [kinds.as_slice(), &["secrets"]].concat();
-        let fields = self.object(spot, "`use`", &known);
+        let fields = self.object(spot, unsupported::USE, &known);
         for kind in kinds {
             if let Some(parts) = fields.get(kind) {
                 self.is_object(&parts, &format!("`{kind}`"));
@@ -140,11 +140,11 @@ impl Lowering<'_, '_> {
     /// Whether a secret is declared. Reports when it is not.
     pub(super) fn knows_secret(&mut self, spot: &Spot<'_>, name: &str) {
         if !self.library.secrets.contains(&name) {
-            let advice = advice(name, self.library.secrets.iter().copied());
-            let message = format!(
-                "there is no secret `{name}` in `use.secrets`; {advice}; list it there, and store its value with the \
-                 playbook's secrets"
-            );
+            let advice = match nearest(name, self.library.secrets.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "list it there, and store its value with the playbook's secrets".to_owned(),
+            };
+            let message = format!("there is no secret `{name}` in `use.secrets`; {advice}");
             self.issue(Code::UnknownReference, spot, message);
         }
     }

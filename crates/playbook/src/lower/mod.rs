@@ -106,6 +106,7 @@ fn lower(
         pinned,
         operations: Operations::default(),
         tasks: 0,
+        expressions: 0,
         depth: 0,
         deepest: 0,
     };
@@ -132,6 +133,8 @@ struct Lowering<'d, 'e> {
     operations: Operations,
     /// How many tasks there were so far.
     tasks: usize,
+    /// How many expressions.
+    expressions: usize,
     /// In how many lists of tasks this is.
     depth: usize,
     /// The most lists that this was in, since a function began.

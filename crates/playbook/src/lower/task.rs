@@ -28,7 +28,7 @@ static SORTS: [Sort; 12] = [
     sort("do", "a `do` task", &[]),
     sort("emit", "an `emit` task", &[]),
     sort("fork", "a `fork` task", &[]),
-    sort("listen", "a `listen` task", &[]),
+    sort("listen", unsupported::LISTEN_TASK, &[]),
     sort("raise", "a `raise` task", &[]),
     sort("run", "a `run` task", &[]),
     sort("set", "a `set` task", &[]),

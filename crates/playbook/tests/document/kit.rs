@@ -32,6 +32,12 @@ pub(crate) fn schema(folder: &Path) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
+/// The document of this crate that has most of the profile in it.
+pub(crate) fn everything() -> String {
+    let everything = own().into_iter().find(|sample| sample.name == "everything.yaml");
+    everything.unwrap().text
+}
+
 /// The documents of this crate.
 pub(crate) fn own() -> Vec<Sample> {
     files(

@@ -57,7 +57,7 @@ fn text_around_an_expression_is_told_as_jq() {
         "",
         "- greet: {if: '${ .a } == 1', set: {a: 1}}",
         "MixedExpression 4:17: /do/0/greet/if: `if` is one jq expression as a whole, with no `${ }` inside it; write \
-         `.a  == 1`",
+         `.a == 1`",
     );
 }
 
@@ -87,8 +87,7 @@ fn secrets_are_for_calls_alone() {
     is_told(
         "use: {secrets: [shop]}",
         "- ask: {call: http, with: {method: get, endpoint: https://a.example/, headers: {k: '${ $secrets.shap.key }'}}}",
-        "UnknownReference 4:86: /do/0/ask/with/headers/k: there is no secret `shap` in `use.secrets`; did you mean `shop`?; \
-         list it there, and store its value with the playbook's secrets",
+        "UnknownReference 4:86: /do/0/ask/with/headers/k: there is no secret `shap` in `use.secrets`; did you mean `shop`?",
     );
 }
 
@@ -114,7 +113,7 @@ fn a_task_is_one_thing_with_one_name() {
 }
 
 /// What comes before the tasks, the tasks, where it is told, and the alternative.
-const UNSUPPORTED: [(&str, &str, &str, &str); 12] = [
+const UNSUPPORTED: [(&str, &str, &str, &str); 15] = [
     (
         "schedule: {cron: 0 0 * * *}",
         "- a: {set: {a: 1}}",
@@ -180,6 +179,24 @@ const UNSUPPORTED: [(&str, &str, &str, &str); 12] = [
         "- a: {call: http, with: {method: get, endpoint: {uri: https://a.example/, authentication: {oauth2: {use: x}}}}}",
         "/do/0/a/with/endpoint/authentication/oauth2",
         "store it as a secret, and use `bearer`",
+    ),
+    (
+        "use: {authentications: {it: {oidc: {use: x}}}}",
+        "- a: {set: {a: 1}}",
+        "/use/authentications/it/oidc",
+        "store it as a secret, and use `bearer`",
+    ),
+    (
+        "use: {authentications: {it: {digest: {use: x}}}}",
+        "- a: {set: {a: 1}}",
+        "/use/authentications/it/digest",
+        "set the header yourself",
+    ),
+    (
+        "",
+        "- a: {listen: {to: {one: {with: {type: t}}}}, foreach: {do: []}}",
+        "/do/0/a/foreach",
+        "go through the task's output by `for`",
     ),
     (
         "input: {schema: {resource: {endpoint: https://a.example/schema}}}",

@@ -3,6 +3,7 @@
 use crate::kit::{self, Sample};
 use crate::reading::{self, Outcome};
 use expression::{Evaluator, Limits};
+use hookyard_playbook::openapi_document;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
 
@@ -122,64 +123,82 @@ fn is_mistake_of_the_schema(what: &str) -> bool {
     what.ends_with("/instance = \"${ . }\"") || what.ends_with("/time = \"${ . }\"")
 }
 
-/// Reads all mutants of a document; says how many the schema refuses, and what it takes and we refuse.
-fn judge(
-    sample: &Sample,
-    schema: &jsonschema::Validator,
-    seen: &mut Seen,
-    stricter: &mut BTreeMap<String, u32>,
-) -> u32 {
-    let value = hookyard_playbook::openapi_document(&sample.text).unwrap();
-    let mut evaluator = Evaluator::new(Limits::default());
-    let mut refused = 0;
-    for (what, mutant) in mutants(&value, seen) {
-        let outcome = reading::check_with(&mutant.to_string(), &mut evaluator);
-        let is_valid = schema.is_valid(&mutant);
-        refused += u32::from(!is_valid);
-        match outcome {
-            Outcome::Read(..) => {
-                let is_right = is_valid || is_mistake_of_the_schema(&what);
-                assert!(
-                    is_right,
-                    "{}: `{what}` was read, and the schema refuses it",
-                    sample.name
-                );
-            }
-            Outcome::Refused(issues) => {
-                for issue in &issues {
-                    let is_there = mutant.pointer(&issue.path).is_some();
+/// Reads mutants, and keeps the score.
+struct Judge {
+    /// None where the kit is not there: then only the places of issues are judged.
+    schema: Option<jsonschema::Validator>,
+    evaluator: Evaluator,
+    seen: Seen,
+    read: u32,
+    /// Refused by the schema, and by us.
+    refused: u32,
+    /// What we refuse and the schema takes, by code.
+    stricter: BTreeMap<String, u32>,
+}
+
+impl Judge {
+    fn judge(&mut self, sample: &Sample) {
+        let value = openapi_document(&sample.text).unwrap();
+        for (what, mutant) in mutants(&value, &mut self.seen) {
+            let is_valid = self.schema.as_ref().map(|schema| schema.is_valid(&mutant));
+            match reading::check_with(&mutant.to_string(), &mut self.evaluator) {
+                Outcome::Read(..) => {
+                    let is_right = is_valid != Some(false) || is_mistake_of_the_schema(&what);
                     assert!(
-                        is_there,
-                        "{}: `{what}` is refused where nothing is: {issue}",
+                        is_right,
+                        "{}: `{what}` was read, and the schema refuses it",
                         sample.name
                     );
-                    if is_valid {
-                        *stricter.entry(format!("{:?}", issue.code)).or_default() += 1;
+                    self.read += 1;
+                }
+                Outcome::Refused(issues) => {
+                    for issue in &issues {
+                        let is_there = mutant.pointer(&issue.path).is_some();
+                        assert!(
+                            is_there,
+                            "{}: `{what}` is refused where nothing is: {issue}",
+                            sample.name
+                        );
+                    }
+                    if is_valid == Some(true) {
+                        *self.stricter.entry(format!("{:?}", issues[0].code)).or_default() += 1;
+                    } else {
+                        self.refused += 1;
                     }
                 }
             }
         }
     }
-    refused
 }
 
 #[test]
 fn whatever_the_schema_refuses_is_refused_at_a_place_that_is_there() {
-    let Some(folder) = kit::folder() else { return };
-    let schema = kit::schema(&folder);
-    let mut samples = [kit::scenarios(&folder), kit::examples(&folder), kit::own()].concat();
+    let folder = kit::folder();
+    let mut samples = kit::own();
+    if let Some(folder) = &folder {
+        samples.extend([kit::scenarios(folder), kit::examples(folder)].concat());
+    }
     // What is refused as it is would be refused with any change.
     samples.retain(|sample| matches!(reading::check(&sample.text), Outcome::Read(..)));
-    let (mut seen, mut stricter) = (HashSet::new(), BTreeMap::new());
-    let refused: u32 = samples
-        .iter()
-        .map(|sample| judge(sample, &schema, &mut seen, &mut stricter))
-        .sum();
+    let mut judge = Judge {
+        schema: folder.as_deref().map(kit::schema),
+        evaluator: Evaluator::new(Limits::default()),
+        seen: HashSet::new(),
+        read: 0,
+        refused: 0,
+        stricter: BTreeMap::new(),
+    };
+    for sample in &samples {
+        judge.judge(sample);
+    }
+    let Judge {
+        read,
+        refused,
+        stricter,
+        ..
+    } = judge;
     eprintln!(
-        "the schema refuses {refused} mutants, and so do we; of those that it takes we refuse {stricter:?}"
+        "{refused} mutants are refused with the schema, {read} are read; refused beyond it: {stricter:?}"
     );
-    assert!(
-        refused > 10_000,
-        "only {refused} mutants were refused by the schema"
-    );
+    assert!(refused > 5_000 && read > 500, "{refused} refused, {read} read");
 }

@@ -19,7 +19,7 @@ fn program(text: &str) -> (Program, Operations) {
 }
 
 fn everything() -> (Program, Operations) {
-    program(&kit::own()[0].text)
+    program(&kit::everything())
 }
 
 /// The only call of a document with this one.
@@ -197,7 +197,7 @@ fn what_was_pinned_is_enough_to_read_a_document_again() {
     let kept = serde_json::to_string(&operations).unwrap();
     let operations: Operations = serde_json::from_str(&kept).unwrap();
     let mut evaluator = Evaluator::new(Limits::default());
-    let text = &kit::own()[0].text;
+    let text = &kit::everything();
     assert!(read(text, &operations, &mut evaluator).is_ok());
     let issues = read(text, &Operations::default(), &mut evaluator).unwrap_err();
     assert_eq!(issues.len(), 1);

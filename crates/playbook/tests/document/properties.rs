@@ -110,7 +110,7 @@ proptest! {
     /// A document in which some characters were lost or doubled.
     #[test]
     fn a_document_with_a_typo_is_read_or_refused(at in any::<prop::sample::Index>(), count in 0_usize..3, doubles: bool) {
-        let text = &kit::own()[0].text;
+        let text = kit::everything();
         let at = at.index(text.len());
         let mut bytes = text.as_bytes().to_vec();
         let end = (at + count).min(bytes.len());
