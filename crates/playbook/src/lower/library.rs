@@ -12,6 +12,9 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The most secrets of a playbook.
+const MOST_SECRETS: usize = 100;
+
 /// The reusable parts of a document.
 #[derive(Debug, Default)]
 pub(super) struct Library<'d> {
@@ -82,6 +85,7 @@ impl<'d> Library<'d> {
             secrets: secrets
                 .iter()
                 .flat_map(Spot::items)
+                .take(MOST_SECRETS)
                 .filter_map(|item| item.text())
                 .collect(),
             read: BTreeMap::new(),
@@ -104,8 +108,12 @@ impl Lowering<'_, '_> {
             return;
         };
         self.is_list(&secrets, "`secrets`", "names");
+        if let Some(item) = secrets.items().nth(MOST_SECRETS) {
+            let message = format!("a playbook may have {MOST_SECRETS} secrets; one secret can be an object of several");
+            self.issue(Code::LimitExceeded, &item, message);
+        }
         let mut names = Vec::new();
-        for item in secrets.items() {
+        for item in secrets.items().take(MOST_SECRETS) {
             let Some(name) = self.text(&item, "the name of a secret") else {
                 continue;
             };

@@ -19,7 +19,9 @@ pub(super) type Names<'d> = [&'d str];
 impl Lowering<'_, '_> {
     /// A list of tasks.
     pub(super) fn list(&mut self, spot: &Spot<'_>, what: &str, scope: &Scope) -> TaskList {
-        let items = self.named_items(spot, what, "tasks");
+        let mut items = self.named_items(spot, what, "tasks");
+        // One too many is reported; the rest would only take time.
+        items.truncate(MOST_TASKS + 1);
         let names: Vec<&str> = items.iter().map(|(name, _)| *name).collect();
         self.unique(&items);
         self.nested(spot, |lowering| {

@@ -26,7 +26,8 @@ pub(super) fn operation(uri: &str, document: &Value, id: &str) -> Result<Operati
         .into_iter()
         .flatten()
     {
-        let item = resolved(document, item)?;
+        // One that cannot be read is not the one that is called.
+        let Ok(item) = resolved(document, item) else { continue };
         for method in METHODS {
             let Some(operation) = item.get(method) else {
                 continue;
