@@ -23,6 +23,7 @@ pub struct Evaluator {
     count: u32,
     refused: Vec<(u32, StopCause)>,
     note: Option<Note>,
+    is_quiet: bool,
 }
 
 /// Is told the number of each evaluation before it begins.
@@ -46,6 +47,7 @@ impl Evaluator {
             count: 0,
             refused: Vec::new(),
             note: None,
+            is_quiet: false,
         }
     }
 
@@ -54,6 +56,14 @@ impl Evaluator {
     pub fn begin(&mut self, refused: Vec<(u32, StopCause)>) {
         self.count = 0;
         self.refused = refused;
+        self.is_quiet = false;
+    }
+
+    /// Begins what is not to be counted, since the next worker may have done it already: what a guest keeps between
+    /// requests. Until [`begin`](Self::begin), nothing has a number.
+    pub fn begin_uncounted(&mut self) {
+        self.begin(Vec::new());
+        self.is_quiet = true;
     }
 
     pub(crate) fn set_note(&mut self, note: Option<Note>) {
@@ -98,6 +108,9 @@ impl Evaluator {
     }
 
     fn tick(&mut self) -> Result<(), ExpressionError> {
+        if self.is_quiet {
+            return Ok(());
+        }
         let number = self.count;
         self.count += 1;
         if let Some((_, cause)) = self.refused.iter().find(|(refused, _)| *refused == number) {

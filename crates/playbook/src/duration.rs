@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The longest duration: a year. Runs live for 30 days, if their yard is not told otherwise.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// The units of a duration that is an object, in milliseconds.
 pub(crate) const UNITS: [(&str, u64); 5] = [
@@ -23,7 +23,7 @@ pub(crate) enum DurationError {
     #[error("it must be a text such as `PT30S`, or an object such as `{{seconds: 30}}`")]
     Shape,
     /// Not ISO 8601.
-    #[error("`{0}` is no duration of ISO 8601; write for example `PT30S` (30 seconds), `PT5M` or `P1DT12H`")]
+    #[error("`{0}` is no duration of ISO 8601; write {suggestion}", suggestion = suggested(.0))]
     Text(String),
     /// Months and years.
     #[error("`{0}` counts in years or months, which have no fixed length; count in days (`P30D`)")]
@@ -80,6 +80,21 @@ fn parse_text(text: &str) -> Result<Duration, DurationError> {
         .ok_or_else(wrong)
 }
 
+/// What was probably meant, by `30s` and the like.
+fn suggested(text: &str) -> String {
+    let count = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let unit = text.get(count.len()..).unwrap_or_default().to_ascii_lowercase();
+    let is_count = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
+    match unit.as_str() {
+        "s" if is_count => format!("`PT{count}S`"),
+        "m" | "min" if is_count => format!("`PT{count}M`"),
+        "h" if is_count => format!("`PT{count}H`"),
+        "d" if is_count => format!("`P{count}D`"),
+        "ms" if is_count => format!("`{{milliseconds: {count}}}`"),
+        _ => "for example `PT30S` (30 seconds), `PT5M` or `P1DT12H`".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +117,8 @@ mod tests {
     #[test]
     fn what_is_none_is_told_why() {
         for (value, why) in [
-            (json!("30s"), "`30s` is no duration of ISO 8601"),
+            (json!("30s"), "`30s` is no duration of ISO 8601; write `PT30S`"),
+            (json!("250ms"), "write `{milliseconds: 250}`"),
             (json!("pt30s"), "ISO 8601"),
             (json!("-PT3S"), "ISO 8601"),
             (json!("P"), "ISO 8601"),

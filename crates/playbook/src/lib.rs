@@ -13,7 +13,7 @@
 //! # Reading order
 //!
 //! 1. `program`: the tree of a checked document.
-//! 2. `source` and `lower`: how a text becomes one.
+//! 2. `source` and `lower`: how a text becomes one; `operations`: what it takes from OpenAPI documents.
 //! 3. `event`: what a run is told, and what comes of it.
 //! 4. `reducer`: how.
 
@@ -23,6 +23,7 @@ mod event;
 mod issue;
 mod lower;
 mod operations;
+mod outline;
 mod program;
 mod reducer;
 mod schema;
@@ -31,7 +32,8 @@ mod source;
 
 pub use event::*;
 pub use issue::{Code, Issue};
-pub use lower::{Listened, Summarized, check, openapi_document, openapi_documents, read, summary};
+pub use lower::{check, openapi_document, openapi_documents, read};
 pub use operations::{Documents, Operations};
+pub use outline::Outline;
 pub use program::*;
 pub use reducer::{State, pending, step};

@@ -1,15 +1,14 @@
-//! The root of a document, and what can be said of a program as a whole.
+//! The root of a document.
 
-use super::Lowering;
 use super::scope::Scope;
+use super::{Lowering, unsupported};
 use crate::source::Spot;
-use crate::{Code, Heading, Program, Schema, Task, TaskKind, TaskList, Template};
-use std::collections::BTreeSet;
+use crate::{Code, Heading, Program, TaskList};
 
 impl Lowering<'_, '_> {
     pub(super) fn document(&mut self, root: &Spot<'_>) -> Program {
         let known = ["document", "input", "use", "do", "timeout", "output", "evaluate"];
-        let fields = self.object(root, "a playbook", &known);
+        let fields = self.object(root, unsupported::PLAYBOOK, &known);
         let heading = self.required(
             &fields,
             "document",
@@ -184,92 +183,6 @@ fn is_semantic_version(text: &str) -> bool {
             })
         })
         && build.is_none_or(|build| build.split('.').all(is_identifier))
-}
-
-/// What the console shows of a program.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summarized {
-    /// `document.name`.
-    pub name: String,
-    /// What its input must be.
-    pub input_schema: Option<serde_json::Value>,
-    /// The secrets that it may use.
-    pub secrets: Vec<String>,
-    /// The event types that it listens to.
-    pub listens_to: Vec<Listened>,
-    /// How many tasks it has, functions included.
-    pub tasks: usize,
-}
-
-/// An event type that a program listens to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Listened {
-    /// This one.
-    Type(String),
-    /// What this expression yields.
-    Computed(String),
-}
-
-/// What the console shows of a program.
-#[must_use]
-pub fn summary(program: &Program) -> Summarized {
-    let mut seen = Seen::default();
-    seen.list(&program.list);
-    Summarized {
-        name: program.document.name.clone(),
-        input_schema: program
-            .input
-            .schema
-            .as_ref()
-            .map(|Schema { document, .. }| document.clone()),
-        secrets: program.secrets.clone(),
-        listens_to: seen.listens_to.into_iter().collect(),
-        tasks: seen.tasks.len(),
-    }
-}
-
-/// What was seen on a walk over a program.
-#[derive(Default)]
-struct Seen<'p> {
-    /// By pointer, since functions are met at each call.
-    tasks: BTreeSet<&'p str>,
-    listens_to: BTreeSet<Listened>,
-}
-
-impl<'p> Seen<'p> {
-    fn list(&mut self, list: &'p TaskList) {
-        list.tasks.iter().for_each(|task| self.task(task));
-    }
-
-    fn task(&mut self, task: &'p Task) {
-        if !self.tasks.insert(&task.pointer) {
-            return;
-        }
-        match &task.kind {
-            TaskKind::Do(list) => self.list(list),
-            TaskKind::For(each) => self.list(&each.list),
-            TaskKind::Fork(fork) => self.list(&fork.branches),
-            TaskKind::Try(attempt) => {
-                self.list(&attempt.list);
-                attempt.handler.iter().for_each(|list| self.list(list));
-            }
-            TaskKind::Function { task, .. } => self.task(task),
-            TaskKind::Listen(listen) => {
-                let types = listen.filters.iter().map(|filter| &filter.event_type);
-                self.listens_to.extend(types.map(|event_type| match event_type {
-                    Template::Expression(expression) => Listened::Computed(expression.code.clone()),
-                    Template::Literal(serde_json::Value::String(text)) => Listened::Type(text.clone()),
-                    other => Listened::Computed(format!("{other:?}")),
-                }));
-            }
-            TaskKind::Set(_)
-            | TaskKind::Switch(_)
-            | TaskKind::Raise(_)
-            | TaskKind::Wait(_)
-            | TaskKind::Emit(_)
-            | TaskKind::Http(_) => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::nearest::advice;
 use super::scope::Scope;
 use crate::duration::{self, DurationError, UNITS};
-use crate::source::{Kind, Spot};
+use crate::source::Spot;
 use crate::{Code, Delay};
 use std::time::Duration;
 
@@ -40,9 +40,9 @@ impl Lowering<'_, '_> {
             self.object(spot, "a duration", &UNITS.map(|(name, _)| name));
             return Duration::ZERO;
         }
-        let code = match (&error, &spot.node.kind) {
-            (DurationError::Shape, _) => Code::WrongType,
-            (DurationError::TooLong, _) => Code::LimitExceeded,
+        let code = match error {
+            DurationError::Shape => Code::WrongType,
+            DurationError::TooLong => Code::LimitExceeded,
             _ => Code::InvalidValue,
         };
         self.issue(code, spot, format!("{what} is no duration: {error}"));
@@ -57,17 +57,14 @@ impl Lowering<'_, '_> {
 
     /// `timeout`: `{after: …}`, or the name of one of `use.timeouts`.
     pub(super) fn timeout(&mut self, spot: &Spot<'_>, scope: &Scope) -> Option<Delay> {
-        let definition = match &spot.node.kind {
-            Kind::Text(name) => match self.library.timeouts.take(name) {
-                Some(definition) => definition,
-                None => {
-                    let advice = advice(name, self.library.timeouts.names());
-                    let message = format!("there is no timeout `{name}` in `use.timeouts`; {advice}");
-                    self.issue(Code::UnknownReference, spot, message);
-                    return None;
-                }
-            },
-            _ => spot.clone(),
+        let Some(name) = spot.text() else {
+            return Some(self.timeout_definition(spot, scope));
+        };
+        let Some(definition) = self.library.timeouts.take(name) else {
+            let advice = advice(name, self.library.timeouts.names());
+            let message = format!("there is no timeout `{name}` in `use.timeouts`; {advice}");
+            self.issue(Code::UnknownReference, spot, message);
+            return None;
         };
         Some(self.timeout_definition(&definition, scope))
     }

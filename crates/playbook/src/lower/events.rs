@@ -3,6 +3,7 @@
 use super::Lowering;
 use super::expression::{Marked, marked};
 use super::fields::Fields;
+use super::nearest::{advice, nearest};
 use super::scope::Scope;
 use super::unsupported;
 use crate::source::{Kind, Spot};
@@ -12,7 +13,7 @@ use crate::{
 };
 use serde_json::Value;
 
-/// The attributes that `CloudEvents` has itself. Others are extensions.
+/// The attributes that CloudEvents has itself. Others are extensions.
 const ATTRIBUTES: [&str; 8] = [
     "id",
     "source",
@@ -23,7 +24,7 @@ const ATTRIBUTES: [&str; 8] = [
     "dataschema",
     "specversion",
 ];
-/// The longest name of an extension (`CloudEvents` 1.0, *naming conventions*).
+/// The longest name of an extension (CloudEvents 1.0, *naming conventions*).
 const EXTENSION_BYTES: usize = 20;
 
 impl Lowering<'_, '_> {
@@ -73,7 +74,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// One of the attributes that `CloudEvents` has itself: a text.
+    /// One of the attributes that CloudEvents has itself: a text.
     fn attribute(&mut self, name: &str, spot: &Spot<'_>, scope: &Scope) -> Template {
         let what = format!("`{name}`");
         let value = self.text_or_expression(spot, &what, scope);
@@ -102,7 +103,7 @@ impl Lowering<'_, '_> {
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         if !is_name || name.is_empty() || name.len() > EXTENSION_BYTES {
-            let advice = super::nearest::advice(name, ATTRIBUTES.iter().copied().chain(["data"]));
+            let advice = advice(name, ATTRIBUTES.iter().copied().chain(["data"]));
             let message = format!(
                 "`{name}` is no attribute of an event, and extensions have names of up to {EXTENSION_BYTES} lower-case \
                  letters and digits; {advice}"
@@ -147,7 +148,7 @@ impl Lowering<'_, '_> {
 
     /// `to`: one, any or all.
     fn awaited(&mut self, spot: &Spot<'_>, scope: &Scope) -> (ListenMode, Vec<EventFilter>) {
-        let fields = self.object(spot, "`to`", &["one", "any", "all"]);
+        let fields = self.object(spot, unsupported::TO, &["one", "any", "all"]);
         let Some((name, field)) = self.one_of(&fields, &["one", "any", "all"]) else {
             return (ListenMode::One, Vec::new());
         };
@@ -223,9 +224,15 @@ impl Lowering<'_, '_> {
                     if ATTRIBUTES.contains(&name) {
                         self.attribute(name, &field, scope);
                     }
-                    let message = format!(
-                        "a filter by `{name}` is not available; write `correlate: {{{name}: {{from: .{name}, expect: …}}}}`"
-                    );
+                    let message = match nearest(name, ["type", "source", "data"]) {
+                        Some(nearest) => {
+                            format!("a filter by `{name}` is not available; did you mean `{nearest}`?")
+                        }
+                        None => format!(
+                            "a filter by `{name}` is not available; write `correlate: {{{name}: {{from: .{name}, expect: \
+                             …}}}}`"
+                        ),
+                    };
                     self.issue_of_name(Code::Unsupported, &field, message);
                 }
             }

@@ -9,6 +9,9 @@ use crate::{Code, Expression};
 /// The longest expression, in bytes.
 const EXPRESSION_BYTES: usize = 4 << 10;
 
+/// The most expressions of a document: four for each task that there may be.
+const MOST_EXPRESSIONS: usize = 2_000;
+
 /// How a text has `${ … }` in it.
 pub(super) enum Marked<'t> {
     /// As a whole: the jq in it.
@@ -96,18 +99,30 @@ impl Lowering<'_, '_> {
     /// An expression, once it compiles with the variables of its place.
     pub(super) fn compiled(&mut self, spot: &Spot<'_>, code: &str, scope: &Scope) -> Expression {
         let code = code.trim();
-        if code.len() > EXPRESSION_BYTES {
+        self.expressions += 1;
+        if self.expressions == MOST_EXPRESSIONS + 1 {
+            let message = format!(
+                "a document may have {MOST_EXPRESSIONS} expressions, and here is one more: split it in two"
+            );
+            self.issue(Code::LimitExceeded, spot, message);
+        }
+        if self.expressions > MOST_EXPRESSIONS {
+            // Compiling them all takes too long.
+        } else if code.is_empty() {
+            let message = "there is no expression here; write jq, such as `.order.id`";
+            self.issue(Code::InvalidExpression, spot, message);
+        } else if code.len() > EXPRESSION_BYTES {
             let message = format!(
                 "the expression has {} bytes; at most {EXPRESSION_BYTES} are allowed: split it with `set`, over several \
                  tasks",
                 code.len()
             );
             self.issue(Code::LimitExceeded, spot, message);
-        } else if self.has_its_variables(spot, code, scope) {
-            if let Err(error) = self.evaluator.check(code, &scope.all()) {
-                let message = format!("`{}` does not compile: {error}", shortened(code));
-                self.issue(Code::InvalidExpression, spot, message);
-            }
+        } else if self.has_its_variables(spot, code, scope)
+            && let Err(error) = self.evaluator.check(code, &scope.all())
+        {
+            let message = format!("`{}` does not compile: {error}", shortened(code));
+            self.issue(Code::InvalidExpression, spot, message);
         }
         Expression {
             code: code.to_owned(),
@@ -160,9 +175,11 @@ impl Part<'_> {
     }
 
     /// As a part of a jq expression.
-    fn in_jq(&self) -> &str {
+    fn in_jq(&self) -> String {
         match self {
-            Self::Characters(text) | Self::Jq(text) => text,
+            Self::Characters(text) => (*text).to_owned(),
+            Self::Jq(code) if code.trim().contains(char::is_whitespace) => format!("({})", code.trim()),
+            Self::Jq(code) => code.trim().to_owned(),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::source::{Kind, Spot};
 /// An object's fields, once every name in it is known to be one of the language's.
 pub(super) struct Fields<'d> {
     pub(super) object: Spot<'d>,
-    /// What the object is, for messages: `an \`endpoint\``.
+    /// What the object is, for messages.
     what: &'static str,
 }
 

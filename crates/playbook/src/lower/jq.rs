@@ -98,11 +98,8 @@ impl<'t> Iterator for Tokens<'t> {
             match sign {
                 '"' => self.in_string = true,
                 '#' => {
-                    self.at = self
-                        .text
-                        .get(start..)?
-                        .find('\n')
-                        .map_or(self.text.len(), |end| start + end)
+                    let end = self.rest().find('\n');
+                    self.at = end.map_or(self.text.len(), |end| self.at + end);
                 }
                 '$' if !self.word(self.at).is_empty() => {
                     let name = self.word(self.at);
@@ -210,7 +207,7 @@ mod tests {
             (" .a # }\n }", ""),
         ] {
             let at = closing_brace(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(&text[at + 1..], rest, "{text}");
+            assert_eq!(text.get(at + 1..), Some(rest), "{text}");
         }
         for text in ["", " .a", " \"}", " {", " # }", "\\", "\"\\"] {
             assert_eq!(closing_brace(text), None, "{text}");

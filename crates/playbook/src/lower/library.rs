@@ -3,14 +3,17 @@
 //! Each part is read where it is used, since the variables of that place are what its expressions may use. Parts that
 //! nothing uses are read at the end, so that mistakes in them are found too.
 
-use super::Lowering;
-use super::nearest::advice;
+use super::nearest::nearest;
 use super::scope::Scope;
+use super::{Lowering, unsupported};
 use crate::source::{Kind, Spot};
 use crate::{Code, Task};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The most secrets of a playbook.
+const MOST_SECRETS: usize = 100;
 
 /// The reusable parts of a document.
 #[derive(Debug, Default)]
@@ -82,6 +85,7 @@ impl<'d> Library<'d> {
             secrets: secrets
                 .iter()
                 .flat_map(Spot::items)
+                .take(MOST_SECRETS)
                 .filter_map(|item| item.text())
                 .collect(),
             read: BTreeMap::new(),
@@ -94,7 +98,7 @@ impl Lowering<'_, '_> {
     pub(super) fn library(&mut self, spot: &Spot<'_>) {
         let kinds = ["authentications", "errors", "functions", "retries", "timeouts"];
         let known = [kinds.as_slice(), &["secrets"]].concat();
-        let fields = self.object(spot, "`use`", &known);
+        let fields = self.object(spot, unsupported::USE, &known);
         for kind in kinds {
             if let Some(parts) = fields.get(kind) {
                 self.is_object(&parts, &format!("`{kind}`"));
@@ -104,8 +108,12 @@ impl Lowering<'_, '_> {
             return;
         };
         self.is_list(&secrets, "`secrets`", "names");
+        if let Some(item) = secrets.items().nth(MOST_SECRETS) {
+            let message = format!("a playbook may have {MOST_SECRETS} secrets; one secret can be an object of several");
+            self.issue(Code::LimitExceeded, &item, message);
+        }
         let mut names = Vec::new();
-        for item in secrets.items() {
+        for item in secrets.items().take(MOST_SECRETS) {
             let Some(name) = self.text(&item, "the name of a secret") else {
                 continue;
             };
@@ -140,11 +148,11 @@ impl Lowering<'_, '_> {
     /// Whether a secret is declared. Reports when it is not.
     pub(super) fn knows_secret(&mut self, spot: &Spot<'_>, name: &str) {
         if !self.library.secrets.contains(&name) {
-            let advice = advice(name, self.library.secrets.iter().copied());
-            let message = format!(
-                "there is no secret `{name}` in `use.secrets`; {advice}; list it there, and store its value with the \
-                 playbook's secrets"
-            );
+            let advice = match nearest(name, self.library.secrets.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "list it there, and store its value with the playbook's secrets".to_owned(),
+            };
+            let message = format!("there is no secret `{name}` in `use.secrets`; {advice}");
             self.issue(Code::UnknownReference, spot, message);
         }
     }

@@ -19,7 +19,9 @@ pub(super) type Names<'d> = [&'d str];
 impl Lowering<'_, '_> {
     /// A list of tasks.
     pub(super) fn list(&mut self, spot: &Spot<'_>, what: &str, scope: &Scope) -> TaskList {
-        let items = self.named_items(spot, what, "tasks");
+        let mut items = self.named_items(spot, what, "tasks");
+        // One too many is reported; the rest would only take time.
+        items.truncate(MOST_TASKS + 1);
         let names: Vec<&str> = items.iter().map(|(name, _)| *name).collect();
         self.unique(&items);
         self.nested(spot, |lowering| {
@@ -121,6 +123,13 @@ impl Lowering<'_, '_> {
                 let message =
                     format!("a task of this list is called `{name}` already; call this one otherwise");
                 self.issue_of_name(Code::DuplicateName, spot, message);
+            }
+            if name.is_empty() {
+                self.issue_of_name(
+                    Code::InvalidValue,
+                    spot,
+                    "a task must have a name that is not empty; give it one",
+                );
             }
             if DIRECTIVES.iter().any(|(word, _)| word == name) {
                 let message = format!(

@@ -39,17 +39,18 @@ use crate::{Code, Issue, Program};
 use ::expression::Evaluator;
 use library::Library;
 
-pub use document::{Listened, Summarized, summary};
 pub(crate) use nearest::advice;
 
 /// More mistakes than this are not told.
 const MOST_ISSUES: usize = 100;
+/// The longest message.
+const MESSAGE_CHARACTERS: usize = 600;
 /// The most tasks of a document.
 const MOST_TASKS: usize = 500;
 /// How deep lists of tasks may nest, functions included.
 const DEEPEST_LIST: usize = 16;
 
-/// Reads a document whose `OpenAPI` operations were pinned when it was saved.
+/// Reads a document whose OpenAPI operations were pinned when it was saved.
 ///
 /// # Errors
 ///
@@ -58,7 +59,7 @@ pub fn read(text: &str, operations: &Operations, evaluator: &mut Evaluator) -> R
     lower(text, Pinned::Before(operations), evaluator).map(|(program, _)| program)
 }
 
-/// Reads a document that is about to be saved, with the `OpenAPI` documents that it [needs](crate::openapi_documents),
+/// Reads a document that is about to be saved, with the OpenAPI documents that it [needs](crate::openapi_documents),
 /// and pins the operations that it uses.
 ///
 /// # Errors
@@ -72,7 +73,7 @@ pub fn check(
     lower(text, Pinned::Now(documents), evaluator)
 }
 
-/// The `OpenAPI` documents that a document needs, by their URIs: whoever saves it fetches them.
+/// The OpenAPI documents that a document needs, by their URIs: whoever saves it fetches them.
 ///
 /// # Errors
 ///
@@ -82,7 +83,7 @@ pub fn openapi_documents(text: &str) -> Result<Vec<String>, Issue> {
     Ok(calls::needed(&Spot::root(&root)))
 }
 
-/// Reads an `OpenAPI` document, which may be JSON or YAML.
+/// Reads an OpenAPI document, which may be JSON or YAML.
 ///
 /// # Errors
 ///
@@ -105,6 +106,7 @@ fn lower(
         pinned,
         operations: Operations::default(),
         tasks: 0,
+        expressions: 0,
         depth: 0,
         deepest: 0,
     };
@@ -125,12 +127,14 @@ struct Lowering<'d, 'e> {
     /// What was found wrong so far.
     issues: Vec<Issue>,
     evaluator: &'e mut Evaluator,
-    /// Where operations of `OpenAPI` documents come from.
+    /// Where operations of OpenAPI documents come from.
     pinned: Pinned<'e>,
     /// Those that were used.
     operations: Operations,
     /// How many tasks there were so far.
     tasks: usize,
+    /// How many expressions.
+    expressions: usize,
     /// In how many lists of tasks this is.
     depth: usize,
     /// The most lists that this was in, since a function began.
@@ -148,7 +152,12 @@ impl Lowering<'_, '_> {
         self.report(code, spot, spot.name_at, message.into());
     }
 
-    fn report(&mut self, code: Code, spot: &Spot<'_>, (line, column): source::Place, message: String) {
+    fn report(&mut self, code: Code, spot: &Spot<'_>, (line, column): source::Place, mut message: String) {
+        // It may repeat a text of the document, which may be long.
+        if let Some((cut, _)) = message.char_indices().nth(MESSAGE_CHARACTERS) {
+            message.truncate(cut);
+            message.push('…');
+        }
         let issue = Issue {
             code,
             path: spot.pointer.clone(),

@@ -1,14 +1,16 @@
 //! "Did you mean …?"
 
+/// Longer names, in bytes, are not compared.
+const LONGEST: usize = 100;
+
 /// The name that was probably meant.
 pub(crate) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    // Comparing takes the product of the lengths.
+    let names = names.into_iter().filter(|name| name.len().max(wrong.len()) <= LONGEST);
     let least = names
-        .into_iter()
         .map(|name| {
-            (
-                strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase()),
-                name,
-            )
+            let distance = strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());
+            (distance, name)
         })
         .min_by_key(|(distance, _)| *distance);
     // A third of it may be wrong, and of a short one a single letter.

@@ -4,7 +4,7 @@ use super::Lowering;
 use super::fields::Fields;
 use super::scope::Scope;
 use crate::source::{Kind, Spot};
-use crate::{Code, Expression, FIXED_VARIABLES, For, Fork, TaskKind, TaskList, Template};
+use crate::{Code, FIXED_VARIABLES, For, Fork, TaskKind, TaskList, Template};
 
 /// The most branches of a fork.
 const MOST_BRANCHES: usize = 32;
@@ -43,10 +43,7 @@ impl Lowering<'_, '_> {
     /// `in`: an expression, or a list of objects.
     fn items(&mut self, spot: &Spot<'_>, scope: &Scope) -> Template {
         match &spot.node.kind {
-            Kind::Text(_) => {
-                let expression: Expression = self.expression(spot, "`in`", scope);
-                Template::Expression(expression)
-            }
+            Kind::Text(_) => Template::Expression(self.expression(spot, "`in`", scope)),
             Kind::List(_) => {
                 for item in spot.items() {
                     if !matches!(item.node.kind, Kind::Object(_)) {
@@ -77,15 +74,11 @@ impl Lowering<'_, '_> {
         let Some(name) = self.text(&spot, &what) else {
             return default.to_owned();
         };
-        let is_name = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-        if let Some(bare) = name.strip_prefix('$') {
+        if let Some(bare) = name.strip_prefix('$').filter(|bare| is_name(bare)) {
             let message =
                 format!("`{field}` is `{name}`; the name stands here without `$`: `{field}: {bare}`");
             self.issue(Code::InvalidValue, &spot, message);
-        } else if !is_name {
+        } else if !is_name(name) {
             let message =
                 format!("`{field}` is `{name}`; the name of a variable has letters, digits and `_` only");
             self.issue(Code::InvalidValue, &spot, message);
@@ -133,4 +126,11 @@ impl Lowering<'_, '_> {
             branches: self.branches(&branches, scope),
         })
     }
+}
+
+/// Whether jq takes it as the name of a variable.
+fn is_name(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }

@@ -28,7 +28,7 @@ static SORTS: [Sort; 12] = [
     sort("do", "a `do` task", &[]),
     sort("emit", "an `emit` task", &[]),
     sort("fork", "a `fork` task", &[]),
-    sort("listen", "a `listen` task", &[]),
+    sort("listen", unsupported::LISTEN_TASK, &[]),
     sort("raise", "a `raise` task", &[]),
     sort("run", "a `run` task", &[]),
     sort("set", "a `set` task", &[]),
@@ -51,10 +51,13 @@ impl Lowering<'_, '_> {
             then: Then::Continue,
             kind: TaskKind::Set(Template::Literal(serde_json::Value::Null)),
         };
-        let Some(sort) = self.sort(spot) else {
+        let sorts = self.sorts(spot);
+        let Some(sort) = sorts.first() else {
             return task;
         };
-        let known = [COMMON.as_slice(), &[sort.name], sort.beside].concat();
+        // What belongs to a second kind was reported with it.
+        let own = sorts.iter().flat_map(|sort| [&[sort.name], sort.beside].concat());
+        let known: Vec<&str> = COMMON.into_iter().chain(own).collect();
         let fields = self.object(spot, sort.what, &known);
         task.condition = fields.get("if").map(|spot| self.expression(&spot, "`if`", scope));
         task.input = self.intake(fields.get("input").as_ref(), scope);
@@ -87,31 +90,28 @@ impl Lowering<'_, '_> {
         task
     }
 
-    /// Which kind of task it is, by the names in it.
-    fn sort(&mut self, spot: &Spot<'_>) -> Option<&'static Sort> {
+    /// Which kind of task it is, by the names in it. There are more than one when that was reported.
+    fn sorts(&mut self, spot: &Spot<'_>) -> Vec<&'static Sort> {
         if !self.is_object(spot, "a task") {
-            return None;
+            return Vec::new();
         }
-        let found: Vec<&'static Sort> = SORTS
+        let mut found: Vec<&Sort> = SORTS
             .iter()
             .filter(|sort| spot.field(sort.name).is_some())
             .collect();
-        let first = found.first().copied();
-        let others = found
-            .iter()
-            .skip(1)
-            .filter(|other| first.is_some_and(|first| !first.beside.contains(&other.name)));
-        if let (Some(first), Some(other)) = (first, others.into_iter().next()) {
+        let Some(first) = found.first().copied() else {
+            self.refuse_sortless(spot);
+            return found;
+        };
+        found.retain(|sort| !first.beside.contains(&sort.name));
+        if let Some(other) = found.get(1) {
             let message = format!(
                 "the task has both `{}` and `{}`, and a task does one thing; make two tasks of it",
                 first.name, other.name
             );
             self.issue(Code::OneOf, spot, message);
         }
-        if first.is_none() {
-            self.refuse_sortless(spot);
-        }
-        first
+        found
     }
 
     /// A task without anything that says what it does: probably misspelt.

@@ -59,6 +59,12 @@ impl Lowering<'_, '_> {
     pub(super) fn object_or_marked(&mut self, spot: &Spot<'_>, what: &str, scope: &Scope) -> Template {
         match &spot.node.kind {
             Kind::Object(_) => self.template(spot, scope),
+            Kind::Text(text) if text.trim().is_empty() => {
+                let message =
+                    format!("{what} is empty; it must be an object, or an expression that yields one");
+                self.issue(Code::InvalidValue, spot, message);
+                Template::Literal(Value::Null)
+            }
             Kind::Text(text) if matches!(marked(text), Marked::Not) => {
                 let message = format!(
                     "{what} is the text `{text}`; it must be an object, or an expression that yields one: `${{ {text} }}`"

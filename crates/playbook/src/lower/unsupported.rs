@@ -1,32 +1,40 @@
 //! What the language has and this profile has not: each with what to do instead.
 
+// The objects in which something is not available, as messages name them.
+
+pub(super) const PLAYBOOK: &str = "a playbook";
+pub(super) const USE: &str = "`use`";
+pub(super) const LISTEN_TASK: &str = "a `listen` task";
+pub(super) const TO: &str = "`to`";
+pub(super) const AUTHENTICATION: &str = "an authentication";
+
 /// A property that is of the language, in an object that is named as messages name it.
 pub(super) fn property(what: &str, name: &str) -> Option<&'static str> {
     Some(match (what, name) {
-        ("a playbook", "schedule") => {
+        (PLAYBOOK, "schedule") => {
             "`schedule` is not available: a playbook is started by a request, a route or a target; leave `schedule` out, \
              and let a route or your own scheduler start the run"
         }
-        ("`use`", "extensions") => {
+        (USE, "extensions") => {
             "`extensions` are not available: what a task does should be read where it stands; put the tasks before and \
              after it yourself, or call a function of `use.functions`"
         }
-        ("`use`", "catalogs") => {
+        (USE, "catalogs") => {
             "`catalogs` are not available: nothing is fetched from elsewhere; copy the function to `use.functions`"
         }
-        ("a `listen` task", "foreach") => {
+        (LISTEN_TASK, "foreach") => {
             "`foreach` of `listen` is not available; listen for the events, then go through the task's output by `for`"
         }
-        ("`to`", "until") => {
+        (TO, "until") => {
             "`until` is not available; listen for one event, and lead back to the task by `then` while more are to come"
         }
-        ("an authentication", "digest") => {
+        (AUTHENTICATION, "digest") => {
             "`digest` authentication is not available; use `basic` or `bearer`, or set the header yourself"
         }
-        ("an authentication", "oauth2") => {
+        (AUTHENTICATION, "oauth2") => {
             "`oauth2` is not available; fetch the token by a `call: http` task, or store it as a secret, and use `bearer`"
         }
-        ("an authentication", "oidc") => {
+        (AUTHENTICATION, "oidc") => {
             "`oidc` is not available; fetch the token by a `call: http` task, or store it as a secret, and use `bearer`"
         }
         _ => return None,

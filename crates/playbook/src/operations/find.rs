@@ -1,6 +1,6 @@
-//! Finds an operation in a document, of `OpenAPI` 2.0 or 3.x.
+//! Finds an operation in a document, of OpenAPI 2.0 or 3.x.
 
-use super::{Missing, Operation, parameters, server};
+use super::{Missing, Operation, Place, parameters, server};
 use crate::lower::advice;
 use serde_json::{Map, Value};
 
@@ -26,7 +26,8 @@ pub(super) fn operation(uri: &str, document: &Value, id: &str) -> Result<Operati
         .into_iter()
         .flatten()
     {
-        let item = resolved(document, item)?;
+        // One that cannot be read is not the one that is called.
+        let Ok(item) = resolved(document, item) else { continue };
         for method in METHODS {
             let Some(operation) = item.get(method) else {
                 continue;
@@ -68,6 +69,21 @@ pub(super) struct Way<'a> {
 fn called(uri: &str, document: &Value, version: Version, way: &Way<'_>) -> Result<Operation, Missing> {
     let base = server::base(uri, document, version, way)?;
     let given = parameters::of(document, version, way)?;
+    let is_given = |name: &str| {
+        let mut parameters = given.parameters.iter();
+        parameters.any(|parameter| parameter.place == Place::Path && parameter.name == name)
+    };
+    let mut names = way
+        .path
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'));
+    if let Some((name, _)) = names.find(|(name, _)| !is_given(name)) {
+        return Err(Missing::Broken(format!(
+            "has `{{{name}}}` in the path {}, and does not say what it is",
+            way.path
+        )));
+    }
     Ok(Operation {
         method: way.method.to_ascii_uppercase(),
         uri: format!("{}{}", base.trim_end_matches('/'), way.path),

@@ -1,4 +1,4 @@
-//! Operations of `OpenAPI` documents: found when a playbook is saved, and kept with its version.
+//! Operations of OpenAPI documents: found when a playbook is saved, and kept with its version.
 //!
 //! A document may change, and its server may be down; a playbook that was saved does the same tomorrow. So the
 //! documents are fetched once, by whoever saves ([`Documents`]), and of them only what the playbook calls is kept

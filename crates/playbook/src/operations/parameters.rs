@@ -28,9 +28,12 @@ pub(super) fn of(document: &Value, version: Version, way: &Way<'_>) -> Result<Ta
             let given = resolved(document, given)?;
             let text = |name| given.get(name).and_then(Value::as_str).unwrap_or_default();
             let (name, place) = (text("name"), text("in"));
-            let required = given.get("required").and_then(Value::as_bool).unwrap_or_default();
+            let mut required = given.get("required").and_then(Value::as_bool).unwrap_or_default();
             let place = match place {
-                "path" => Place::Path,
+                "path" => {
+                    required = true;
+                    Place::Path
+                }
                 "query" => Place::Query,
                 "header" => Place::Header,
                 "body" if version == Version::Two => {

@@ -9,18 +9,24 @@ use url::Url;
 pub(super) fn base(uri: &str, document: &Value, version: Version, way: &Way<'_>) -> Result<String, Missing> {
     let broken = |error: url::ParseError| Missing::Broken(format!("names a server that is no URL ({error})"));
     let own = Url::parse(uri).map_err(broken)?;
-    match version {
+    let base = match version {
         Version::Two => two(&own, document, way).map_err(broken),
         Version::Three => {
             let server = [way.operation, way.item, document]
                 .into_iter()
                 .find_map(|part| part.get("servers")?.as_array()?.first());
             let Some(server) = server else {
-                return Ok(own.join("/").map_err(broken)?.into());
+                return own.join("/").map(String::from).map_err(broken);
             };
             own.join(&filled(server)?).map(String::from).map_err(broken)
         }
+    }?;
+    if base.starts_with("https://") || base.starts_with("http://") {
+        return Ok(base);
     }
+    Err(Missing::Unsupported(format!(
+        "the operation's server is {base}, and calls go to http and https"
+    )))
 }
 
 /// `schemes`, `host` and `basePath`; what is missing is the document's own.

@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Issue> {
     Ok(root)
 }
 
-/// Reads any YAML or JSON of a bounded size as a plain value, such as an `OpenAPI` document.
+/// Reads any YAML or JSON of a bounded size as a plain value, such as an OpenAPI document.
 pub(crate) fn value(text: &str) -> Result<serde_json::Value, Issue> {
     yaml::parse(text).map(|root| root.to_value())
 }

@@ -2,7 +2,7 @@
 
 use super::node::{Field, Kind, Node, Place};
 use crate::{Code, Issue};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Error, Location, Spanned};
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Issue> {
     };
     serde_saphyr::from_str_with_options::<Spanned<Kind>>(text, options)
         .map(Node::from)
-        .map_err(|error| issue(&error.without_snippet()))
+        .map_err(|error| issue(error.without_snippet()))
 }
 
 fn issue(error: &Error) -> Issue {
@@ -116,11 +116,12 @@ impl<'de> Visitor<'de> for AnyKind {
         Ok(Kind::Number(number))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Kind, E> {
-        Ok(Kind::Text(value.to_owned()))
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Kind, E> {
+        self.visit_string(value.to_owned())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Kind, E> {
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Kind, E> {
+        without_nul::<E>(&value)?;
         Ok(Kind::Text(value))
     }
 
@@ -135,9 +136,7 @@ impl<'de> Visitor<'de> for AnyKind {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Kind, A::Error> {
         let mut fields: Vec<Field> = Vec::new();
         while let Some((name, value)) = entries.next_entry::<Spanned<String>, Spanned<Kind>>()? {
-            if value.value.has_nul() || name.value.contains('\0') {
-                return Err(A::Error::custom("a text with the character U+0000"));
-            }
+            without_nul::<A::Error>(&name.value)?;
             fields.push(Field {
                 at: place(&name.referenced),
                 name: name.value,
@@ -148,11 +147,12 @@ impl<'de> Visitor<'de> for AnyKind {
     }
 }
 
-impl Kind {
-    /// Databases and many receivers refuse U+0000.
-    fn has_nul(&self) -> bool {
-        matches!(self, Self::Text(text) if text.contains('\0'))
+/// Databases and many receivers refuse U+0000.
+fn without_nul<E: serde::de::Error>(text: &str) -> Result<(), E> {
+    if text.contains('\0') {
+        return Err(E::custom("a text with the character U+0000"));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -202,7 +202,16 @@ mod tests {
             let row = [format!("*a{}", level - 1).as_str(); 10].join(", ");
             bomb = format!("{bomb}a{level}: &a{level} [{row}]\n");
         }
-        for bad in ["{", "a: [", "\t- x: 'y", "a: .inf", "a: 1\n---\nb: 2", &bomb] {
+        for bad in [
+            "{",
+            "a: [",
+            "\t- x: 'y",
+            "a: .inf",
+            "a: 1\n---\nb: 2",
+            "[\"\\0\"]",
+            "\"\\0\": 1",
+            &bomb,
+        ] {
             assert_eq!(parse(bad).unwrap_err().code, Code::YamlSyntax, "{bad:.40}");
         }
         assert!(matches!(parse("").unwrap().kind, Kind::Null));

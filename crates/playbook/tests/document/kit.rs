@@ -1,12 +1,12 @@
 //! The documents to read, and the official schema.
 
 use crate::reading::{self, Outcome};
-use hookyard_playbook::Code;
-use serde_json::Value;
+use hookyard_playbook::{Code, openapi_document};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A document, and where it is from.
+#[derive(Clone)]
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) text: String,
@@ -28,8 +28,14 @@ pub(crate) fn folder() -> Option<PathBuf> {
 /// The official schema.
 pub(crate) fn schema(folder: &Path) -> jsonschema::Validator {
     let text = fs::read_to_string(folder.join("schema/workflow.yaml")).unwrap();
-    let schema: Value = serde_saphyr::from_str(&text).unwrap();
+    let schema = openapi_document(&text).unwrap();
     jsonschema::validator_for(&schema).unwrap()
+}
+
+/// The document of this crate that has most of the profile in it.
+pub(crate) fn everything() -> String {
+    let everything = own().into_iter().find(|sample| sample.name == "everything.yaml");
+    everything.unwrap().text
 }
 
 /// The documents of this crate.

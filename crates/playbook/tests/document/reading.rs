@@ -1,4 +1,4 @@
-//! Reads one document, with the `OpenAPI` documents that the samples name.
+//! Reads one document, with the OpenAPI documents that the samples name.
 
 use expression::{Evaluator, Limits};
 use hookyard_playbook::{Documents, Issue, Operations, Program, check as checked};
@@ -56,7 +56,42 @@ pub(crate) fn documents() -> Documents {
             "/report": {"post": {"operationId": "produceReport"}},
         },
     });
+    let three = json!({
+        "openapi": "3.1.0",
+        "servers": [{"url": "./{path}", "variables": {"path": {"default": "base"}}}],
+        "paths": {
+            "/orders/{orderId}": {
+                "parameters": [{"$ref": "#/components/parameters/orderId"}],
+                "put": {
+                    "operationId": "putOrder",
+                    "parameters": [
+                        {"name": "tags", "in": "query", "schema": {"type": "array"}},
+                        {"name": "fields", "in": "query", "explode": false, "schema": {"type": "array"}},
+                        {"name": "x-trace", "in": "header"},
+                        {"name": "session", "in": "cookie"},
+                    ],
+                    "requestBody": {"required": true, "content": {
+                        "application/xml": {},
+                        "application/json": {"schema": {"$ref": "#/components/schemas/order"}},
+                    }},
+                },
+            },
+            "/files": {"post": {
+                "operationId": "upload",
+                "requestBody": {"required": true, "content": {"multipart/form-data": {}}},
+            }},
+            "/search": {
+                "get": {"operationId": "search", "parameters": [{"name": "q", "in": "query", "style": "deepObject"}]},
+                "post": {"operationId": "elsewhere", "parameters": [{"$ref": "other.json#/q"}]},
+            },
+        },
+        "components": {
+            "parameters": {"orderId": {"name": "orderId", "in": "path", "required": true}},
+            "schemas": {"order": {"properties": {"amount": {}, "note": {}}}},
+        },
+    });
     Documents::from([
+        ("https://api.example/v3/openapi.json".to_owned(), three),
         ("https://petstore.swagger.io/v2/swagger.json".to_owned(), pets),
         ("http://myorg.io/ordersservices.json".to_owned(), orders),
     ])

@@ -4,6 +4,7 @@ use crate::lower::Lowering;
 use crate::lower::fields::Fields;
 use crate::lower::nearest::advice;
 use crate::lower::scope::Scope;
+use crate::lower::unsupported::AUTHENTICATION;
 use crate::source::Spot;
 use crate::{Authentication, Code, Expression, Template};
 use serde_json::Value;
@@ -14,7 +15,7 @@ impl Lowering<'_, '_> {
         if spot.field("use").is_none() {
             return self.authentication_policy(spot, scope);
         }
-        let fields = self.object(spot, "an authentication", &["use", "basic", "bearer"]);
+        let fields = self.object(spot, AUTHENTICATION, &["use", "basic", "bearer"]);
         let (_, named) = self.one_of(&fields, &["use", "basic", "bearer"])?;
         let name = self.text(&named, "`use`")?;
         let Some(definition) = self.library.authentications.take(name) else {
@@ -31,7 +32,7 @@ impl Lowering<'_, '_> {
         spot: &Spot<'_>,
         scope: &Scope,
     ) -> Option<Authentication> {
-        let fields = self.object(spot, "an authentication", &["basic", "bearer"]);
+        let fields = self.object(spot, AUTHENTICATION, &["basic", "bearer"]);
         let has_other = spot
             .fields()
             .any(|(name, _)| matches!(name, "digest" | "oauth2" | "oidc"));

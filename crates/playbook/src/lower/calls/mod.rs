@@ -1,4 +1,4 @@
-//! `call`: of HTTP endpoints, of operations of `OpenAPI` documents, and of functions.
+//! `call`: of HTTP endpoints, of operations of OpenAPI documents, and of functions.
 
 mod authentication;
 mod function;

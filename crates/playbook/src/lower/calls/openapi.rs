@@ -57,7 +57,7 @@ impl Lowering<'_, '_> {
                 }
             }
         });
-        let parts = self.parameters(&fields, operation.as_ref(), &scope.with_secrets());
+        let parts = self.parameters(&fields, operation.as_ref(), scope);
         let some = |fields: Vec<_>| (!fields.is_empty()).then(|| object(fields));
         let (method, uri, content_type) = operation.map_or_else(Default::default, |operation| {
             (
@@ -131,7 +131,11 @@ impl Lowering<'_, '_> {
             return parts;
         }
         for (name, field) in given.iter().flat_map(Spot::fields) {
-            let value = self.template(&field, scope);
+            let is_in_path = |parameter: &Parameter| parameter.name == name && parameter.place == Place::Path;
+            // Addresses are logged in many places.
+            let is_logged = operation.is_some_and(|operation| operation.parameters.iter().any(is_in_path));
+            let sent = scope.with_secrets();
+            let value = self.template(&field, if is_logged { scope } else { &sent });
             if let Some(operation) = operation {
                 self.parameter(name, &field, value, operation, &mut parts);
             }

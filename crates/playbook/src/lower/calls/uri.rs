@@ -9,13 +9,11 @@ pub(super) fn mistake(template: &str) -> Option<String> {
         return Some(message);
     }
     let filled = filled(template);
-    // The host may be filled in only as a whole.
-    let is_absolute = filled.starts_with("https://") || filled.starts_with("http://");
-    if template.starts_with('{') {
-        return None;
-    }
-    if !is_absolute {
-        return Some("it must begin with `https://` or `http://`".to_owned());
+    if !filled.starts_with("https://") && !filled.starts_with("http://") {
+        return Some(
+            "it must begin with `https://` or `http://`; what is filled in is encoded, and cannot be that"
+                .to_owned(),
+        );
     }
     url::Url::parse(&filled)
         .err()
@@ -73,7 +71,6 @@ mod tests {
             "https://example.com/a",
             "https://example.com/{a}/{b-c.d_1}?x={y}",
             "http://localhost:{port}/",
-            "{base}/orders",
         ] {
             assert_eq!(mistake(good), None, "{good}");
         }
@@ -82,6 +79,7 @@ mod tests {
             ("https://example.com/a b", "no spaces"),
             ("example.com", "must begin with"),
             ("/orders", "must begin with"),
+            ("{base}/orders", "must begin with"),
             ("ftp://example.com", "must begin with"),
             ("https://example.com/{", "not closed"),
             ("https://example.com/}", "not opened"),
