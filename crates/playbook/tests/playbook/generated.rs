@@ -83,7 +83,13 @@ fn node(depth: u32) -> BoxedStrategy<Node> {
         1 => Just(Then::End),
         2 => Just(Then::Skip),
     ];
-    (kind(depth), condition, timeout, then, proptest::bool::weighted(0.3))
+    (
+        kind(depth),
+        condition,
+        timeout,
+        then,
+        proptest::bool::weighted(0.3),
+    )
         .prop_map(|(kind, condition, timeout, then, exports)| Node {
             kind,
             condition,
@@ -96,8 +102,14 @@ fn node(depth: u32) -> BoxedStrategy<Node> {
 
 fn kind(depth: u32) -> BoxedStrategy<Kind> {
     let leaf = prop_oneof![
-        prop::sample::select(vec!["${ . }", "${ {n: 1.1} }", "${ $context }", "${ .n.n }", "${ [$task.attempt, .] }"])
-            .prop_map(Kind::Set),
+        prop::sample::select(vec![
+            "${ . }",
+            "${ {n: 1.1} }",
+            "${ $context }",
+            "${ .n.n }",
+            "${ [$task.attempt, .] }"
+        ])
+        .prop_map(Kind::Set),
         (400_u16..403).prop_map(Kind::Raise),
         (0_u64..20).prop_map(Kind::Wait),
         Just(Kind::Emit),
@@ -221,5 +233,7 @@ fn performed(kind: &Kind) -> Map<String, Value> {
 /// Branches cannot skip one another.
 fn branches(nodes: &[Node]) -> Value {
     let tasks = nodes.iter().enumerate();
-    tasks.map(|(index, node)| json!({format!("b{index}"): task(node, None)})).collect()
+    tasks
+        .map(|(index, node)| json!({format!("b{index}"): task(node, None)}))
+        .collect()
 }

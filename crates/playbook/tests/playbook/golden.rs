@@ -39,7 +39,8 @@ fn finish(golden: &Golden, number: usize, state: &Value, path: &Path) {
     let place = format!("{} after event {number}", path.display());
     let mut evaluator = program::evaluator();
     let program = program::read(&golden.document, &mut evaluator);
-    let state: State = serde_json::from_value(state.clone()).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let state: State =
+        serde_json::from_value(state.clone()).unwrap_or_else(|error| panic!("{place}: {error}"));
     let mut state = Some(state);
     let (mut steps, mut summary) = (Vec::new(), None);
     for (at, event) in &golden.events[number + 1..] {
@@ -55,7 +56,9 @@ fn finish(golden: &Golden, number: usize, state: &Value, path: &Path) {
         "{place}"
     );
     let told = |steps: &[Step]| -> Vec<_> {
-        let rows = steps.iter().map(|step| (step.number, step.pointer.clone(), step.status, step.attempt));
+        let rows = steps
+            .iter()
+            .map(|step| (step.number, step.pointer.clone(), step.status, step.attempt));
         rows.collect()
     };
     let missing = golden.steps.len() - steps.len();
@@ -73,7 +76,11 @@ fn write_new(folder: &Path) {
         let keeper = scenario::play(&given, &scenario, Keeping::Written);
         let golden = Golden {
             document: given.document.clone(),
-            states: keeper.states.iter().map(|state| serde_json::from_str(state).unwrap()).collect(),
+            states: keeper
+                .states
+                .iter()
+                .map(|state| serde_json::from_str(state).unwrap())
+                .collect(),
             events: keeper.events,
             steps: keeper.story.steps,
             summary: keeper.story.summary,

@@ -3,7 +3,9 @@
 use crate::program::evaluator;
 use crate::server::{Answer, Server};
 use expression::Evaluator;
-use hookyard_playbook::{Awaited, Effect, Emitted, Event, Issued, Program, State, Step, Summary, pending, step};
+use hookyard_playbook::{
+    Awaited, Effect, Emitted, Event, Issued, Program, State, Step, Summary, pending, step,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,13 +107,11 @@ impl<'p> Keeper<'p> {
     }
 
     fn load(&mut self) -> Option<State> {
-        match self.keeping {
-            Keeping::Plain => self.plain.take(),
-            _ => {
-                let text = self.written.as_ref()?;
-                Some(serde_json::from_str(text).expect("a state can be read"))
-            }
+        if self.keeping == Keeping::Plain {
+            return self.plain.take();
         }
+        let text = self.written.as_ref()?;
+        Some(serde_json::from_str(text).expect("a state can be read"))
     }
 
     fn keep(&mut self, state: State) {
@@ -141,10 +141,10 @@ impl<'p> Keeper<'p> {
     }
 
     fn begin(&mut self, issued: Issued) {
-        if let Effect::Http(request) = &issued.effect {
-            if let Some(answer) = self.server.answer(self.now, request) {
-                self.answers.insert(issued.id, answer);
-            }
+        if let Effect::Http(request) = &issued.effect
+            && let Some(answer) = self.server.answer(self.now, request)
+        {
+            self.answers.insert(issued.id, answer);
         }
         self.in_flight.insert(issued.id, issued);
     }
@@ -190,8 +190,14 @@ impl<'p> Keeper<'p> {
         let key = format!("msg_{}", envelope["id"].as_str().expect("an event has an id"));
         let mut taken = 0;
         for issued in self.in_flight.clone().into_values() {
-            let Effect::Listen(listen) = &issued.effect else { continue };
-            let Some((filter, _)) = listen.filters.iter().find(|(_, awaited)| matches(awaited, envelope)) else {
+            let Effect::Listen(listen) = &issued.effect else {
+                continue;
+            };
+            let Some((filter, _)) = listen
+                .filters
+                .iter()
+                .find(|(_, awaited)| matches(awaited, envelope))
+            else {
                 continue;
             };
             taken += 1;
@@ -219,7 +225,10 @@ fn matches(awaited: &Awaited, envelope: &Value) -> bool {
     let mut evaluator = evaluator();
     let mut yields = |code: &str, input: &Value| evaluator.run(code, input, &[]).ok();
     envelope["type"] == awaited.event_type.as_str()
-        && awaited.source.as_ref().is_none_or(|source| envelope["source"] == source.as_str())
+        && awaited
+            .source
+            .as_ref()
+            .is_none_or(|source| envelope["source"] == source.as_str())
         && awaited
             .data
             .as_ref()

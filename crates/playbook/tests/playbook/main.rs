@@ -3,6 +3,13 @@
 //!
 //! Each scenario runs plainly, with its state written and read between all events, and with a crash at every point; all
 //! three must come to the same, to the last bit.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may panic, and says aloud what it skips"
+)]
 
 mod features;
 mod generated;

@@ -17,7 +17,7 @@ use wire::{Instant, RunState};
 const MOST_EVENTS: usize = 3_000;
 
 /// What comes next; the numbers choose among what there is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Choice {
     Answer(usize, u16),
     Fail(usize),
@@ -88,19 +88,33 @@ impl<'p> Sceptic<'p> {
         let text = serde_json::to_string(&event).unwrap();
         let (state, out) = self.step(event.clone());
         let (again, out_again) = self.step(serde_json::from_str(&text).unwrap());
-        assert_eq!(serde_json::to_string(&state).unwrap(), serde_json::to_string(&again).unwrap());
+        assert_eq!(
+            serde_json::to_string(&state).unwrap(),
+            serde_json::to_string(&again).unwrap()
+        );
         assert_eq!(out, out_again);
 
         let text = serde_json::to_string(&state).unwrap();
-        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state, "a state changes by being written");
-        let done = if let Event::Done { id, .. } = &event { Some(*id) } else { None };
+        assert_eq!(
+            serde_json::from_str::<State>(&text).unwrap(),
+            state,
+            "a state changes by being written"
+        );
+        let done = if let Event::Done { id, .. } = &event {
+            Some(*id)
+        } else {
+            None
+        };
         self.events.push((self.now, event));
         self.note(&text, out, done);
         self.state = Some(text);
     }
 
     fn step(&mut self, event: Event) -> (State, Out) {
-        let state = self.state.as_ref().map(|text| serde_json::from_str(text).unwrap());
+        let state = self
+            .state
+            .as_ref()
+            .map(|text| serde_json::from_str(text).unwrap());
         step(self.program, state, self.now, event, &mut self.evaluator)
     }
 
@@ -110,19 +124,27 @@ impl<'p> Sceptic<'p> {
             assert_eq!(row.number, self.steps, "steps have gaps");
         }
         for emitted in &out.emitted {
-            assert!(self.emitted.insert(emitted.key.clone()), "{} was emitted twice", emitted.key);
+            assert!(
+                self.emitted.insert(emitted.key.clone()),
+                "{} was emitted twice",
+                emitted.key
+            );
         }
         for issued in &out.issued {
             if let Effect::Http(request) = &issued.effect {
                 let body = json!([request.uri, request.query, request.headers, request.body]).to_string();
-                let known = self.requests.entry(request.key.clone()).or_insert_with(|| body.clone());
+                let known = self
+                    .requests
+                    .entry(request.key.clone())
+                    .or_insert_with(|| body.clone());
                 assert_eq!(*known, body, "one key, two bodies");
             }
         }
         for id in out.cancelled.iter().chain(&done) {
             self.in_flight.remove(id);
         }
-        self.in_flight.extend(out.issued.into_iter().map(|issued| (issued.id, issued)));
+        self.in_flight
+            .extend(out.issued.into_iter().map(|issued| (issued.id, issued)));
         self.status = out.summary.status;
         self.wake_at = out.summary.wake_at;
         assert_eq!(out.summary.steps, self.steps);
@@ -130,33 +152,54 @@ impl<'p> Sceptic<'p> {
         if self.is_open() {
             let (pending, _) = pending(state.as_bytes()).unwrap();
             let pending: BTreeMap<_, _> = pending.into_iter().map(|issued| (issued.id, issued)).collect();
-            assert_eq!(pending, self.in_flight, "what is pending is not what is under way");
+            assert_eq!(
+                pending, self.in_flight,
+                "what is pending is not what is under way"
+            );
             assert_eq!(
                 out.summary.has_calls,
-                self.in_flight.values().any(|issued| matches!(issued.effect, Effect::Http(_)))
+                self.in_flight
+                    .values()
+                    .any(|issued| matches!(issued.effect, Effect::Http(_)))
             );
             let can_go_on = self.wake_at.is_some() || !self.in_flight.is_empty();
-            assert!(can_go_on || self.status == RunState::Paused, "nothing can ever happen any more");
+            assert!(
+                can_go_on || self.status == RunState::Paused,
+                "nothing can ever happen any more"
+            );
         } else {
-            assert!(self.in_flight.is_empty(), "{:?} are under way in a run that is over", self.in_flight);
+            assert!(
+                self.in_flight.is_empty(),
+                "{:?} are under way in a run that is over",
+                self.in_flight
+            );
         }
     }
 
     fn is_open(&self) -> bool {
-        matches!(self.status, RunState::Running | RunState::Waiting | RunState::Paused)
+        matches!(
+            self.status,
+            RunState::Running | RunState::Waiting | RunState::Paused
+        )
     }
 
     fn choose(&mut self, choice: Choice) {
         match choice {
             Choice::Answer(which, status) => {
                 if let Some(id) = self.nth(which, |effect| matches!(effect, Effect::Http(_))) {
-                    self.happen(Event::Done { id, result: Ok(reply(status)) });
+                    self.happen(Event::Done {
+                        id,
+                        result: Ok(reply(status)),
+                    });
                 }
             }
             Choice::Fail(which) => {
                 if let Some(id) = self.nth(which, |effect| matches!(effect, Effect::Http(_))) {
                     let (kind, message) = ("connect".to_owned(), "refused".to_owned());
-                    self.happen(Event::Done { id, result: Err(CallFailure { kind, message }) });
+                    self.happen(Event::Done {
+                        id,
+                        result: Err(CallFailure { kind, message }),
+                    });
                 }
             }
             Choice::Message(which, filter) => {
@@ -167,8 +210,14 @@ impl<'p> Sceptic<'p> {
             Choice::Stale(id) => {
                 if !self.in_flight.contains_key(&id) {
                     let before = self.state.clone();
-                    self.happen(Event::Done { id, result: Ok(reply(200)) });
-                    assert_eq!(self.state, before, "an event that makes no sense changed something");
+                    self.happen(Event::Done {
+                        id,
+                        result: Ok(reply(200)),
+                    });
+                    assert_eq!(
+                        self.state, before,
+                        "an event that makes no sense changed something"
+                    );
                 }
             }
             Choice::Tick(millis) => {
@@ -192,14 +241,23 @@ impl<'p> Sceptic<'p> {
     }
 
     fn nth(&self, which: usize, is: impl Fn(&Effect) -> bool) -> Option<u32> {
-        let ids: Vec<_> = self.in_flight.values().filter(|issued| is(&issued.effect)).collect();
+        let ids: Vec<_> = self
+            .in_flight
+            .values()
+            .filter(|issued| is(&issued.effect))
+            .collect();
         ids.get(which % ids.len().max(1)).map(|issued| issued.id)
     }
 
     fn hear(&mut self, id: u32, filter: usize) {
         let key = format!("msg_{}", self.events.len());
         let envelope = json!({"type": "a", "data": {"n": self.events.len()}});
-        self.happen(Event::Message { id, filter, key, envelope });
+        self.happen(Event::Message {
+            id,
+            filter,
+            key,
+            envelope,
+        });
     }
 
     /// Has everything end well that is under way.
@@ -211,9 +269,14 @@ impl<'p> Sceptic<'p> {
             if self.status == RunState::Paused {
                 self.happen(Event::Resume);
             } else if let Some(id) = self.nth(0, |effect| matches!(effect, Effect::Http(_))) {
-                self.happen(Event::Done { id, result: Ok(reply(200)) });
+                self.happen(Event::Done {
+                    id,
+                    result: Ok(reply(200)),
+                });
             } else if let Some(id) = self.nth(0, |effect| matches!(effect, Effect::Listen(_))) {
-                let Effect::Listen(listen) = &self.in_flight[&id].effect else { unreachable!() };
+                let Effect::Listen(listen) = &self.in_flight[&id].effect else {
+                    unreachable!()
+                };
                 let filter = listen.filters[0].0;
                 self.hear(id, filter);
             } else {
@@ -229,7 +292,10 @@ impl<'p> Sceptic<'p> {
         for (at, event) in self.events.clone() {
             state = Some(step(self.program, state, at, event, &mut self.evaluator).0);
         }
-        assert_eq!(serde_json::to_string(&state.unwrap()).unwrap(), self.state.clone().unwrap());
+        assert_eq!(
+            serde_json::to_string(&state.unwrap()).unwrap(),
+            self.state.clone().unwrap()
+        );
     }
 }
 

@@ -22,19 +22,27 @@ pub(crate) struct Given {
 
 /// A text block of a step, without its media type and indentation.
 pub(crate) fn block(step: &gherkin::Step) -> String {
-    let text = step.docstring.as_ref().unwrap_or_else(|| panic!("`{}` has no text below it", step.value));
+    let text = step
+        .docstring
+        .as_ref()
+        .unwrap_or_else(|| panic!("`{}` has no text below it", step.value));
     let text = text.strip_prefix("yaml\n").unwrap_or(text);
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let least = lines.map(indentation).min().unwrap_or(0);
-    let lines: Vec<_> = text.lines().map(|line| line.get(least..).unwrap_or_default()).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.get(least..).unwrap_or_default())
+        .collect();
     lines.join("\n")
 }
 
 /// The scenarios of a file.
 pub(crate) fn parse(path: &Path) -> Vec<Scenario> {
     let feature = Feature::parse_path(path, GherkinEnv::default());
-    feature.unwrap_or_else(|error| panic!("{}: {error}", path.display())).scenarios
+    feature
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .scenarios
 }
 
 /// Runs a scenario plainly, with its state written between all events, and with a crash at every point.
@@ -49,7 +57,10 @@ pub(crate) fn run(scenario: &Scenario) {
     }
     for keeping in keepings {
         let (story, _) = run_once(&given, scenario, keeping);
-        assert_eq!(story, plain, "it comes to something else when the state is kept like this: {keeping:?}");
+        assert_eq!(
+            story, plain,
+            "it comes to something else when the state is kept like this: {keeping:?}"
+        );
     }
 }
 
@@ -123,5 +134,9 @@ pub(crate) fn replay(program: &Program, events: &[(Instant, Event)], story: &Sto
     for (at, event) in events {
         state = Some(step(program, state, *at, event.clone(), &mut evaluator).0);
     }
-    assert_eq!(serde_json::to_string(&state.unwrap()).unwrap(), story.state, "a replay differs");
+    assert_eq!(
+        serde_json::to_string(&state.unwrap()).unwrap(),
+        story.state,
+        "a replay differs"
+    );
 }

@@ -39,15 +39,29 @@ impl Server {
     /// Answers a request at some time, or never.
     pub(crate) fn answer(&mut self, now: Instant, request: &HttpRequest) -> Option<(Instant, Answer)> {
         // The receiver's point of view: one key, one request.
-        let seen = json!([request.method, request.uri, request.query, request.headers, request.body]).to_string();
-        let first = self.bodies.entry(request.key.clone()).or_insert_with(|| seen.clone());
+        let seen = json!([
+            request.method,
+            request.uri,
+            request.query,
+            request.headers,
+            request.body
+        ])
+        .to_string();
+        let first = self
+            .bodies
+            .entry(request.key.clone())
+            .or_insert_with(|| seen.clone());
         assert_eq!(*first, seen, "one key came with two requests");
 
         let again = (request.key.clone(), request.attempt);
         if let Some(known) = self.known.get(&again) {
             return Some(known.clone());
         }
-        if self.requests.iter().any(|known| (&known.key, known.attempt) == (&again.0, again.1)) {
+        if self
+            .requests
+            .iter()
+            .any(|known| (&known.key, known.attempt) == (&again.0, again.1))
+        {
             return None;
         }
         self.requests.push(request.clone());
@@ -72,37 +86,45 @@ impl Server {
             Some("httpbin.org") => httpbin(&path, request.authentication.as_ref()),
             _ => reply(200, &echo(request)),
         };
-        (Duration::ZERO, answer)
+        (Duration::ZERO, Ok(answer))
     }
 }
 
 fn planned(plan: &Value) -> (Duration, Answer) {
     if plan["never"] == json!(true) {
-        return (NEVER, reply(500, &Value::Null));
+        return (NEVER, Ok(reply(500, &Value::Null)));
     }
     let after = Duration::from_secs(plan["after"].as_u64().unwrap_or(0));
     if let Some(kind) = plan["failure"].as_str() {
         let message = format!("the stub fails by {kind}");
-        return (after, Err(CallFailure { kind: kind.to_owned(), message }));
+        return (
+            after,
+            Err(CallFailure {
+                kind: kind.to_owned(),
+                message,
+            }),
+        );
     }
     let status = u16::try_from(plan["status"].as_u64().unwrap_or(200)).unwrap();
-    let mut answer = reply(status, &plan["body"]).unwrap();
+    let mut answer = reply(status, &plan["body"]);
     if let Some(text) = plan["text"].as_str() {
         answer.body = BASE64_STANDARD.encode(text);
     }
     for (name, value) in plan["headers"].as_object().into_iter().flatten() {
         answer.headers.retain(|(known, _)| known != name);
-        answer.headers.push((name.clone(), value.as_str().unwrap().to_owned()));
+        answer
+            .headers
+            .push((name.clone(), value.as_str().unwrap().to_owned()));
     }
     (after, Ok(answer))
 }
 
-fn reply(status: u16, body: &Value) -> Answer {
-    Ok(Reply {
+fn reply(status: u16, body: &Value) -> Reply {
+    Reply {
         status,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: BASE64_STANDARD.encode(body.to_string()),
-    })
+    }
 }
 
 fn echo(request: &HttpRequest) -> Value {
@@ -117,7 +139,7 @@ fn echo(request: &HttpRequest) -> Value {
     })
 }
 
-fn petstore(path: &str) -> Answer {
+fn petstore(path: &str) -> Reply {
     let pet = |id: u64| json!({"id": id, "name": "doggie", "status": "available"});
     match path.strip_prefix("/v2/pet/") {
         Some("findByStatus") => reply(200, &json!([pet(1), pet(2)])),
@@ -126,7 +148,7 @@ fn petstore(path: &str) -> Answer {
     }
 }
 
-fn httpbin(path: &str, credentials: Option<&Credentials>) -> Answer {
+fn httpbin(path: &str, credentials: Option<&Credentials>) -> Reply {
     let parts: Vec<_> = path.split('/').collect();
     match (parts.as_slice(), credentials) {
         (["", "basic-auth", user, word], Some(Credentials::Basic { username, password }))

@@ -57,7 +57,12 @@ pub(crate) fn then(keeper: &Keeper<'_>, step: &Step) {
     match text.split(' ').collect::<Vec<_>>().as_slice() {
         ["the", "journal", "should", "be:"] => journal(keeper, &block(step)),
         ["the", "events", "emitted", "should", "be:"] => {
-            let emitted: Vec<_> = keeper.story.emitted.iter().map(|emitted| emitted.envelope["type"].clone()).collect();
+            let emitted: Vec<_> = keeper
+                .story
+                .emitted
+                .iter()
+                .map(|emitted| emitted.envelope["type"].clone())
+                .collect();
             assert_eq!(Value::Array(emitted), yaml(&block(step)));
         }
         ["it", "should", "listen", "for:"] => {
@@ -71,7 +76,9 @@ pub(crate) fn then(keeper: &Keeper<'_>, step: &Step) {
                 .collect();
             assert_eq!(Value::Array(types), yaml(&block(step)));
         }
-        [task, "should", "run", "first"] => assert_eq!(began(keeper).first().map(String::as_str), Some(*task)),
+        [task, "should", "run", "first"] => {
+            assert_eq!(began(keeper).first().map(String::as_str), Some(*task));
+        }
         [task, "should", "run", "last"] => assert_eq!(began(keeper).last().map(String::as_str), Some(*task)),
         [task, "should", "run", "after", other] => {
             let place = |name: &str| began(keeper).iter().position(|known| known == name);
@@ -83,7 +90,11 @@ pub(crate) fn then(keeper: &Keeper<'_>, step: &Step) {
 
 /// The names of the tasks that began, in the order of ending, which is the order of beginning where none is in another.
 fn began(keeper: &Keeper<'_>) -> Vec<String> {
-    let steps = keeper.story.steps.iter().filter(|step| step.status != StepStatus::Skipped);
+    let steps = keeper
+        .story
+        .steps
+        .iter()
+        .filter(|step| step.status != StepStatus::Skipped);
     steps.map(|step| step.name.clone()).collect()
 }
 
@@ -116,7 +127,10 @@ fn state(keeper: &Keeper<'_>, rest: &str, step: &Step) {
         ["be", "cancelled"] => is(RunState::Cancelled),
         ["wake", "in", count, "seconds"] => {
             let wake_at = summary.wake_at.expect("it wakes");
-            assert_eq!(wake_at.since(keeper.now), Duration::from_secs(count.parse().unwrap()));
+            assert_eq!(
+                wake_at.since(keeper.now),
+                Duration::from_secs(count.parse().unwrap())
+            );
         }
         _ => panic!("no such step: Then the workflow should {rest}"),
     }
