@@ -90,9 +90,10 @@ pub struct CallFailure {
 /// What a step asks for and reports.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Out {
-    /// Effects to begin once the state is kept.
+    /// Effects to begin once the state is kept. One that was issued before, under the same id, replaces itself: a
+    /// `listen` of which a part came, or what a retried run still waits for.
     pub issued: Vec<Issued>,
-    /// Effects to give up.
+    /// Effects to give up. A `listen` that ended is among them, since other filters of it may still be waited for.
     pub cancelled: Vec<u32>,
     /// Events to record in the workspace, exactly once.
     pub emitted: Vec<Emitted>,
@@ -168,7 +169,8 @@ pub struct HttpRequest {
     pub body: Option<Body>,
     /// Who is calling.
     pub authentication: Option<Credentials>,
-    /// `Idempotency-Key`: the run and the way to this call, the same for every attempt.
+    /// `Idempotency-Key`: the run, the way to this call, and a digest of what is sent. It is the same for every attempt
+    /// that sends the same.
     pub key: String,
     /// From 1; grows with the retries of a `try` around it.
     pub attempt: u32,

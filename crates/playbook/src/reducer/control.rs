@@ -1,7 +1,8 @@
 //! What operators do, and how a run begins.
 
-use super::errors::Error;
+use super::errors::{Error, Kind};
 use super::evaluate::View;
+use super::fit;
 use super::frame::{Activity, Frame, ListFrame, TaskFrame};
 use super::limits;
 use super::machine::{Machine, in_milliseconds};
@@ -13,8 +14,12 @@ use serde_json::Value;
 use wire::RunState;
 
 impl Machine<'_, '_> {
-    /// Begins the run.
+    /// Begins the run. One whose input cannot be held ends at once and cannot be retried, since the input is not kept.
     pub(super) fn start(&mut self, start: Start) {
+        if let Err(reason) = fit::check(&start.input).and_then(|()| fit::check(&start.context)) {
+            let detail = format!("the input is {reason}, which a run cannot hold");
+            return self.fault(None, Kind::Validation.at("/", detail));
+        }
         self.state.status = RunState::Running;
         self.state.nonce = start.nonce;
         self.state.context = start.context;
@@ -26,8 +31,7 @@ impl Machine<'_, '_> {
             started_at: self.state.now,
         });
         self.tell("started", None);
-        let result = self.enter_run();
-        if let Err(error) = result {
+        if let Err(error) = self.enter_run() {
             self.fault(None, error);
         }
     }

@@ -64,7 +64,8 @@ impl Kind {
             kind: self.uri(),
             status: self.status(),
             title: Some(self.title().to_owned()),
-            detail: Some(detail.into()),
+            // It may quote what a stranger sent, and no database keeps this one character.
+            detail: Some(detail.into().replace('\0', "\u{fffd}")),
             instance: Some(instance.to_owned()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::errors::{Error, Kind};
 use super::machine::Machine;
-use super::{schema, variables};
+use super::{fit, schema, variables};
 use crate::{Expression, Schema, Template};
 use serde_json::{Map, Value};
 
@@ -90,18 +90,26 @@ impl Machine<'_, '_> {
 
     /// Evaluates what a template has in it.
     pub(super) fn fill(&mut self, view: &View, template: &Template, input: &Value) -> Result<Value, Error> {
+        let value = self.compose(view, template, input)?;
+        fit::check(&value).map_err(|reason| {
+            self.expression_error(view, &format!("the result is {reason}, which a run cannot hold"))
+        })?;
+        Ok(value)
+    }
+
+    fn compose(&mut self, view: &View, template: &Template, input: &Value) -> Result<Value, Error> {
         match template {
             Template::Literal(value) => Ok(value.clone()),
             Template::Expression(expression) => self.evaluate(view, expression, input),
             Template::Array(items) => items
                 .iter()
-                .map(|item| self.fill(view, item, input))
+                .map(|item| self.compose(view, item, input))
                 .collect::<Result<Vec<_>, _>>()
                 .map(Value::Array),
             Template::Object(fields) => {
                 let mut object = Map::new();
                 for (name, field) in fields {
-                    object.insert(name.clone(), self.fill(view, field, input)?);
+                    object.insert(name.clone(), self.compose(view, field, input)?);
                 }
                 Ok(Value::Object(object))
             }

@@ -27,7 +27,7 @@ pub(super) struct ListFrame {
     pub(super) path: Path,
     /// Which task is next, or under way. None, or none of the list: it is over.
     pub(super) next: Option<usize>,
-    /// The raw input of the next task: the output of the one before.
+    /// The raw input of the next task: the output of the one before. Null while a task is under way, which has it then.
     pub(super) data: Value,
     /// The variables that the list's tasks see: of a loop, or the error that was caught.
     #[serde(default, skip_serializing_if = "Map::is_empty")]

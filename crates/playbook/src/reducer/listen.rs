@@ -4,8 +4,9 @@
 //! replaces what was waited for. A message for a filter that is not left, or an event that the run already took, is one
 //! that came twice; the machine does not let it in.
 
-use super::errors::{self, Error};
+use super::errors::{self, Error, Kind};
 use super::evaluate::View;
+use super::fit;
 use super::frame::Activity;
 use super::machine::Machine;
 use crate::{Awaited, Effect, EventFilter, Listen, ListenMode, ListenRead, ListenRequest, TaskKind};
@@ -66,10 +67,15 @@ impl Machine<'_, '_> {
         let Activity::Listen { events, .. } = &mut self.state.task_mut(thread)?.activity else {
             return Err(errors::misfit());
         };
-        events.push(match listen.read {
+        let event = match listen.read {
             ListenRead::Envelope => envelope,
             ListenRead::Data => envelope.get_mut("data").map(Value::take).unwrap_or_default(),
-        });
+        };
+        fit::check(&event).map_err(|reason| {
+            let detail = format!("the event is {reason}, which a run cannot hold");
+            Kind::Validation.at(&task.pointer, detail)
+        })?;
+        events.push(event);
         let events = events.clone();
 
         let issued = self.state.pending.iter_mut().find(|issued| issued.id == id);

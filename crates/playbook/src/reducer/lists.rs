@@ -10,47 +10,31 @@ use super::positions;
 use super::state::MAIN;
 use crate::{TaskList, Then};
 use serde_json::Value;
+use std::mem;
 use wire::RunState;
 
-/// What a thread that is ready does next.
-enum Next<'p> {
-    Begin(&'p crate::Task, Path, Value),
-    Over(Value),
-}
-
-impl<'p> Machine<'p, '_> {
+impl Machine<'_, '_> {
     /// Begins the next task of the list on top of a thread, or ends the list.
     pub(super) fn advance(&mut self, thread: u32) -> Result<(), Error> {
-        match self.next(thread)? {
-            Next::Over(output) => self.list_is_over(thread, output),
-            Next::Begin(task, ..) if self.state.counters.tasks >= limits::TASKS => {
-                let detail = format!(
-                    "the run began {} tasks, and that is the most; a loop may have no end",
-                    limits::TASKS
-                );
-                self.fault(None, Kind::Runtime.at(&task.pointer, detail));
-                Ok(())
-            }
-            Next::Begin(task, path, input) => {
-                self.begin(thread, task, path, input);
-                Ok(())
-            }
-        }
-    }
-
-    fn next(&mut self, thread: u32) -> Result<Next<'p>, Error> {
+        let begun = self.state.counters.tasks;
         let frame = self.state.list_mut(thread)?;
         let list = positions::list(self.program, &frame.list)?;
         let next = frame.next.and_then(|index| Some((index, list.tasks.get(index)?)));
         let Some((index, task)) = next else {
-            return Ok(Next::Over(frame.data.clone()));
+            let output = frame.data.clone();
+            return self.list_is_over(thread, output);
         };
+        if begun >= limits::TASKS {
+            let detail = format!("the run began {begun} tasks, and that is the most; a loop may have no end");
+            self.fault(None, Kind::Runtime.at(&task.pointer, detail));
+            return Ok(());
+        }
         let visit = frame.visit(index);
-        Ok(Next::Begin(
-            task,
-            frame.path.task(index, visit),
-            frame.data.clone(),
-        ))
+        let path = frame.path.task(index, visit);
+        // From here on the task has the data: a state must not hold everything twice.
+        let input = mem::take(&mut frame.data);
+        self.begin(thread, task, path, input);
+        Ok(())
     }
 
     /// Opens a list on top of a task.

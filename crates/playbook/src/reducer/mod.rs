@@ -21,7 +21,7 @@
 //! 3. The kinds of tasks: [`repeat`] (`for`), [`fork`], [`attempts`] (`try`), [`call`], [`uri`] and [`reply`],
 //!    [`listen`], [`emit`].
 //! 4. [`raise`] and [`ending`]: what becomes of an error. [`timers`] and [`control`]: what time and operators do.
-//! 5. [`evaluate`] and [`variables`]: what expressions see. [`errors`], [`delay`], [`journal`], [`positions`].
+//! 5. [`evaluate`] and [`variables`]: what expressions see. [`fit`]: what data a state can hold. [`errors`], [`delay`], [`journal`], [`positions`].
 
 mod attempts;
 mod call;
@@ -31,6 +31,7 @@ mod emit;
 mod ending;
 mod errors;
 mod evaluate;
+mod fit;
 mod fork;
 mod frame;
 mod journal;

@@ -1,6 +1,7 @@
 //! What comes of a call: its answer as the task's output, or an error.
 
 use super::errors::{self, Error};
+use super::fit;
 use crate::{CallFailure, HttpCall, HttpOutput, HttpRequest, Reply, secrets};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
@@ -18,7 +19,7 @@ pub(super) fn output(
 ) -> Result<Value, Error> {
     let reply = result.as_ref().map_err(|failure| {
         let status = if failure.kind == "timeout" { 504 } else { 502 };
-        let detail = format!("{} {}: {}", request.method, request.uri, failure.message);
+        let detail = format!("{}: {}", named(request), failure.message);
         errors::communication(instance, status, detail)
     })?;
     if reply.status >= 400 || (reply.status >= 300 && !call.redirect) {
@@ -27,11 +28,12 @@ pub(super) fn output(
     if call.output == HttpOutput::Raw {
         return Ok(Value::String(reply.body.clone()));
     }
-    let content = content(reply).map_err(|reason| {
-        let detail = format!(
-            "{} {} was answered with what is {reason}",
-            request.method, request.uri
-        );
+    let content = content(reply).and_then(|content| match fit::check(&content) {
+        Ok(()) => Ok(content),
+        Err(reason) => Err(reason.to_owned()),
+    });
+    let content = content.map_err(|reason| {
+        let detail = format!("{} was answered with what is {reason}", named(request));
         errors::communication(instance, 502, detail)
     })?;
     Ok(match call.output {
@@ -46,7 +48,7 @@ pub(super) fn output(
 }
 
 fn refused(instance: &str, request: &HttpRequest, reply: &Reply) -> Error {
-    let mut detail = format!("{} {} was answered {}", request.method, request.uri, reply.status);
+    let mut detail = format!("{} was answered {}", named(request), reply.status);
     if (300..400).contains(&reply.status) {
         detail.push_str(", and `redirect` is false");
     }
@@ -58,6 +60,11 @@ fn refused(instance: &str, request: &HttpRequest, reply: &Reply) -> Error {
         detail.push_str(&errors::quoted(text.trim()));
     }
     errors::communication(instance, reply.status, detail)
+}
+
+/// A request as errors name it.
+fn named(request: &HttpRequest) -> String {
+    format!("{} {}", request.method, errors::quoted(&request.uri))
 }
 
 /// The body: JSON as its value, other text as a text, else base64. No body is null.

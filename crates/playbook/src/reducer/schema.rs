@@ -4,13 +4,12 @@ use crate::{Schema, schema};
 use jsonschema::Validator;
 use serde_json::Value;
 use std::cell::RefCell;
-use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 /// More mistakes than this are not told.
 const TOLD: usize = 5;
 /// How many schemas stay compiled: compiling one costs as much as a hundred checks.
-const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+const KEPT: usize = 64;
 
 thread_local! {
     // A worker has one thread and runs many playbooks. What is kept here changes how long a step takes, never what
@@ -43,7 +42,7 @@ fn compiled(document: &Value) -> Result<Rc<Validator>, String> {
         }
         let validator = schema::compile(document).map_err(|error| format!("the schema {error}"))?;
         let validator = Rc::new(validator);
-        if kept.len() >= KEPT.get() {
+        if kept.len() >= KEPT {
             kept.remove(0);
         }
         kept.push((document.clone(), Rc::clone(&validator)));

@@ -235,3 +235,21 @@ Feature: HTTP Calls
     """yaml
     type: https://open-workflow-specification.org/dsl/errors/types/configuration
     """
+
+  Scenario: An answer that a run cannot hold is an error
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: an-answer-that-does-not-fit, version: '1.0.0'}
+    do:
+      - call: {call: http, with: {method: get, endpoint: "https://api.test/a"}}
+    """
+    And given the server answers:
+    """yaml
+    - {path: /a, text: '["\u0000"]'}
+    """
+    When the workflow is executed
+    Then the workflow should fault with error:
+    """yaml
+    status: 502
+    detail: a text with U+0000 in it
+    """

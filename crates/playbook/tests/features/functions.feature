@@ -68,3 +68,40 @@ Feature: Functions
     note completed
     guarded completed
     """
+
+  Scenario: A function calls another, in a branch that is tried again
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: functions-in-functions, version: '1.0.0'}
+    use:
+      functions:
+        send:
+          do:
+            - post: {call: http, with: {method: post, endpoint: "https://api.test/send", body: "${ . }"}}
+            - count: {set: {sent: "${ .n }"}}
+        twice:
+          fork:
+            branches:
+              - one: {call: send, with: {n: "${ .n }"}}
+              - two: {call: send, with: {n: "${ .n + 1 }"}}
+    do:
+      - guarded:
+          try:
+            - both: {call: twice, with: {n: 1}}
+          catch:
+            retry: {delay: {seconds: 1}, limit: {attempt: {count: 1}}}
+    """
+    And given the server answers:
+    """yaml
+    - {path: /send, body: {n: 1}}
+    - {path: /send, status: 500}
+    - {path: /send, body: {n: 7}}
+    - {path: /send, body: {n: 8}}
+    """
+    When the workflow is executed
+    When 1 second passes
+    Then the workflow should complete with output:
+    """yaml
+    [{sent: 7}, {sent: 8}]
+    """
+    And the server should have got 4 requests with 2 keys
