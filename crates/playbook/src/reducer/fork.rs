@@ -106,7 +106,7 @@ impl<'p> Machine<'p, '_> {
                 Branch::Running { .. } | Branch::Failed => None,
             })
             .collect();
-        let output = if !fork.compete && outputs.len() == branches.len() {
+        let output = if outputs.len() == branches.len() && (!fork.compete || outputs.is_empty()) {
             Value::Array(outputs)
         } else if fork.compete
             && let Some(winner) = outputs.pop()

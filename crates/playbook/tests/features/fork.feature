@@ -238,3 +238,46 @@ Feature: Fork Task
     """yaml
     [2, 1]
     """
+
+  Scenario: A fork in a race fails, and the race goes on
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-fork-in-a-race, version: '1.0.0'}
+    do:
+      - race:
+          fork:
+            compete: true
+            branches:
+              - both:
+                  fork:
+                    branches:
+                      - pause: {wait: {seconds: 9}}
+                      - fails:
+                          do:
+                            - call: {call: http, with: {method: get, endpoint: "https://api.test/a"}}
+              - slow: {wait: {seconds: 5}}
+          output: {as: "{winner: .}"}
+    """
+    And given the workflow input is:
+    """yaml
+    a: 1
+    """
+    And given the server answers:
+    """yaml
+    - {path: /a, status: 500, after: 1}
+    """
+    When the workflow is executed
+    When 5 seconds pass
+    Then the workflow should complete with output:
+    """yaml
+    winner: {a: 1}
+    """
+    And the journal should be:
+    """yaml
+    call faulted
+    fails faulted
+    pause cancelled
+    both faulted
+    slow completed
+    race completed
+    """
