@@ -20,7 +20,9 @@
 mod duration;
 mod error_types;
 mod event;
+mod guest;
 mod issue;
+mod jailed;
 mod lower;
 mod operations;
 mod program;
@@ -31,6 +33,9 @@ mod source;
 
 pub use event::*;
 pub use issue::{Code, Issue};
+pub use jailed::{
+    CheckError, Checked, Engine, LARGEST_STATE, StepError, Stepped, Version, run_if_requested, worker,
+};
 pub use lower::{Listened, Summarized, check, openapi_document, openapi_documents, read, summary};
 pub use operations::{Documents, Operations};
 pub use program::*;

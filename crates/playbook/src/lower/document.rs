@@ -187,7 +187,7 @@ fn is_semantic_version(text: &str) -> bool {
 }
 
 /// What the console shows of a program.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summarized {
     /// `document.name`.
     pub name: String,
@@ -202,7 +202,8 @@ pub struct Summarized {
 }
 
 /// An event type that a program listens to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Listened {
     /// This one.
     Type(String),
