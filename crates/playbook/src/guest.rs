@@ -3,7 +3,9 @@
 //! A playbook's expressions are a stranger's, and nearly everything that a step does is evaluating them, so the whole
 //! step runs here. Programs are kept, since lowering one takes a hundred times as long as a step.
 
-use crate::{Event, Issue, Operations, Out, Outline, Program, State, read, step};
+use crate::{
+    Documents, Event, Issue, Operations, Out, Outline, Program, State, check, read, step,
+};
 use expression::{Evaluator, Guest, StopCause};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -34,8 +36,8 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ask {
-    /// Whether the definition is one.
-    Check,
+    /// Whether the program's text is a definition, with the documents that it needs.
+    Check { documents: Documents },
     /// One step of a run.
     Step {
         state: Option<Box<RawValue>>,
@@ -48,8 +50,11 @@ pub(crate) enum Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    /// It is one.
-    Sound(Box<Outline>),
+    /// It is one, and calls these operations.
+    Sound {
+        outline: Box<Outline>,
+        operations: Operations,
+    },
     /// It is none.
     Unsound(Vec<Issue>),
     /// The step was made.
@@ -87,11 +92,13 @@ impl Worker {
         evaluator: &mut Evaluator,
     ) -> Result<Answer, serde_json::Error> {
         match request.ask {
-            Ask::Check => {
+            Ask::Check { documents } => {
                 evaluator.begin(request.refused);
-                let source: Source = serde_json::from_str(source)?;
-                Ok(match read(&source.definition, &source.operations, evaluator) {
-                    Ok(program) => Answer::Sound(Box::new(Outline::of(&program))),
+                Ok(match check(source, &documents, evaluator) {
+                    Ok((program, operations)) => Answer::Sound {
+                        outline: Box::new(Outline::of(&program)),
+                        operations,
+                    },
                     Err(issues) => Answer::Unsound(issues),
                 })
             }

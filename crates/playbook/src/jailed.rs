@@ -1,7 +1,7 @@
 //! The engine as services hold it: the same functions, in a worker that may die of a stranger's expression.
 
 use crate::guest::{Answer, Ask, Source, Worker};
-use crate::{Code, Error, Event, Issue, Operations, Out, Outline};
+use crate::{Code, Documents, Error, Event, Issue, Operations, Out, Outline};
 use bytes::Bytes;
 use expression::{ExpressionError, Jail, JailError, StopCause};
 use serde::Serialize;
@@ -55,6 +55,15 @@ impl Version {
     }
 }
 
+/// A definition that can be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// What it is.
+    pub outline: Outline,
+    /// What it calls, to be kept with the version.
+    pub operations: Operations,
+}
+
 /// What a step came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stepped {
@@ -95,14 +104,23 @@ impl Engine {
         Self { jail }
     }
 
-    /// Says what a definition is, or all that is wrong with it.
-    pub async fn check(&self, version: &Version) -> Result<Outline, CheckError> {
-        match self.ask(version, &Ask::Check).await? {
-            Asked::Answered(Answer::Sound(outline)) => Ok(*outline),
+    /// Checks a definition that is about to be saved, with the documents that it [needs](crate::openapi_documents).
+    pub async fn check(&self, definition: &str, documents: Documents) -> Result<Checked, CheckError> {
+        let asked = self.ask(definition.into(), &Ask::Check { documents }).await?;
+        match asked {
+            Asked::Answered(Answer::Sound { outline, operations }) => Ok(Checked {
+                outline: *outline,
+                operations,
+            }),
             Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
             Asked::Answered(other) => Err(broken(&other).into()),
             Asked::GivenUp(error) => Err(CheckError::Unsound(vec![Issue {
-                code: Code::InvalidExpression,
+                code: match error {
+                    ExpressionError::TooLong { .. } | ExpressionError::InputTooLarge { .. } => {
+                        Code::LimitExceeded
+                    }
+                    _ => Code::InvalidExpression,
+                },
                 path: String::new(),
                 message: format!("the definition cannot be checked: {error}"),
                 line: None,
@@ -133,7 +151,10 @@ impl Engine {
                 );
                 self.fault(version, state, at, "runtime", detail).await
             }
-            Err(error) => self.fault(version, state, at, "expression", error.to_string()).await,
+            Err(error) => {
+                self.fault(version, state, at, "expression", error.to_string())
+                    .await
+            }
         }
     }
 
@@ -182,7 +203,7 @@ impl Engine {
             at,
             event: Box::new(event.clone()),
         };
-        Ok(match self.ask(version, &ask).await? {
+        Ok(match self.ask(Arc::clone(&version.text), &ask).await? {
             Asked::Answered(Answer::Stepped { state, out }) => Ok(Stepped {
                 state: Bytes::from(String::from(Box::<str>::from(state))),
                 out: *out,
@@ -193,14 +214,17 @@ impl Engine {
     }
 
     /// Asks a worker, and once more for each evaluation that ended one, which is refused then.
-    async fn ask(&self, version: &Version, ask: &Ask) -> Result<Asked, StepError> {
+    async fn ask(&self, program: Arc<str>, ask: &Ask) -> Result<Asked, StepError> {
         let mut refused: Vec<(u32, StopCause)> = Vec::new();
         loop {
-            let request = RequestRef { ask, refused: &refused };
+            let request = RequestRef {
+                ask,
+                refused: &refused,
+            };
             let input = serde_json::to_vec(&request).map_err(|error| StepError::Broken(error.to_string()))?;
             let answered = self
                 .jail
-                .ask_guest(Arc::clone(&version.text), Bytes::from(input))
+                .ask_guest(Arc::clone(&program), Bytes::from(input))
                 .await
                 .map_err(StepError::Unavailable)?;
             match answered {
@@ -236,9 +260,11 @@ fn broken(answer: &Answer) -> StepError {
     StepError::Broken(match answer {
         Answer::Nonsense(why) => why.clone(),
         Answer::Unsound(issues) => match issues.first() {
-            Some(issue) => format!("the version that the run is pinned to is not understood any more: {issue}"),
+            Some(issue) => {
+                format!("the version that the run is pinned to is not understood any more: {issue}")
+            }
             None => "the version that the run is pinned to is not understood any more".to_owned(),
         },
-        Answer::Sound(_) | Answer::Stepped { .. } => "the worker answered another question".to_owned(),
+        Answer::Sound { .. } | Answer::Stepped { .. } => "the worker answered another question".to_owned(),
     })
 }

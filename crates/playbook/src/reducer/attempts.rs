@@ -23,7 +23,8 @@ impl<'p> Machine<'p, '_> {
     /// The pause before another attempt is over.
     pub(super) fn try_again(&mut self, thread: u32) -> Result<(), Error> {
         let frame = self.state.task(thread)?;
-        let (Activity::Try(trying), TaskKind::Try(trial)) = (&frame.activity, &self.task(thread)?.kind) else {
+        let (Activity::Try(trying), TaskKind::Try(trial)) = (&frame.activity, &self.task(thread)?.kind)
+        else {
             return Err(errors::misfit());
         };
         let (attempt, input) = (trying.attempt.saturating_add(1), frame.input().clone());
@@ -31,7 +32,10 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn attempt(&mut self, thread: u32, trial: &'p Try, attempt: u32, input: Value) -> Result<(), Error> {
-        let limit = trial.retry.as_ref().and_then(|retry| retry.attempt_timeout.as_ref());
+        let limit = trial
+            .retry
+            .as_ref()
+            .and_then(|retry| retry.attempt_timeout.as_ref());
         let deadline = match limit {
             Some(limit) => {
                 let span = self.duration(&View::at(self.place(thread)), limit, &input)?;
@@ -55,13 +59,20 @@ impl<'p> Machine<'p, '_> {
         let Some(Frame::Task(frame)) = self.state.frames(place.thread).get(place.depth) else {
             return Ok(false);
         };
-        let Activity::Try(Trying { phase: Phase::Body, .. }) = frame.activity else {
+        let Activity::Try(Trying {
+            phase: Phase::Body, ..
+        }) = frame.activity
+        else {
             return Ok(false);
         };
         let TaskKind::Try(trial) = &positions::task(self.program, &frame.task)?.kind else {
             return Ok(false);
         };
-        if !trial.errors.iter().all(|(field, wanted)| is(error, *field, wanted)) {
+        if !trial
+            .errors
+            .iter()
+            .all(|(field, wanted)| is(error, *field, wanted))
+        {
             return Ok(false);
         }
         let input = frame.input().clone();
@@ -72,7 +83,9 @@ impl<'p> Machine<'p, '_> {
     /// Goes on after an error that the `try` on top of a thread caught.
     pub(super) fn caught(&mut self, thread: u32, error: Error) -> Result<(), Error> {
         let task = self.task(thread)?;
-        let TaskKind::Try(trial) = &task.kind else { return Err(errors::misfit()) };
+        let TaskKind::Try(trial) = &task.kind else {
+            return Err(errors::misfit());
+        };
         let input = self.state.task(thread)?.input().clone();
 
         if let Some(retry) = &trial.retry {
@@ -128,7 +141,9 @@ impl<'p> Machine<'p, '_> {
         input: &Value,
     ) -> Result<Option<Duration>, Error> {
         let frame = self.state.task(thread)?;
-        let Activity::Try(trying) = &frame.activity else { return Err(errors::misfit()) };
+        let Activity::Try(trying) = &frame.activity else {
+            return Err(errors::misfit());
+        };
         // The first attempt is no retry, so this many retries there were, and one more.
         let (retries, started_at, path) = (trying.attempt, frame.started_at, frame.path.clone());
         if retry.count.is_some_and(|most| retries > most)
@@ -192,7 +207,10 @@ fn backed_off(delay: Duration, backoff: Backoff, retry: u32) -> Duration {
         Backoff::Linear => retry,
         Backoff::Exponential => 1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX),
     };
-    delay.checked_mul(factor).unwrap_or(limits::WAIT).min(limits::WAIT)
+    delay
+        .checked_mul(factor)
+        .unwrap_or(limits::WAIT)
+        .min(limits::WAIT)
 }
 
 /// A duration between two, in milliseconds, that a lot decides.
@@ -215,7 +233,10 @@ mod tests {
         let of = |backoff, retry| backed_off(Duration::from_secs(3), backoff, retry).as_secs();
         assert_eq!([1, 2, 3].map(|retry| of(Backoff::Constant, retry)), [3, 3, 3]);
         assert_eq!([1, 2, 3].map(|retry| of(Backoff::Linear, retry)), [3, 6, 9]);
-        assert_eq!([1, 2, 3, 4].map(|retry| of(Backoff::Exponential, retry)), [3, 6, 12, 24]);
+        assert_eq!(
+            [1, 2, 3, 4].map(|retry| of(Backoff::Exponential, retry)),
+            [3, 6, 12, 24]
+        );
         assert_eq!(of(Backoff::Exponential, 10_000), limits::WAIT.as_secs());
     }
 

@@ -6,7 +6,8 @@ use super::frame::Activity;
 use super::machine::Machine;
 use super::{reply, uri};
 use crate::{
-    Authentication, Body, CallFailure, Credentials, Effect, Endpoint, HttpCall, HttpRequest, Reply, TaskKind, Template,
+    Authentication, Body, CallFailure, Credentials, Effect, Endpoint, HttpCall, HttpRequest, Reply, TaskKind,
+    Template,
 };
 use serde_json::Value;
 
@@ -20,7 +21,9 @@ impl Machine<'_, '_> {
         let mut request = self.request(&view, call, input)?;
         let frame = self.state.task(thread)?;
         let run = self.state.run.as_ref().map_or("", |run| run.id.as_str());
-        request.key = frame.path.idempotency_key(run, self.state.counters.generation, &request);
+        request.key = frame
+            .path
+            .idempotency_key(run, self.state.counters.generation, &request);
         request.attempt = frame.path.attempt();
         let pointer = frame.task.clone();
         let effect = self.issue(&pointer, Effect::Http(Box::new(request)));
@@ -30,15 +33,21 @@ impl Machine<'_, '_> {
 
     /// A call was answered, or will not be.
     pub(super) fn answered(&mut self, id: u32, result: &Result<Reply, CallFailure>) {
-        let Some(thread) = self.state.waiting_for(id) else { return };
+        let Some(thread) = self.state.waiting_for(id) else {
+            return;
+        };
         let result = self.accept(thread, id, result);
         self.settle(thread, result);
     }
 
     fn accept(&mut self, thread: u32, id: u32, result: &Result<Reply, CallFailure>) -> Result<(), Error> {
         let task = self.task(thread)?;
-        let TaskKind::Http(call) = &task.kind else { return Err(errors::misfit()) };
-        let Some(Effect::Http(request)) = self.state.effect(id).cloned() else { return Err(errors::misfit()) };
+        let TaskKind::Http(call) = &task.kind else {
+            return Err(errors::misfit());
+        };
+        let Some(Effect::Http(request)) = self.state.effect(id).cloned() else {
+            return Err(errors::misfit());
+        };
         self.state.pending.retain(|issued| issued.id != id);
         self.state.task_mut(thread)?.activity = Activity::Idle;
         let output = reply::output(&task.pointer, call, &request, result)?;
@@ -70,7 +79,9 @@ impl Machine<'_, '_> {
             Endpoint::Computed(expression) => {
                 let template = Template::Expression(expression.clone());
                 let computed = self.text(view, "endpoint", Some(&template), input)?;
-                computed.ok_or_else(|| self.expression_error(view, "`endpoint` is null; there is nowhere to call"))?
+                computed.ok_or_else(|| {
+                    self.expression_error(view, "`endpoint` is null; there is nowhere to call")
+                })?
             }
             Endpoint::Literal(template) => {
                 let mut parameters = Vec::with_capacity(call.path_parameters.len());
@@ -96,7 +107,9 @@ impl Machine<'_, '_> {
         template: Option<&Template>,
         input: &Value,
     ) -> Result<Vec<(String, String)>, Error> {
-        let Some(template) = template else { return Ok(Vec::new()) };
+        let Some(template) = template else {
+            return Ok(Vec::new());
+        };
         let fields = match self.fill(view, template, input)? {
             Value::Object(fields) => fields,
             Value::Null => return Ok(Vec::new()),
@@ -131,9 +144,13 @@ impl Machine<'_, '_> {
         headers: &mut Vec<(String, String)>,
         input: &Value,
     ) -> Result<Option<Body>, Error> {
-        let Some(template) = &call.body else { return Ok(None) };
+        let Some(template) = &call.body else {
+            return Ok(None);
+        };
         let value = self.fill(view, template, input)?;
-        let named = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let named = headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let content_type = match named {
             Some((_, content_type)) => content_type.clone(),
             None => {
@@ -148,8 +165,15 @@ impl Machine<'_, '_> {
         }))
     }
 
-    fn credentials(&mut self, view: &View, call: &HttpCall, input: &Value) -> Result<Option<Credentials>, Error> {
-        let Some(authentication) = &call.authentication else { return Ok(None) };
+    fn credentials(
+        &mut self,
+        view: &View,
+        call: &HttpCall,
+        input: &Value,
+    ) -> Result<Option<Credentials>, Error> {
+        let Some(authentication) = &call.authentication else {
+            return Ok(None);
+        };
         let mut part = |what: &str, template: &Template| {
             let text = self.text(view, what, Some(template), input)?;
             text.ok_or_else(|| {

@@ -6,8 +6,8 @@ use super::frame::{Activity, Frame, ListFrame, TaskFrame};
 use super::limits;
 use super::machine::{Machine, in_milliseconds};
 use super::path::Path;
-use super::state::{MAIN, Run, State, Thread};
 use super::positions;
+use super::state::{MAIN, Run, State, Thread};
 use crate::{Effect, Start};
 use serde_json::Value;
 use wire::RunState;
@@ -34,7 +34,11 @@ impl Machine<'_, '_> {
 
     /// Takes the run's input in, and opens the outermost list.
     fn enter_run(&mut self) -> Result<(), Error> {
-        let input = self.state.run.as_ref().map_or(Value::Null, |run| run.input.clone());
+        let input = self
+            .state
+            .run
+            .as_ref()
+            .map_or(Value::Null, |run| run.input.clone());
         self.begin_time(&input)?;
         let input = self.take_in(None, &self.program.input, input)?;
         let list = ListFrame::new(&self.program.list.pointer, Path::root(), input);
@@ -101,7 +105,11 @@ impl Machine<'_, '_> {
         }
         if self.state.deadline.is_none() {
             // It was the run that took too long: it gets its whole time again.
-            let input = self.state.run.as_ref().map_or(Value::Null, |run| run.input.clone());
+            let input = self
+                .state
+                .run
+                .as_ref()
+                .map_or(Value::Null, |run| run.input.clone());
             self.begin_time(&input)?;
         }
         if let Some(thread) = failed
@@ -116,9 +124,15 @@ impl Machine<'_, '_> {
 
     /// Time did not go by for timeouts while the run was stopped. What waits for a time waits for that time.
     fn excuse(&mut self) {
-        let Some(stopped_at) = self.state.stopped_at.take() else { return };
+        let Some(stopped_at) = self.state.stopped_at.take() else {
+            return;
+        };
         let pause = self.state.now.since(stopped_at);
-        let frames = self.state.threads.values_mut().flat_map(|thread| &mut thread.frames);
+        let frames = self
+            .state
+            .threads
+            .values_mut()
+            .flat_map(|thread| &mut thread.frames);
         let of_tasks = frames.filter_map(|frame| match frame {
             Frame::Task(frame) => Some(frame),
             Frame::List(_) => None,
@@ -140,11 +154,17 @@ impl Machine<'_, '_> {
 fn renew_keys(state: &mut State) {
     let Some(run) = &state.run else { return };
     for thread in state.threads.values() {
-        let Some(Frame::Task(frame)) = thread.frames.last() else { continue };
-        let Activity::Call { effect } = frame.activity else { continue };
+        let Some(Frame::Task(frame)) = thread.frames.last() else {
+            continue;
+        };
+        let Activity::Call { effect } = frame.activity else {
+            continue;
+        };
         for issued in state.pending.iter_mut().filter(|issued| issued.id == effect) {
             if let Effect::Http(request) = &mut issued.effect {
-                request.key = frame.path.idempotency_key(&run.id, state.counters.generation, request);
+                request.key = frame
+                    .path
+                    .idempotency_key(&run.id, state.counters.generation, request);
             }
         }
     }

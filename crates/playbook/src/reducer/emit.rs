@@ -38,7 +38,9 @@ impl Machine<'_, '_> {
 
     /// Emits what became of the run, if its playbook wants that: `<what>At` is now.
     pub(super) fn tell(&mut self, what: &str, more: Option<(&str, Value)>) {
-        let (true, Some(run)) = (self.program.lifecycle, &self.state.run) else { return };
+        let (true, Some(run)) = (self.program.lifecycle, &self.state.run) else {
+            return;
+        };
         let document = &self.program.document;
         let mut data = Map::from_iter([
             ("name".to_owned(), json!(run.id)),

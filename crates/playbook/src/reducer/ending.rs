@@ -37,7 +37,9 @@ impl Machine<'_, '_> {
 
     /// Gives up what the task on top of a thread waits for. The task stays.
     pub(super) fn release_top(&mut self, thread: u32) {
-        let Ok(frame) = self.state.task(thread) else { return };
+        let Ok(frame) = self.state.task(thread) else {
+            return;
+        };
         let mut frame = frame.clone();
         self.release(&mut frame);
         self.state.pop(thread);

@@ -1,7 +1,7 @@
 //! The errors that the engine itself raises, in the language's words.
 
-pub(super) use crate::Error;
 use super::limits::QUOTED;
+pub(super) use crate::Error;
 use crate::error_types;
 
 /// The kinds of errors that the engine raises. The language has two more, about who is calling, which a receiver tells

@@ -58,7 +58,10 @@ impl View {
     }
 
     pub(super) fn with_secrets(self) -> Self {
-        Self { secrets: true, ..self }
+        Self {
+            secrets: true,
+            ..self
+        }
     }
 }
 

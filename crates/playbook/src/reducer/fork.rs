@@ -21,7 +21,10 @@ impl<'p> Machine<'p, '_> {
         let count = fork.branches.tasks.len();
         let frame = self.state.task(thread)?;
         if count > limits::BRANCHES {
-            let detail = format!("a fork has at most {} branches, and this one has {count}", limits::BRANCHES);
+            let detail = format!(
+                "a fork has at most {} branches, and this one has {count}",
+                limits::BRANCHES
+            );
             return Err(Kind::Configuration.at(&frame.task, detail));
         }
         let path = frame.path.branches();
@@ -32,7 +35,10 @@ impl<'p> Machine<'p, '_> {
             let mut list = ListFrame::new(&fork.branches.pointer, path.clone(), input.clone());
             list.next = Some(index);
             let branch = Thread {
-                parent: Some(Parent { thread, branch: index }),
+                parent: Some(Parent {
+                    thread,
+                    branch: index,
+                }),
                 frames: vec![Frame::List(list)],
             };
             self.state.threads.insert(id, branch);
@@ -47,14 +53,18 @@ impl<'p> Machine<'p, '_> {
 
     /// A branch ended as it should.
     pub(super) fn branch_is_over(&mut self, thread: u32, output: Value) {
-        let Some(parent) = self.leave(thread, Branch::Completed { output }) else { return };
+        let Some(parent) = self.leave(thread, Branch::Completed { output }) else {
+            return;
+        };
         let result = self.join(parent.thread);
         self.settle(parent.thread, result);
     }
 
     /// A branch of a race failed. The race goes on without it; the last to fail takes the `fork` with it.
     pub(super) fn branch_lost(&mut self, thread: u32, error: Error) {
-        let Some(parent) = self.leave(thread, Branch::Failed) else { return };
+        let Some(parent) = self.leave(thread, Branch::Failed) else {
+            return;
+        };
         if !self.branches(parent.thread).iter().any(is_running) {
             self.raise(parent.thread, error);
         }
@@ -85,7 +95,9 @@ impl<'p> Machine<'p, '_> {
     /// Ends the `fork` on top of a thread if its branches decided it.
     fn join(&mut self, thread: u32) -> Result<(), Error> {
         let task = self.task(thread)?;
-        let TaskKind::Fork(fork) = &task.kind else { return Err(errors::misfit()) };
+        let TaskKind::Fork(fork) = &task.kind else {
+            return Err(errors::misfit());
+        };
         let branches = self.branches(thread);
         let mut outputs: Vec<_> = branches
             .iter()
@@ -96,7 +108,9 @@ impl<'p> Machine<'p, '_> {
             .collect();
         let output = if !fork.compete && outputs.len() == branches.len() {
             Value::Array(outputs)
-        } else if fork.compete && let Some(winner) = outputs.pop() {
+        } else if fork.compete
+            && let Some(winner) = outputs.pop()
+        {
             // The first to end is the only one that ended, since the others are given up now.
             self.release_top(thread);
             winner

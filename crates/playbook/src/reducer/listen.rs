@@ -50,7 +50,9 @@ impl Machine<'_, '_> {
 
     /// An event came that was waited for.
     pub(super) fn heard(&mut self, id: u32, filter: usize, key: String, envelope: Value) {
-        let Some(thread) = self.state.waiting_for(id) else { return };
+        let Some(thread) = self.state.waiting_for(id) else {
+            return;
+        };
         self.state.inbox.insert(key);
         let result = self.hear(thread, id, filter, envelope);
         self.settle(thread, result);
@@ -58,7 +60,9 @@ impl Machine<'_, '_> {
 
     fn hear(&mut self, thread: u32, id: u32, filter: usize, mut envelope: Value) -> Result<(), Error> {
         let task = self.task(thread)?;
-        let TaskKind::Listen(listen) = &task.kind else { return Err(errors::misfit()) };
+        let TaskKind::Listen(listen) = &task.kind else {
+            return Err(errors::misfit());
+        };
         let Activity::Listen { events, .. } = &mut self.state.task_mut(thread)?.activity else {
             return Err(errors::misfit());
         };
@@ -70,7 +74,9 @@ impl Machine<'_, '_> {
 
         let issued = self.state.pending.iter_mut().find(|issued| issued.id == id);
         let issued = issued.ok_or_else(errors::misfit)?;
-        let Effect::Listen(request) = &mut issued.effect else { return Err(errors::misfit()) };
+        let Effect::Listen(request) = &mut issued.effect else {
+            return Err(errors::misfit());
+        };
         request.filters.retain(|(index, _)| *index != filter);
         if listen.mode == ListenMode::All && !request.filters.is_empty() {
             self.out.issued.push(issued.clone());

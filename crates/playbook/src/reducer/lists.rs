@@ -6,8 +6,8 @@ use super::frame::{Activity, Frame, ListFrame, Phase};
 use super::limits;
 use super::machine::Machine;
 use super::path::Path;
-use super::state::MAIN;
 use super::positions;
+use super::state::MAIN;
 use crate::{TaskList, Then};
 use serde_json::Value;
 use wire::RunState;
@@ -46,7 +46,11 @@ impl<'p> Machine<'p, '_> {
             return Ok(Next::Over(frame.data.clone()));
         };
         let visit = frame.visit(index);
-        Ok(Next::Begin(task, frame.path.task(index, visit), frame.data.clone()))
+        Ok(Next::Begin(
+            task,
+            frame.path.task(index, visit),
+            frame.data.clone(),
+        ))
     }
 
     /// Opens a list on top of a task.
@@ -110,7 +114,11 @@ impl<'p> Machine<'p, '_> {
         let mut current = thread;
         loop {
             let parent = self.state.threads.get(&current).and_then(|thread| thread.parent);
-            self.cut(current, usize::from(parent.is_none()), &Ending::Completed(output.clone()));
+            self.cut(
+                current,
+                usize::from(parent.is_none()),
+                &Ending::Completed(output.clone()),
+            );
             let Some(parent) = parent else { break };
             self.state.threads.remove(&current);
             current = parent.thread;

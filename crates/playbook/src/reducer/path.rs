@@ -106,7 +106,9 @@ impl Path {
             .chain_update(&self.0)
             .chain_update(attempt.to_be_bytes())
             .finalize();
-        hash.iter().take(8).fold(0, |lot, byte| (lot << 8) | u64::from(*byte))
+        hash.iter()
+            .take(8)
+            .fold(0, |lot, byte| (lot << 8) | u64::from(*byte))
     }
 }
 

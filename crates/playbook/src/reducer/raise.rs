@@ -59,7 +59,10 @@ impl Machine<'_, '_> {
 
     /// Who is the next outside of a place.
     fn next_stop(&self, from: Place) -> Option<Stop> {
-        let Place { mut thread, mut depth } = from;
+        let Place {
+            mut thread,
+            mut depth,
+        } = from;
         loop {
             if let Some(below) = depth.checked_sub(1) {
                 depth = below;
@@ -86,7 +89,12 @@ impl Machine<'_, '_> {
         let mut current = thread;
         while current != last {
             self.cut(current, 0, &ending);
-            let Some(parent) = self.state.threads.remove(&current).and_then(|thread| thread.parent) else {
+            let Some(parent) = self
+                .state
+                .threads
+                .remove(&current)
+                .and_then(|thread| thread.parent)
+            else {
                 return;
             };
             current = parent.thread;

@@ -15,7 +15,8 @@ impl<'p> Machine<'p, '_> {
             Value::Array(items) => items,
             other => {
                 let found = errors::quoted(&other.to_string());
-                let detail = format!("`for.in` yields {found} where an array is needed; wrap it, as in `[.]`");
+                let detail =
+                    format!("`for.in` yields {found} where an array is needed; wrap it, as in `[.]`");
                 return Err(self.expression_error(&view, &detail));
             }
         };

@@ -28,7 +28,10 @@ pub(super) fn output(
         return Ok(Value::String(reply.body.clone()));
     }
     let content = content(reply).map_err(|reason| {
-        let detail = format!("{} {} was answered with what is {reason}", request.method, request.uri);
+        let detail = format!(
+            "{} {} was answered with what is {reason}",
+            request.method, request.uri
+        );
         errors::communication(instance, 502, detail)
     })?;
     Ok(match call.output {
@@ -71,7 +74,8 @@ fn content(reply: &Reply) -> Result<Value, String> {
         .decode(&reply.body)
         .map_err(|error| format!("no base64: {error}"))?;
     if is_json(content_type) {
-        return serde_json::from_slice(&body).map_err(|error| format!("no JSON, but says that it is: {error}"));
+        return serde_json::from_slice(&body)
+            .map_err(|error| format!("no JSON, but says that it is: {error}"));
     }
     Ok(match String::from_utf8(body) {
         Ok(text) if is_text(content_type) => Value::String(text),
@@ -163,7 +167,10 @@ mod tests {
 
     #[test]
     fn a_body_is_read_as_what_it_says_it_is() {
-        assert_eq!(content(&reply("application/json; charset=utf-8", b"[1]")), Ok(json!([1])));
+        assert_eq!(
+            content(&reply("application/json; charset=utf-8", b"[1]")),
+            Ok(json!([1]))
+        );
         assert_eq!(content(&reply("application/problem+JSON", b"{}")), Ok(json!({})));
         assert_eq!(content(&reply("text/plain", b"[1]")), Ok(json!("[1]")));
         assert_eq!(content(&reply("image/png", b"\x89PNG")), Ok(json!("iVBORw==")));
@@ -179,7 +186,10 @@ mod tests {
         let request = HttpRequest {
             method: "GET".to_owned(),
             uri: "https://x.test/a?b=1".to_owned(),
-            query: vec![("c d".to_owned(), "é".to_owned()), ("key".to_owned(), secret.clone())],
+            query: vec![
+                ("c d".to_owned(), "é".to_owned()),
+                ("key".to_owned(), secret.clone()),
+            ],
             headers: vec![
                 ("X-Token".to_owned(), format!("t {secret}")),
                 ("Accept".to_owned(), "a".to_owned()),
@@ -190,8 +200,14 @@ mod tests {
             attempt: 1,
         };
         let described = described(&request);
-        assert_eq!(described["headers"], json!({"X-Token": "[redacted]", "Accept": "a"}));
-        assert_eq!(described["uri"], "https://x.test/a?b=1&c+d=%C3%A9&key=%5Bredacted%5D");
+        assert_eq!(
+            described["headers"],
+            json!({"X-Token": "[redacted]", "Accept": "a"})
+        );
+        assert_eq!(
+            described["uri"],
+            "https://x.test/a?b=1&c+d=%C3%A9&key=%5Bredacted%5D"
+        );
         assert!(!described.to_string().contains("9f3c"));
     }
 }

@@ -145,7 +145,11 @@ impl State {
 
     /// The task on top of a thread, to be changed.
     pub(super) fn task_mut(&mut self, thread: u32) -> Result<&mut TaskFrame, Error> {
-        match self.threads.get_mut(&thread).and_then(|thread| thread.frames.last_mut()) {
+        match self
+            .threads
+            .get_mut(&thread)
+            .and_then(|thread| thread.frames.last_mut())
+        {
             Some(Frame::Task(frame)) => Ok(frame),
             _ => Err(errors::misfit()),
         }
@@ -153,7 +157,11 @@ impl State {
 
     /// The list on top of a thread, to be changed.
     pub(super) fn list_mut(&mut self, thread: u32) -> Result<&mut ListFrame, Error> {
-        match self.threads.get_mut(&thread).and_then(|thread| thread.frames.last_mut()) {
+        match self
+            .threads
+            .get_mut(&thread)
+            .and_then(|thread| thread.frames.last_mut())
+        {
             Some(Frame::List(frame)) => Ok(frame),
             _ => Err(errors::misfit()),
         }
@@ -237,7 +245,10 @@ mod tests {
     #[test]
     fn a_state_of_an_unknown_version_is_not_guessed_at() {
         let mut state = serde_json::to_value(State::default()).unwrap();
-        assert_eq!(serde_json::from_value::<State>(state.clone()).unwrap(), State::default());
+        assert_eq!(
+            serde_json::from_value::<State>(state.clone()).unwrap(),
+            State::default()
+        );
         state["version"] = json!(7);
         let error = serde_json::from_value::<State>(state.clone()).unwrap_err();
         assert!(error.to_string().contains("version 7"), "{error}");

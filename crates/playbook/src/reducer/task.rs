@@ -128,7 +128,12 @@ impl<'p> Machine<'p, '_> {
         if let Some(export) = &task.export.as_ {
             let view = View::at(place).with_output(output.clone());
             let context = self.fill(&view, export, &output)?;
-            self.check(Some(place), task.export.schema.as_ref(), &context, "what `export` makes of the output")?;
+            self.check(
+                Some(place),
+                task.export.schema.as_ref(),
+                &context,
+                "what `export` makes of the output",
+            )?;
             self.state.context = context;
         }
         self.close(thread, &Ending::Completed(output.clone()));
@@ -136,7 +141,12 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// `input`: checked, then transformed.
-    pub(super) fn take_in(&mut self, place: Option<Place>, intake: &Intake, raw: Value) -> Result<Value, Error> {
+    pub(super) fn take_in(
+        &mut self,
+        place: Option<Place>,
+        intake: &Intake,
+        raw: Value,
+    ) -> Result<Value, Error> {
         self.check(place, intake.schema.as_ref(), &raw, "the input")?;
         match &intake.from {
             Some(from) => self.fill(&View::of(place), from, &raw),
@@ -145,7 +155,12 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// `output`: transformed, then checked.
-    pub(super) fn give_out(&mut self, place: Option<Place>, outlet: &Outlet, yielded: Value) -> Result<Value, Error> {
+    pub(super) fn give_out(
+        &mut self,
+        place: Option<Place>,
+        outlet: &Outlet,
+        yielded: Value,
+    ) -> Result<Value, Error> {
         let output = match &outlet.as_ {
             Some(as_) => {
                 let view = View::of(place).with_yield(yielded.clone());
@@ -177,7 +192,12 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// Evaluates an expression that decides something.
-    pub(super) fn decide(&mut self, view: &View, condition: &Expression, input: &Value) -> Result<bool, Error> {
+    pub(super) fn decide(
+        &mut self,
+        view: &View,
+        condition: &Expression,
+        input: &Value,
+    ) -> Result<bool, Error> {
         match self.evaluate(view, condition, input)? {
             Value::Bool(decision) => Ok(decision),
             other => {

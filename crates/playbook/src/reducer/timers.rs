@@ -96,7 +96,14 @@ impl Machine<'_, '_> {
                 self.cut(thread, depth + 1, &Ending::Cancelled);
                 let error = too_long(&self.instance(Some(place)), "an attempt");
                 // This very `try` may catch it.
-                self.propagate(thread, Place { thread, depth: depth + 1 }, error);
+                self.propagate(
+                    thread,
+                    Place {
+                        thread,
+                        depth: depth + 1,
+                    },
+                    error,
+                );
             }
             Purpose::Task => {
                 self.cut(thread, depth + 1, &Ending::Cancelled);

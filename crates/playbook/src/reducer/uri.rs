@@ -18,7 +18,9 @@ pub(super) fn expand<'v>(
         };
         match value_of(name) {
             None | Some(Value::Null) => {
-                return Err(format!("the endpoint needs `{name}`, and the input has no such field"));
+                return Err(format!(
+                    "the endpoint needs `{name}`, and the input has no such field"
+                ));
             }
             Some(Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
@@ -58,7 +60,10 @@ fn push(expanded: &mut String, name: &str, value: &Value) -> Result<(), String> 
 pub(super) fn check(written: &str) -> Result<(), String> {
     match Url::parse(written) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(()),
-        Ok(url) => Err(format!("the endpoint has the scheme `{}`; calls go to http and https", url.scheme())),
+        Ok(url) => Err(format!(
+            "the endpoint has the scheme `{}`; calls go to http and https",
+            url.scheme()
+        )),
         Err(error) => Err(format!("the endpoint `{written}` is no absolute URI: {error}")),
     }
 }
