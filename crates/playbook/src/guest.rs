@@ -3,9 +3,7 @@
 //! A playbook's expressions are a stranger's, and nearly everything that a step does is evaluating them, so the whole
 //! step runs here. Programs are kept, since lowering one takes a hundred times as long as a step.
 
-use crate::{
-    Documents, Event, Issue, Operations, Out, Outline, Program, State, check, read, step,
-};
+use crate::{Documents, Event, Issue, Operations, Out, Outline, Program, State, check, read, step};
 use expression::{Evaluator, Guest, StopCause};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

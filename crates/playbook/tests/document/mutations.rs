@@ -156,7 +156,11 @@ impl Judge {
     fn judge(&mut self, sample: &Sample) {
         for slice in slices(&openapi_document(&sample.text).unwrap()) {
             let outcome = reading::check_with(&slice.to_string(), &mut self.evaluator);
-            assert!(matches!(outcome, Outcome::Read(..)), "{}: {outcome:#?}", sample.name);
+            assert!(
+                matches!(outcome, Outcome::Read(..)),
+                "{}: {outcome:#?}",
+                sample.name
+            );
             self.judge_mutants(sample, &slice);
         }
     }
