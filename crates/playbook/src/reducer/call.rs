@@ -151,13 +151,12 @@ impl Machine<'_, '_> {
         let named = headers
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        let content_type = match named {
-            Some((_, content_type)) => content_type.clone(),
-            None => {
-                let default = call.content_type.as_deref().unwrap_or("application/json");
-                headers.push(("content-type".to_owned(), default.to_owned()));
-                default.to_owned()
-            }
+        let content_type = if let Some((_, content_type)) = named {
+            content_type.clone()
+        } else {
+            let default = call.content_type.as_deref().unwrap_or("application/json");
+            headers.push(("content-type".to_owned(), default.to_owned()));
+            default.to_owned()
         };
         Ok(Some(match value {
             Value::String(text) if !reply::is_json(&content_type) => Body::Text(text),

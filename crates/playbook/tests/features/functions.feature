@@ -1,0 +1,70 @@
+Feature: Functions
+  A task that is called by its name.
+
+  Scenario: A function gets its arguments and nothing else
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-function-gets-its-arguments-and-nothing-else, version: '1.0.0'}
+    use:
+      functions:
+        greet:
+          input: {schema: {document: {type: object, required: [name]}}}
+          do:
+            - say: {set: {greeting: "${ \"Hello \\(.name)\" }"}}
+            - shout: {set: {greeting: "${ .greeting + \"!\" }"}}
+    do:
+      - first: {call: greet, with: {name: "${ .who }"}}
+      - second: {call: greet, with: {name: Bob}, output: {as: .greeting}}
+    """
+    And given the workflow input is:
+    """yaml
+    who: Ann
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    Hello Bob!
+    """
+    And the journal should be:
+    """yaml
+    say completed
+    shout completed
+    greet completed
+    first completed
+    say completed
+    shout completed
+    greet completed
+    second completed
+    """
+
+  Scenario: A function's error has the place of its task
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-function-s-error-has-the-place-of-its-task, version: '1.0.0'}
+    use:
+      functions:
+        fetch: {call: http, with: {method: get, endpoint: "https://api.test/{id}"}}
+    do:
+      - guarded:
+          try:
+            - get: {call: fetch, with: {id: 7}}
+          catch:
+            do:
+              - note: {set: "${ $error.instance }"}
+    """
+    And given the server answers:
+    """yaml
+    [{path: /7, status: 404}]
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    /use/functions/fetch
+    """
+    And the journal should be:
+    """yaml
+    fetch faulted
+    get faulted
+    note completed
+    guarded completed
+    """
