@@ -1,11 +1,12 @@
 //! The engine as services hold it: the same functions, in a worker that may die of a stranger's expression.
 
 use crate::guest::{Answer, Ask, Source, Worker};
-use crate::{Code, Documents, Error, Event, Issue, Operations, Out, Outline};
+use crate::{Code, Error, Event, Issue, Operations, Out, Outline};
 use bytes::Bytes;
 use expression::{ExpressionError, Jail, JailError, StopCause};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Instant;
 
@@ -104,8 +105,24 @@ impl Engine {
         Self { jail }
     }
 
-    /// Checks a definition that is about to be saved, with the documents that it [needs](crate::openapi_documents).
-    pub async fn check(&self, definition: &str, documents: Documents) -> Result<Checked, CheckError> {
+    /// Says which OpenAPI documents a definition needs, by their URIs: whoever saves it fetches them. Of another text
+    /// than a definition, what is wrong with it.
+    pub async fn needs(&self, definition: &str) -> Result<Vec<String>, CheckError> {
+        match self.ask(definition.into(), &Ask::Needs).await? {
+            Asked::Answered(Answer::Needs(uris)) => Ok(uris),
+            Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
+            Asked::Answered(other) => Err(broken(&other).into()),
+            Asked::GivenUp(error) => Err(unchecked(&error)),
+        }
+    }
+
+    /// Checks a definition that is about to be saved, with the texts of the documents that it [needs](Self::needs), by
+    /// their URIs. A document that is missing is an issue.
+    pub async fn check(
+        &self,
+        definition: &str,
+        documents: BTreeMap<String, String>,
+    ) -> Result<Checked, CheckError> {
         let asked = self.ask(definition.into(), &Ask::Check { documents }).await?;
         match asked {
             Asked::Answered(Answer::Sound { outline, operations }) => Ok(Checked {
@@ -114,18 +131,7 @@ impl Engine {
             }),
             Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
             Asked::Answered(other) => Err(broken(&other).into()),
-            Asked::GivenUp(error) => Err(CheckError::Unsound(vec![Issue {
-                code: match error {
-                    ExpressionError::TooLong { .. } | ExpressionError::InputTooLarge { .. } => {
-                        Code::LimitExceeded
-                    }
-                    _ => Code::InvalidExpression,
-                },
-                path: String::new(),
-                message: format!("the definition cannot be checked: {error}"),
-                line: None,
-                column: None,
-            }])),
+            Asked::GivenUp(error) => Err(unchecked(&error)),
         }
     }
 
@@ -243,7 +249,21 @@ impl Engine {
     }
 }
 
-/// A [`Request`] that borrows.
+/// A definition whose check ended its worker, or that is too large for one.
+fn unchecked(error: &ExpressionError) -> CheckError {
+    CheckError::Unsound(vec![Issue {
+        code: match error {
+            ExpressionError::TooLong { .. } | ExpressionError::InputTooLarge { .. } => Code::LimitExceeded,
+            _ => Code::InvalidExpression,
+        },
+        path: String::new(),
+        message: format!("the definition cannot be checked: {error}"),
+        line: None,
+        column: None,
+    }])
+}
+
+/// A [`Request`](crate::guest::Request) that borrows.
 #[derive(Serialize)]
 struct RequestRef<'r> {
     ask: &'r Ask,
@@ -265,6 +285,8 @@ fn broken(answer: &Answer) -> StepError {
             }
             None => "the version that the run is pinned to is not understood any more".to_owned(),
         },
-        Answer::Sound { .. } | Answer::Stepped { .. } => "the worker answered another question".to_owned(),
+        Answer::Needs(_) | Answer::Sound { .. } | Answer::Stepped { .. } => {
+            "the worker answered another question".to_owned()
+        }
     })
 }

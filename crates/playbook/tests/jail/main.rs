@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use expression::{Jail, Launch, Limits, Options};
 use futures_executor::block_on;
-use hookyard_playbook::{
-    CheckError, Code, Documents, Engine, Event, LARGEST_STATE, Start, StepError, Stepped, Version,
-};
+use hookyard_playbook::{CheckError, Code, Engine, Event, LARGEST_STATE, Start, StepError, Stepped, Version};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::time::Duration;
 use wire::{Instant, RunState};
@@ -39,7 +38,7 @@ fn definition(tasks: &str) -> String {
 }
 
 fn saved(engine: &Engine, definition: &str) -> Version {
-    let checked = block_on(engine.check(definition, Documents::new())).expect("the definition is sound");
+    let checked = block_on(engine.check(definition, BTreeMap::new())).expect("the definition is sound");
     Version::new(definition, &checked.operations)
 }
 
@@ -128,7 +127,7 @@ fn what_reaches_outside_is_refused_when_it_is_saved() {
         "localtime",
     ] {
         let document = definition(&format!("  - a: {{set: {{x: '${{ {outside} }}'}}}}\n"));
-        let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, Documents::new())) else {
+        let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, BTreeMap::new())) else {
             panic!("{outside} was let through");
         };
         let issue = &issues[0];
@@ -150,7 +149,7 @@ fn twenty_thousand_parentheses_are_refused_when_they_are_saved() {
     let engine = engine();
     let deep = format!("{}.{}", "(".repeat(20_000), ")".repeat(20_000));
     let document = definition(&format!("  - a: {{set: {{x: '${{ {deep} }}'}}}}\n"));
-    let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, Documents::new())) else {
+    let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, BTreeMap::new())) else {
         panic!("it was let through");
     };
     assert_eq!(issues[0].code, Code::LimitExceeded, "{issues:?}");
@@ -208,5 +207,33 @@ fn a_state_of_another_release_is_our_fault_and_not_the_runs() {
     let foreign = Bytes::from_static(br#"{"version":99}"#);
     let answer = block_on(engine.step(&version, Some(&foreign), at(), &Event::Tick));
     assert!(matches!(answer, Err(StepError::Broken(_))), "{answer:?}");
+    assert_unharmed(&engine);
+}
+
+#[test]
+fn documents_of_others_are_named_and_read_in_the_worker() {
+    let engine = engine();
+    let uri = "https://pets.example.com/openapi.json";
+    let document = definition(&format!(
+        "  - pet: {{call: openapi, with: {{document: {{endpoint: '{uri}'}}, operationId: getPet, parameters: {{id: '${{ .id }}'}}}}}}\n"
+    ));
+    assert_eq!(block_on(engine.needs(&document)).expect("it is YAML"), [uri]);
+    let openapi = r#"{"openapi": "3.1.0", "servers": [{"url": "/v1"}], "paths": {"/pets/{id}": {"get":
+        {"operationId": "getPet", "parameters": [{"name": "id", "in": "path", "required": true}]}}}}"#;
+    let check =
+        |text: &str| block_on(engine.check(&document, BTreeMap::from([(uri.to_owned(), text.to_owned())])));
+    assert_eq!(check(openapi).expect("it is sound").outline.tasks, 1);
+
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for broken in ["{", "a: 1\na: 2", deep.as_str()] {
+        let Err(CheckError::Unsound(issues)) = check(broken) else {
+            panic!("it was let through");
+        };
+        assert!(issues[0].message.contains(uri), "{issues:?}");
+    }
+    let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, BTreeMap::new())) else {
+        panic!("it was let through");
+    };
+    assert_eq!(issues[0].code, Code::UnknownReference);
     assert_unharmed(&engine);
 }
