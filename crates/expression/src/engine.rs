@@ -98,7 +98,6 @@ impl Engine {
 
     /// Runs a program on an input, with values for its variables in the order of their names.
     pub(crate) fn run_with(
-        &self,
         program: &Program,
         input: Val,
         variables: Vec<Val>,

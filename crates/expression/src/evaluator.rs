@@ -94,7 +94,7 @@ impl Evaluator {
             }
         });
         let values = values.collect::<Result<Vec<_>, _>>()?;
-        let value = self.engine.run_with(&program, from_value(input)?, values)?;
+        let value = Engine::run_with(&program, from_value(input)?, values)?;
         to_value(&value, self.engine.limits())
     }
 

@@ -3,11 +3,14 @@
 //! A playbook's expressions are a stranger's, and nearly everything that a step does is evaluating them, so the whole
 //! step runs here. Programs are kept, since lowering one takes a hundred times as long as a step.
 
-use crate::{Event, Issue, Operations, Out, Outline, Program, State, read, step};
+use crate::{
+    Code, Documents, Event, Issue, Operations, Out, Outline, Program, State, check, openapi_document,
+    openapi_documents, read, step,
+};
 use expression::{Evaluator, Guest, StopCause};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use wire::Instant;
 
@@ -34,8 +37,10 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ask {
-    /// Whether the definition is one.
-    Check,
+    /// Which documents of others the program's text, a definition, needs.
+    Needs,
+    /// Whether the program's text is a definition, with the documents that it needs, by their URIs.
+    Check { documents: BTreeMap<String, String> },
     /// One step of a run.
     Step {
         state: Option<Box<RawValue>>,
@@ -48,8 +53,13 @@ pub(crate) enum Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
-    /// It is one.
-    Sound(Box<Outline>),
+    /// It needs these documents, by their URIs.
+    Needs(Vec<String>),
+    /// It is one, and calls these operations.
+    Sound {
+        outline: Box<Outline>,
+        operations: Operations,
+    },
     /// It is none.
     Unsound(Vec<Issue>),
     /// The step was made.
@@ -87,13 +97,13 @@ impl Worker {
         evaluator: &mut Evaluator,
     ) -> Result<Answer, serde_json::Error> {
         match request.ask {
-            Ask::Check => {
+            Ask::Needs => Ok(match openapi_documents(source) {
+                Ok(needed) => Answer::Needs(needed),
+                Err(issue) => Answer::Unsound(vec![issue]),
+            }),
+            Ask::Check { documents } => {
                 evaluator.begin(request.refused);
-                let source: Source = serde_json::from_str(source)?;
-                Ok(match read(&source.definition, &source.operations, evaluator) {
-                    Ok(program) => Answer::Sound(Box::new(Outline::of(&program))),
-                    Err(issues) => Answer::Unsound(issues),
-                })
+                Ok(checked(source, documents, evaluator))
             }
             Ask::Step { state, at, event } => {
                 let program = match self.program(source, evaluator)? {
@@ -147,5 +157,33 @@ impl Worker {
         if let Some(source) = oldest.map(|(source, _)| source.clone()) {
             self.programs.remove(&source);
         }
+    }
+}
+
+fn checked(definition: &str, documents: BTreeMap<String, String>, evaluator: &mut Evaluator) -> Answer {
+    let (mut parsed, mut issues) = (Documents::new(), Vec::new());
+    for (uri, text) in documents {
+        match openapi_document(&text) {
+            Ok(document) => {
+                parsed.insert(uri, document);
+            }
+            Err(issue) => issues.push(Issue {
+                code: Code::UnknownReference,
+                path: String::new(),
+                message: format!("{uri} is not an OpenAPI document: {}", issue.message),
+                line: None,
+                column: None,
+            }),
+        }
+    }
+    if !issues.is_empty() {
+        return Answer::Unsound(issues);
+    }
+    match check(definition, &parsed, evaluator) {
+        Ok((program, operations)) => Answer::Sound {
+            outline: Box::new(Outline::of(&program)),
+            operations,
+        },
+        Err(issues) => Answer::Unsound(issues),
     }
 }

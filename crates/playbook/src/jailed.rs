@@ -6,6 +6,7 @@ use bytes::Bytes;
 use expression::{ExpressionError, Jail, JailError, StopCause};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::Instant;
 
@@ -55,6 +56,15 @@ impl Version {
     }
 }
 
+/// A definition that can be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// What it is.
+    pub outline: Outline,
+    /// What it calls, to be kept with the version.
+    pub operations: Operations,
+}
+
 /// What a step came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stepped {
@@ -95,19 +105,33 @@ impl Engine {
         Self { jail }
     }
 
-    /// Says what a definition is, or all that is wrong with it.
-    pub async fn check(&self, version: &Version) -> Result<Outline, CheckError> {
-        match self.ask(version, &Ask::Check).await? {
-            Asked::Answered(Answer::Sound(outline)) => Ok(*outline),
+    /// Says which OpenAPI documents a definition needs, by their URIs: whoever saves it fetches them. Of another text
+    /// than a definition, what is wrong with it.
+    pub async fn needs(&self, definition: &str) -> Result<Vec<String>, CheckError> {
+        match self.ask(definition.into(), &Ask::Needs).await? {
+            Asked::Answered(Answer::Needs(uris)) => Ok(uris),
             Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
             Asked::Answered(other) => Err(broken(&other).into()),
-            Asked::GivenUp(error) => Err(CheckError::Unsound(vec![Issue {
-                code: Code::InvalidExpression,
-                path: String::new(),
-                message: format!("the definition cannot be checked: {error}"),
-                line: None,
-                column: None,
-            }])),
+            Asked::GivenUp(error) => Err(unchecked(&error)),
+        }
+    }
+
+    /// Checks a definition that is about to be saved, with the texts of the documents that it [needs](Self::needs), by
+    /// their URIs. A document that is missing is an issue.
+    pub async fn check(
+        &self,
+        definition: &str,
+        documents: BTreeMap<String, String>,
+    ) -> Result<Checked, CheckError> {
+        let asked = self.ask(definition.into(), &Ask::Check { documents }).await?;
+        match asked {
+            Asked::Answered(Answer::Sound { outline, operations }) => Ok(Checked {
+                outline: *outline,
+                operations,
+            }),
+            Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
+            Asked::Answered(other) => Err(broken(&other).into()),
+            Asked::GivenUp(error) => Err(unchecked(&error)),
         }
     }
 
@@ -133,7 +157,10 @@ impl Engine {
                 );
                 self.fault(version, state, at, "runtime", detail).await
             }
-            Err(error) => self.fault(version, state, at, "expression", error.to_string()).await,
+            Err(error) => {
+                self.fault(version, state, at, "expression", error.to_string())
+                    .await
+            }
         }
     }
 
@@ -182,7 +209,7 @@ impl Engine {
             at,
             event: Box::new(event.clone()),
         };
-        Ok(match self.ask(version, &ask).await? {
+        Ok(match self.ask(Arc::clone(&version.text), &ask).await? {
             Asked::Answered(Answer::Stepped { state, out }) => Ok(Stepped {
                 state: Bytes::from(String::from(Box::<str>::from(state))),
                 out: *out,
@@ -193,14 +220,17 @@ impl Engine {
     }
 
     /// Asks a worker, and once more for each evaluation that ended one, which is refused then.
-    async fn ask(&self, version: &Version, ask: &Ask) -> Result<Asked, StepError> {
+    async fn ask(&self, program: Arc<str>, ask: &Ask) -> Result<Asked, StepError> {
         let mut refused: Vec<(u32, StopCause)> = Vec::new();
         loop {
-            let request = RequestRef { ask, refused: &refused };
+            let request = RequestRef {
+                ask,
+                refused: &refused,
+            };
             let input = serde_json::to_vec(&request).map_err(|error| StepError::Broken(error.to_string()))?;
             let answered = self
                 .jail
-                .ask_guest(Arc::clone(&version.text), Bytes::from(input))
+                .ask_guest(Arc::clone(&program), Bytes::from(input))
                 .await
                 .map_err(StepError::Unavailable)?;
             match answered {
@@ -219,7 +249,21 @@ impl Engine {
     }
 }
 
-/// A [`Request`] that borrows.
+/// A definition whose check ended its worker, or that is too large for one.
+fn unchecked(error: &ExpressionError) -> CheckError {
+    CheckError::Unsound(vec![Issue {
+        code: match error {
+            ExpressionError::TooLong { .. } | ExpressionError::InputTooLarge { .. } => Code::LimitExceeded,
+            _ => Code::InvalidExpression,
+        },
+        path: String::new(),
+        message: format!("the definition cannot be checked: {error}"),
+        line: None,
+        column: None,
+    }])
+}
+
+/// A [`Request`](crate::guest::Request) that borrows.
 #[derive(Serialize)]
 struct RequestRef<'r> {
     ask: &'r Ask,
@@ -236,9 +280,13 @@ fn broken(answer: &Answer) -> StepError {
     StepError::Broken(match answer {
         Answer::Nonsense(why) => why.clone(),
         Answer::Unsound(issues) => match issues.first() {
-            Some(issue) => format!("the version that the run is pinned to is not understood any more: {issue}"),
+            Some(issue) => {
+                format!("the version that the run is pinned to is not understood any more: {issue}")
+            }
             None => "the version that the run is pinned to is not understood any more".to_owned(),
         },
-        Answer::Sound(_) | Answer::Stepped { .. } => "the worker answered another question".to_owned(),
+        Answer::Needs(_) | Answer::Sound { .. } | Answer::Stepped { .. } => {
+            "the worker answered another question".to_owned()
+        }
     })
 }

@@ -20,7 +20,9 @@
 mod duration;
 mod error_types;
 mod event;
+mod guest;
 mod issue;
+mod jailed;
 mod lower;
 mod operations;
 mod outline;
@@ -32,6 +34,9 @@ mod source;
 
 pub use event::*;
 pub use issue::{Code, Issue};
+pub use jailed::{
+    CheckError, Checked, Engine, LARGEST_STATE, StepError, Stepped, Version, run_if_requested, worker,
+};
 pub use lower::{check, openapi_document, openapi_documents, read};
 pub use operations::{Documents, Operations};
 pub use outline::Outline;

@@ -99,6 +99,15 @@ impl Lowering<'_, '_> {
     /// An expression, once it compiles with the variables of its place.
     pub(super) fn compiled(&mut self, spot: &Spot<'_>, code: &str, scope: &Scope) -> Expression {
         let code = code.trim();
+        self.compile(spot, code, scope);
+        Expression {
+            code: code.to_owned(),
+            pointer: spot.pointer.clone(),
+            scope: scope.names.clone(),
+        }
+    }
+
+    fn compile(&mut self, spot: &Spot<'_>, code: &str, scope: &Scope) {
         self.expressions += 1;
         if self.expressions == MOST_EXPRESSIONS + 1 {
             let message = format!(
@@ -107,8 +116,9 @@ impl Lowering<'_, '_> {
             self.issue(Code::LimitExceeded, spot, message);
         }
         if self.expressions > MOST_EXPRESSIONS {
-            // Compiling them all takes too long.
-        } else if code.is_empty() {
+            return;
+        }
+        if code.is_empty() {
             let message = "there is no expression here; write jq, such as `.order.id`";
             self.issue(Code::InvalidExpression, spot, message);
         } else if code.len() > EXPRESSION_BYTES {
@@ -124,22 +134,17 @@ impl Lowering<'_, '_> {
             let message = format!("`{}` does not compile: {error}", shortened(code));
             self.issue(Code::InvalidExpression, spot, message);
         }
-        Expression {
-            code: code.to_owned(),
-            pointer: spot.pointer.clone(),
-            scope: scope.names.clone(),
-        }
     }
 
     fn has_its_variables(&mut self, spot: &Spot<'_>, code: &str, scope: &Scope) -> bool {
         let before = self.issues.len();
         for variable in jq::used(code) {
             let name = variable.name;
-            if name == "secrets" && !scope.has_secrets {
+            if name == jq::SECRETS && !scope.has_secrets {
                 let message = "`$secrets` may be used in a call's `headers`, `query`, `body` and `authentication` only, \
                                so that secrets never reach the run's data; use it there";
                 self.issue(Code::SecretScope, spot, message);
-            } else if name == "secrets" {
+            } else if name == jq::SECRETS {
                 if let Some(secret) = variable.field {
                     self.knows_secret(spot, secret);
                 }
@@ -168,7 +173,7 @@ impl Part<'_> {
         match self {
             Self::Characters(text) => {
                 let quoted = serde_json::Value::from(*text).to_string();
-                quoted.trim_matches('"').replace("\\(", "\\\\(")
+                quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
             }
             Self::Jq(code) => format!("\\({})", code.trim()),
         }
@@ -189,5 +194,52 @@ fn shortened(code: &str) -> String {
     match code.char_indices().nth(SHOWN) {
         Some((cut, _)) => format!("{}…", code.get(..cut).unwrap_or_default()),
         None => code.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_found_as_a_whole_or_among_characters() {
+        for whole in [
+            "${ .a }",
+            " ${.a} \n",
+            "${ {a: {}} }",
+            r#"${ "}" }"#,
+            "${ ) }",
+            "${}",
+        ] {
+            assert!(matches!(marked(whole), Marked::Whole(_)), "{whole}");
+        }
+        for mixed in [
+            "a ${ .b }",
+            "${ .a } b",
+            "${ .a }${ .b }",
+            "${ .a }}",
+            r#"x${ "}" }"#,
+            "${ \" } ${ .a }",
+        ] {
+            assert!(
+                matches!(marked(mixed), Marked::Mixed(_) | Marked::Whole(_)),
+                "{mixed}"
+            );
+        }
+        for not in ["", "a", ".a", "{a}", "$a", "$ {a}", "costs ${5", "}"] {
+            assert!(matches!(marked(not), Marked::Not), "{not}");
+        }
+        assert!(matches!(marked("${ .a"), Marked::Open));
+    }
+
+    #[test]
+    fn characters_become_a_jq_string_that_means_them() {
+        let in_string = |text: &str| match marked(text) {
+            Marked::Mixed(parts) => parts.iter().map(Part::in_string).collect::<String>(),
+            _ => panic!("{text}"),
+        };
+        assert_eq!(in_string(r#""${ .a }""#), r#"\"\(.a)\""#);
+        assert_eq!(in_string(r"\(x) ${.a}"), r"\\(x) \(.a)");
+        assert_eq!(in_string("a\n${ .b } c"), r"a\n\(.b) c");
     }
 }

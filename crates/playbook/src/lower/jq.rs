@@ -138,6 +138,9 @@ pub(super) fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
+/// The variable whose every mention counts.
+pub(super) const SECRETS: &str = "secrets";
+
 /// A variable that a program uses and does not define itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Used<'t> {
@@ -164,7 +167,8 @@ pub(super) fn used(program: &str) -> Vec<Used<'_>> {
             Token::Sign(']' | '}' | ')', _) => pattern = pattern.map(|depth| depth.saturating_sub(1)),
             Token::Sign(':', _) => in_parameters = false,
             Token::Variable(_, _) if was_label => {}
-            Token::Variable(name, _) if pattern.is_some() || in_parameters => {
+            // Whoever calls a variable of theirs so is refused as well: nothing may slip through.
+            Token::Variable(name, _) if name != SECRETS && (pattern.is_some() || in_parameters) => {
                 defined.insert(name);
             }
             Token::Variable(name, rest) => used.push(Used {
@@ -225,6 +229,8 @@ mod tests {
         assert_eq!(names("label $out | ., break $out"), [""; 0]);
         assert_eq!(names("{$item, as: .as} | .as.$x"), ["item", "x"]);
         assert_eq!(names("$ $$ ${"), [""; 0]);
+        assert_eq!(names("(. as $secrets | 1), $secrets"), ["secrets", "secrets"]);
+        assert_eq!(names("{as: $secrets}"), ["secrets"]);
     }
 
     #[test]

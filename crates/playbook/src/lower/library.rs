@@ -109,7 +109,8 @@ impl Lowering<'_, '_> {
         };
         self.is_list(&secrets, "`secrets`", "names");
         if let Some(item) = secrets.items().nth(MOST_SECRETS) {
-            let message = format!("a playbook may have {MOST_SECRETS} secrets; one secret can be an object of several");
+            let message =
+                format!("a playbook may have {MOST_SECRETS} secrets; one secret can be an object of several");
             self.issue(Code::LimitExceeded, &item, message);
         }
         let mut names = Vec::new();

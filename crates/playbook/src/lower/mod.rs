@@ -75,6 +75,8 @@ pub fn check(
 
 /// The OpenAPI documents that a document needs, by their URIs: whoever saves it fetches them.
 ///
+/// Evaluates nothing, and recurses as deep as the document nests, at most 128 levels.
+///
 /// # Errors
 ///
 /// It is not YAML.

@@ -6,7 +6,9 @@ const LONGEST: usize = 100;
 /// The name that was probably meant.
 pub(crate) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // Comparing takes the product of the lengths.
-    let names = names.into_iter().filter(|name| name.len().max(wrong.len()) <= LONGEST);
+    let names = names
+        .into_iter()
+        .filter(|name| name.len().max(wrong.len()) <= LONGEST);
     let least = names
         .map(|name| {
             let distance = strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());

@@ -27,7 +27,9 @@ pub(super) fn operation(uri: &str, document: &Value, id: &str) -> Result<Operati
         .flatten()
     {
         // One that cannot be read is not the one that is called.
-        let Ok(item) = resolved(document, item) else { continue };
+        let Ok(item) = resolved(document, item) else {
+            continue;
+        };
         for method in METHODS {
             let Some(operation) = item.get(method) else {
                 continue;

@@ -8,18 +8,16 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
 
 /// What may stand in place of any value.
-fn strangers() -> [Value; 12] {
+fn strangers() -> [Value; 10] {
     [
         Value::Null,
         json!(true),
         json!(7),
-        json!(-1),
         json!(1.5),
         json!(""),
         json!("text"),
         json!("${ . }"),
         json!([]),
-        json!(["text"]),
         json!({}),
         json!({"stranger": 1}),
     ]
@@ -99,6 +97,24 @@ fn of_object(fields: &Map<String, Value>, mutants: &mut Vec<(String, Value)>, se
     }
 }
 
+/// The document once for each of its tasks, in which the others just wait: each of many mutants is read as a whole.
+fn slices(value: &Value) -> Vec<Value> {
+    let tasks = value["do"].as_array().unwrap();
+    let slices = (0..tasks.len()).map(|kept| {
+        let mut slice = value.clone();
+        for (index, item) in slice["do"].as_array_mut().unwrap().iter_mut().enumerate() {
+            if index != kept {
+                item.as_object_mut()
+                    .unwrap()
+                    .values_mut()
+                    .for_each(|task| *task = json!({"wait": "PT1S"}));
+            }
+        }
+        slice
+    });
+    slices.collect()
+}
+
 /// What was changed in every way already, with its name: documents have much in common.
 type Seen = HashSet<(String, String)>;
 
@@ -138,8 +154,19 @@ struct Judge {
 
 impl Judge {
     fn judge(&mut self, sample: &Sample) {
-        let value = openapi_document(&sample.text).unwrap();
-        for (what, mutant) in mutants(&value, &mut self.seen) {
+        for slice in slices(&openapi_document(&sample.text).unwrap()) {
+            let outcome = reading::check_with(&slice.to_string(), &mut self.evaluator);
+            assert!(
+                matches!(outcome, Outcome::Read(..)),
+                "{}: {outcome:#?}",
+                sample.name
+            );
+            self.judge_mutants(sample, &slice);
+        }
+    }
+
+    fn judge_mutants(&mut self, sample: &Sample, value: &Value) {
+        for (what, mutant) in mutants(value, &mut self.seen) {
             let is_valid = self.schema.as_ref().map(|schema| schema.is_valid(&mutant));
             match reading::check_with(&mutant.to_string(), &mut self.evaluator) {
                 Outcome::Read(..) => {

@@ -68,7 +68,7 @@ pub(crate) fn documents() -> Documents {
                         {"name": "tags", "in": "query", "schema": {"type": "array"}},
                         {"name": "fields", "in": "query", "explode": false, "schema": {"type": "array"}},
                         {"name": "x-trace", "in": "header"},
-                        {"name": "session", "in": "cookie"},
+                        {"name": "theme", "in": "cookie"},
                     ],
                     "requestBody": {"required": true, "content": {
                         "application/xml": {},

@@ -4,6 +4,14 @@
 //! Tasks and their lists are found by JSON pointer, such as `/do/0/notify` and `/do/0/notify/try`: a run's state
 //! outlives this release's memory layout, and pointers are what the document itself has.
 
+mod data;
+mod events;
+mod http;
+
+pub use data::{Expression, FIXED_VARIABLES, Template};
+pub use events::{Correlation, EventFilter, EventTemplate, Listen, ListenMode, ListenRead};
+pub use http::{Authentication, Endpoint, HttpCall, HttpOutput};
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -276,170 +284,3 @@ pub struct ErrorTemplate {
     /// A JSON pointer; none: the task's.
     pub instance: Option<Template>,
 }
-
-/// An event to emit: the attributes of a CloudEvent, `type` among them, and `data`.
-#[derive(Debug, Clone)]
-pub struct EventTemplate {
-    /// In order.
-    pub attributes: Vec<(String, Template)>,
-    /// `data`.
-    pub data: Option<Template>,
-}
-
-/// `listen`.
-#[derive(Debug, Clone)]
-pub struct Listen {
-    /// One of them, or all.
-    pub mode: ListenMode,
-    /// What is waited for.
-    pub filters: Vec<EventFilter>,
-    /// What is kept of an event.
-    pub read: ListenRead,
-    /// Whether others, and the routes, see the event too: `metadata.delivery: broadcast`. Else it is this run's alone.
-    pub broadcast: bool,
-}
-
-/// Which of the filters must have matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListenMode {
-    /// The only one.
-    One,
-    /// Whichever comes first.
-    Any,
-    /// Each once.
-    All,
-}
-
-/// What `listen` keeps of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListenRead {
-    /// Its data.
-    Data,
-    /// The whole CloudEvent. `raw` is the same.
-    Envelope,
-}
-
-/// Which events are waited for.
-#[derive(Debug, Clone)]
-pub struct EventFilter {
-    /// Where it stands in the document.
-    pub pointer: String,
-    /// The exact event type, evaluated when listening begins.
-    pub event_type: Template,
-    /// The slug of the source, or the `source` of an emitted event; none: any. Evaluated when listening begins.
-    pub source: Option<Template>,
-    /// A boolean expression over the event's data, without variables; none: any.
-    pub data: Option<Expression>,
-    /// Sorted by name.
-    pub correlate: Vec<Correlation>,
-}
-
-/// A value of the event that must be what the run expects.
-#[derive(Debug, Clone)]
-pub struct Correlation {
-    /// Its name.
-    pub name: String,
-    /// Over the event's envelope (`.data.id`), without variables.
-    pub from: Expression,
-    /// What it must be, evaluated when listening begins.
-    pub expect: Template,
-}
-
-/// An HTTP call. Expressions in `headers`, `query`, `body` and `authentication` may use `$secrets`.
-#[derive(Debug, Clone)]
-pub struct HttpCall {
-    /// Upper case.
-    pub method: String,
-    /// A URI template of RFC 6570's simple kind (`{petId}`, filled from the input's fields), or an expression.
-    pub endpoint: Endpoint,
-    /// An object of texts.
-    pub headers: Option<Template>,
-    /// An object of texts, numbers, booleans and arrays of them.
-    pub query: Option<Template>,
-    /// Any JSON.
-    pub body: Option<Template>,
-    /// What the body is sent as: `application/json` unless the headers or the operation say otherwise.
-    pub content_type: Option<String>,
-    /// Who is calling.
-    pub authentication: Option<Authentication>,
-    /// What the task's output is.
-    pub output: HttpOutput,
-    /// Whether a 3xx is an answer like any other (true) or a communication error (false). None is followed.
-    pub redirect: bool,
-    /// For `call: openapi`: values of the path, by name, which are filled into the endpoint's template.
-    pub path_parameters: Vec<(String, Template)>,
-}
-
-/// Where a call goes.
-#[derive(Debug, Clone)]
-pub enum Endpoint {
-    /// A template of a URI.
-    Literal(String),
-    /// Yields a URI.
-    Computed(Expression),
-}
-
-/// Who is calling.
-#[derive(Debug, Clone)]
-pub enum Authentication {
-    /// RFC 7617.
-    Basic {
-        /// May use `$secrets`.
-        username: Template,
-        /// May use `$secrets`.
-        password: Template,
-    },
-    /// RFC 6750.
-    Bearer {
-        /// May use `$secrets`.
-        token: Template,
-    },
-}
-
-/// What an HTTP call yields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HttpOutput {
-    /// The body: JSON as its value, other text as a text, else base64.
-    Content,
-    /// `{request: {method, uri, headers}, statusCode, headers, content}`.
-    Response,
-    /// The body in base64.
-    Raw,
-}
-
-/// JSON with expressions in it: texts that are `${ … }` as a whole.
-#[derive(Debug, Clone)]
-pub enum Template {
-    /// No expression in it.
-    Literal(Value),
-    /// Its value.
-    Expression(Expression),
-    /// Item by item.
-    Array(Vec<Template>),
-    /// Field by field, in order.
-    Object(Vec<(String, Template)>),
-}
-
-/// A jq expression that compiles.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expression {
-    /// Without `${` and `}`.
-    pub code: String,
-    /// Where it stands in the document.
-    pub pointer: String,
-    /// The names that it may use beside the fixed ones ([`FIXED_VARIABLES`]), innermost last: loop and error variables.
-    pub scope: Vec<String>,
-}
-
-/// The variables of every expression, without `$`. `secrets` is an empty object but where calls may use it;
-/// `output` is null until there is one.
-pub const FIXED_VARIABLES: [&str; 8] = [
-    "context",
-    "input",
-    "output",
-    "secrets",
-    "authorization",
-    "workflow",
-    "task",
-    "runtime",
-];
