@@ -99,7 +99,7 @@ impl Machine<'_, '_> {
         self.tell("resumed", None);
         let failed = self.state.failed.take();
         if let Err(error) = self.begin_anew(failed) {
-            self.fault(None, error);
+            self.fault(failed, error);
         }
     }
 
