@@ -309,12 +309,16 @@ fn reply(status: u16) -> Reply {
 
 proptest! {
     #[test]
-    fn any_run_is_sound_whatever_happens(document in document(), choices in choices()) {
+    fn any_run_is_sound_whatever_happens(
+        document in document(),
+        choices in choices(),
+        number in proptest::num::f64::NORMAL,
+    ) {
         let program = program::read(&document, &mut program::evaluator());
         let mut run = Sceptic::new(&program);
         run.happen(Event::Start(Start {
             run: "run_1".to_owned(),
-            input: json!({"n": {"n": 0.1}}),
+            input: json!({"n": {"n": number}}),
             context: json!(null),
             secrets: json!(null),
             nonce: "9f3c".to_owned(),
