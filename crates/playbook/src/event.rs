@@ -254,6 +254,10 @@ pub struct Step {
     pub input: Value,
     /// When it completed.
     pub output: Option<Value>,
+    /// Whether input or output is not all of it: over 64 KiB each, the beginning of its JSON as a text; over 3 MiB in
+    /// one step, null.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
     /// When it faulted.
     pub error: Option<Error>,
     /// When it began.

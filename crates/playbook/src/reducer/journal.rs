@@ -22,11 +22,15 @@ impl Machine<'_, '_> {
         let task = positions::task(self.program, &frame.task);
         let (name, kind) = task.map_or(("", ""), |task| (task.name.as_str(), kind_of(&task.kind)));
         let (status, output, error) = match ending {
-            Ending::Completed(output) => (StepStatus::Completed, Some(output.clone()), None),
-            Ending::Skipped(output) => (StepStatus::Skipped, Some(output.clone()), None),
+            Ending::Completed(output) => (StepStatus::Completed, Some(output), None),
+            Ending::Skipped(output) => (StepStatus::Skipped, Some(output), None),
             Ending::Faulted(error) => (StepStatus::Faulted, None, Some(error.clone())),
             Ending::Cancelled => (StepStatus::Cancelled, None, None),
         };
+        let (input, is_input_cut) = self.journal_room.keep(&frame.raw);
+        let (output, is_output_cut) = output
+            .map(|output| self.journal_room.keep(output))
+            .map_or((None, false), |(output, is_cut)| (Some(output), is_cut));
         self.state.counters.steps = self.state.counters.steps.saturating_add(1);
         self.out.finished.push(Step {
             number: self.state.counters.steps,
@@ -35,8 +39,9 @@ impl Machine<'_, '_> {
             kind: kind.to_owned(),
             status,
             attempt: frame.path.attempt(),
-            input: frame.raw.clone(),
+            input,
             output,
+            is_cut: is_input_cut || is_output_cut,
             error,
             started_at: frame.started_at,
             ended_at: self.state.now,

@@ -1,5 +1,6 @@
 //! The loop: one event, then whatever can go on without the world.
 
+use super::cut::Room;
 use super::errors::{Error, Kind};
 use super::frame::Frame;
 use super::state::State;
@@ -17,6 +18,7 @@ pub(super) struct Machine<'p, 'e> {
     pub(super) evaluator: &'e mut Evaluator,
     pub(super) state: State,
     pub(super) out: Out,
+    pub(super) journal_room: Room,
     /// The last effect that was issued before this step.
     issued_before: u32,
 }
@@ -29,6 +31,7 @@ impl<'p, 'e> Machine<'p, 'e> {
             issued_before: state.counters.effects,
             state,
             out: Out::default(),
+            journal_room: Room::default(),
         }
     }
 

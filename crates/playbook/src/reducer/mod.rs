@@ -26,6 +26,7 @@
 mod attempts;
 mod call;
 mod control;
+mod cut;
 mod delay;
 mod emit;
 mod ending;
