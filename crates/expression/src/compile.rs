@@ -19,8 +19,8 @@ use crate::{
 /// A program that is ready to run.
 pub(crate) type Program = Filter<JustLut<Val>>;
 
-/// Compiles a program.
-pub(crate) fn compile(prelude: &Prelude, code: &str) -> Result<Program, CompileError> {
+/// Compiles a program whose variables have these names, `$` included.
+pub(crate) fn compile(prelude: &Prelude, code: &str, names: &[String]) -> Result<Program, CompileError> {
     let arena = Arena::default();
     let modules = Loader::new(prelude.for_program(code))
         .load(&arena, File { code, path: () })
@@ -29,6 +29,7 @@ pub(crate) fn compile(prelude: &Prelude, code: &str) -> Result<Program, CompileE
     load::import(&modules, |_| Err(String::new())).map_err(|errors| first(errors, code, describe_load))?;
     Compiler::default()
         .with_funs(natives())
+        .with_global_vars(names.iter().map(String::as_str))
         .compile(modules)
         .map_err(|errors| first(errors, code, |errors| describe_undefined(prelude, &errors)))
 }
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     fn complaint(code: &str) -> String {
-        compile(&Prelude::new(), code)
+        compile(&Prelude::new(), code, &[])
             .map(|_| ())
             .expect_err("it must not compile")
             .to_string()

@@ -3,7 +3,7 @@
 //! Nothing here defends itself against a program that does not end, eats memory or recurses without bottom. It must
 //! run in the worker process and nowhere else; the jail ends that process. See `worker`.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 use jaq_core::{Ctx, Exn, Vars, data::JustLut};
 use jaq_json::Val;
@@ -45,8 +45,21 @@ impl Engine {
         }
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Compiles a program, or finds it compiled.
     pub(crate) fn program(&mut self, code: &str) -> Result<Rc<Program>, ExpressionError> {
+        self.program_with(code, &[])
+    }
+
+    /// Compiles a program whose variables have these names, `$` included, or finds it compiled.
+    pub(crate) fn program_with(
+        &mut self,
+        code: &str,
+        names: &[String],
+    ) -> Result<Rc<Program>, ExpressionError> {
         if code.len() > self.limits.program_bytes {
             return Err(ExpressionError::TooLong {
                 length: code.len(),
@@ -54,14 +67,21 @@ impl Engine {
             });
         }
         self.uses += 1;
-        if !self.programs.contains_key(code) {
+        // No name has a U+0000 in it, so no program is taken for another.
+        let key = if names.is_empty() {
+            Cow::Borrowed(code)
+        } else {
+            Cow::Owned(format!("{}\0{code}", names.concat()))
+        };
+        if !self.programs.contains_key(&*key) {
             self.make_room();
-            let program = compile(&self.prelude, code).map(Rc::new);
-            self.programs.insert(code.into(), Cached { program, used: 0 });
+            let program = compile(&self.prelude, code, names).map(Rc::new);
+            self.programs
+                .insert(key.as_ref().into(), Cached { program, used: 0 });
         }
         let cached = self
             .programs
-            .get_mut(code)
+            .get_mut(&*key)
             .expect("it is there because it was inserted above");
         cached.used = self.uses;
         Ok(cached.program.clone()?)
@@ -69,22 +89,20 @@ impl Engine {
 
     /// Runs a program on an input and converts its one value.
     pub(crate) fn run(&self, program: &Program, input: Val, want: Want) -> Result<Output, ExpressionError> {
-        let context = Ctx::<JustLut<Val>>::new(&program.lut, Vars::new([]));
-        let mut values = program
-            .id
-            .run((context, input))
-            .map(|value| value.map_err(failure));
-        let Some(value) = values.next().transpose()? else {
-            return if want == Want::Text {
-                Ok(Output::Text(None))
-            } else {
-                Err(ExpressionError::NoOutput)
-            };
-        };
-        if values.next().transpose()?.is_some() {
-            return Err(ExpressionError::ManyOutputs);
+        match (one(program, input, Vec::new())?, want) {
+            (Some(value), want) => convert(&value, want, &self.limits),
+            (None, Want::Text) => Ok(Output::Text(None)),
+            (None, Want::Boolean | Want::Value) => Err(ExpressionError::NoOutput),
         }
-        convert(&value, want, &self.limits)
+    }
+
+    /// Runs a program on an input, with values for its variables in the order of their names.
+    pub(crate) fn run_with(
+        program: &Program,
+        input: Val,
+        variables: Vec<Val>,
+    ) -> Result<Val, ExpressionError> {
+        one(program, input, variables)?.ok_or(ExpressionError::NoOutput)
     }
 
     /// Forgets the program that was not used for the longest time, when the cache is full.
@@ -101,6 +119,20 @@ impl Engine {
             self.programs.remove(&oldest);
         }
     }
+}
+
+/// Runs a program; none is no value, and more than one an error.
+fn one(program: &Program, input: Val, variables: Vec<Val>) -> Result<Option<Val>, ExpressionError> {
+    let context = Ctx::<JustLut<Val>>::new(&program.lut, Vars::new(variables));
+    let mut values = program
+        .id
+        .run((context, input))
+        .map(|value| value.map_err(failure));
+    let first = values.next().transpose()?;
+    if first.is_some() && values.next().transpose()?.is_some() {
+        return Err(ExpressionError::ManyOutputs);
+    }
+    Ok(first)
 }
 
 fn failure(exception: Exn<'_, Val>) -> ExpressionError {
@@ -300,7 +332,7 @@ mod tests {
         #[test]
         fn identity_keeps_any_json(json in json()) {
             let engine = Engine::new(Limits::default());
-            let program = compile(&engine.prelude, ".").unwrap();
+            let program = compile(&engine.prelude, ".", &[]).unwrap();
             let input = input::parse(&json.to_string()).unwrap();
             let Output::Value(output) = engine.run(&program, input, Want::Value).unwrap() else { panic!() };
             prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&output).unwrap(), json);
@@ -308,7 +340,7 @@ mod tests {
 
         #[test]
         fn any_program_either_compiles_or_says_where_it_is_wrong(code in "[a-z.$|(){}\\[\\]\" ,:;0-9\n#@?/-]{0,40}") {
-            if let Err(error) = compile(&Prelude::new(), &code) {
+            if let Err(error) = compile(&Prelude::new(), &code, &[]) {
                 let lines = u32::try_from(code.matches('\n').count()).unwrap() + 1;
                 prop_assert!((1..=lines).contains(&error.line), "{error}");
             }

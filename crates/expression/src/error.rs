@@ -88,6 +88,14 @@ pub enum ExpressionError {
     /// The evaluation was stopped, and so were its retries.
     #[error("the expression was stopped: it {0}; simplify it, or narrow what it reads")]
     Stopped(StopCause),
+    /// An evaluation of a [`Guest`](crate::Guest)'s was stopped, and so were its retries.
+    #[error("the expression was stopped: it {cause}; simplify it, or narrow what it reads")]
+    StoppedIn {
+        /// Which of the request's evaluations, from 0.
+        evaluation: u32,
+        /// How it ended.
+        cause: StopCause,
+    },
     /// The expression was stopped too often lately and is not run for a while.
     #[error("the expression was stopped too often and is not run for {} s; simplify it", wait.as_secs())]
     Suspended {
@@ -113,7 +121,7 @@ impl ExpressionError {
             Self::NotText { .. } => "not_text",
             Self::NotJson(_) => "not_json",
             Self::OutputTooLarge { .. } => "output_too_large",
-            Self::Stopped(_) => "stopped",
+            Self::Stopped(_) | Self::StoppedIn { .. } => "stopped",
             Self::Suspended { .. } => "suspended",
         }
     }

@@ -85,7 +85,16 @@ impl Jail {
     #[cfg(any(test, feature = "testing"))]
     pub fn in_thread() -> Self {
         Self::new(Options {
-            launch: Launch::Thread,
+            launch: Launch::Thread(None),
+            ..Options::default()
+        })
+    }
+
+    /// The same, with a guest.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn in_thread_with(guest: crate::NewGuest) -> Self {
+        Self::new(Options {
+            launch: Launch::Thread(Some(guest)),
             ..Options::default()
         })
     }
@@ -138,6 +147,25 @@ impl Jail {
             .into_iter()
             .map(|outcome| outcome.map(|_no_output| ()))
             .collect())
+    }
+
+    /// Hands a program and an input to the worker's [`Guest`](crate::Guest), and returns its answer.
+    ///
+    /// Where one of the guest's evaluations ends the worker, the error is [`ExpressionError::StoppedIn`] with its
+    /// number; [`Evaluator::begin`](crate::Evaluator::begin) of the next try can be told.
+    pub async fn ask_guest(
+        &self,
+        program: Arc<str>,
+        input: Bytes,
+    ) -> Result<Result<Bytes, ExpressionError>, JailError> {
+        let ask = Ask::Guest { is_named: false };
+        let outcomes = self.submit(vec![Task { program, input, ask }]).await?;
+        let outcome = outcomes.into_iter().next().ok_or(JailError::Lost)?;
+        Ok(outcome.and_then(|output| match output {
+            Some(Output::Value(answer)) => Ok(answer),
+            // The worker's answers are checked against what was asked, so there is no other.
+            _ => Err(ExpressionError::NoOutput),
+        }))
     }
 
     /// Says how busy the jail is, for metrics and operators.

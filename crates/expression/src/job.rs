@@ -44,6 +44,9 @@ pub(crate) enum Ask {
     Check,
     /// Run it on its input.
     Evaluate(Want),
+    /// Hand both to the worker's [`Guest`](crate::Guest). Named: each evaluation is announced, so that a fatal one
+    /// has a number.
+    Guest { is_named: bool },
 }
 
 /// A [`Job`] on its way to a worker, or a program to check.

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::{
     ExpressionError, JailError, StopCause,
     jail::{Request, Shared},
-    job::{Outcome, Task},
+    job::{Ask, Outcome, Task},
     process::{Process, Report},
 };
 
@@ -70,7 +70,9 @@ impl Keeper<'_> {
             rest = later;
 
             let asked: Vec<_> = chunk.iter().map(|(task, _)| *task).collect();
-            let Report { outcomes, stopped } = self.ask(&asked)?;
+            let Report {
+                outcomes, stopped, ..
+            } = self.ask(&asked)?;
             let (answered, unanswered) = chunk.split_at_mut(outcomes.len());
             for (place, outcome) in answered.iter_mut().zip(outcomes) {
                 place.1 = Some(outcome);
@@ -93,10 +95,14 @@ impl Keeper<'_> {
     /// Refuses a task without asking: too large to send, or stopped too often.
     fn refuse(&self, task: &Task) -> Option<ExpressionError> {
         let limits = self.shared.options.limits;
-        if task.program.len() > limits.program_bytes {
+        let limit = match task.ask {
+            Ask::Guest { .. } => limits.guest_program_bytes,
+            Ask::Check | Ask::Evaluate(_) => limits.program_bytes,
+        };
+        if task.program.len() > limit {
             return Some(ExpressionError::TooLong {
                 length: task.program.len(),
-                limit: limits.program_bytes,
+                limit,
             });
         }
         if task.input.len() > limits.input_bytes {
@@ -115,8 +121,18 @@ impl Keeper<'_> {
         if let Some(refusal) = self.refuse(task) {
             return Ok(Err(refusal));
         }
+        // Which evaluation of a guest's is fatal is found out only now: announcing each costs a write.
+        let named = Task {
+            ask: match task.ask {
+                Ask::Guest { .. } => Ask::Guest { is_named: true },
+                other => other,
+            },
+            ..task.clone()
+        };
+        let mut evaluation = None;
         for _ in 0..RETRIES {
-            let mut report = self.ask(&[task])?;
+            let mut report = self.ask(&[&named])?;
+            evaluation = report.evaluation;
             match report.stopped {
                 None => {
                     return Ok(report
@@ -133,7 +149,10 @@ impl Keeper<'_> {
             program_bytes = task.program.len(),
             "An expression was stopped: it {cause}"
         );
-        Ok(Err(ExpressionError::Stopped(cause)))
+        Ok(Err(match evaluation {
+            Some(evaluation) => ExpressionError::StoppedIn { evaluation, cause },
+            None => ExpressionError::Stopped(cause),
+        }))
     }
 
     /// Asks the worker, after starting or replacing it if need be.
@@ -200,7 +219,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::job::Ask;
 
     fn task(input: Bytes) -> Task {
         Task {

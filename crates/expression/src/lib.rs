@@ -36,6 +36,8 @@ mod compile;
 mod confine;
 mod engine;
 mod error;
+mod evaluator;
+mod guest;
 mod input;
 mod jail;
 mod job;
@@ -47,10 +49,13 @@ mod prelude;
 mod process;
 mod protocol;
 mod suspects;
+mod value;
 pub mod worker;
 
 pub use crate::{
     error::{CompileError, ExpressionError, JailError, NotJson, StopCause},
+    evaluator::Evaluator,
+    guest::{Guest, NewGuest},
     jail::{Jail, Options, Status},
     job::{Job, Output, Want},
     limits::Limits,

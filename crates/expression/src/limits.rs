@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// The longest program. 16 KiB: four times what a playbook's expression may have.
     pub program_bytes: usize,
+    /// The longest program of a [`Guest`](crate::Guest). 1 MiB: a playbook of 256 KiB, and the operations it calls.
+    pub guest_program_bytes: usize,
+    /// The largest answer of a [`Guest`](crate::Guest). 8 MiB: a run's state of 1 MiB, and what a step reports.
+    pub guest_output_bytes: usize,
     /// The largest input, at most 64 MiB. 25 MiB: the largest body that a source can be configured to take.
     pub input_bytes: usize,
     /// The deepest input and output. 128: as deep as the doors take JSON.
@@ -28,6 +32,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             program_bytes: 16 << 10,
+            guest_program_bytes: 1 << 20,
+            guest_output_bytes: 8 << 20,
             input_bytes: 25 << 20,
             depth: 128,
             number_bytes: 1024,

@@ -76,7 +76,8 @@ impl fmt::Write for Shown {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, NotJson> {
+/// Reads a text, or says why it cannot be one in JSON.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, NotJson> {
     let text = str::from_utf8(bytes).map_err(|_not_utf8| NotJson::NotUtf8)?;
     if text.contains('\0') {
         Err(NotJson::NulText)

@@ -228,7 +228,7 @@ mod tests {
         let everything = format!(". # {}", names.join(" "));
 
         assert_eq!(prelude.for_program(&everything).len(), prelude.definitions.len());
-        compile(&prelude, &everything).expect("the prelude compiles without what is refused");
+        compile(&prelude, &everything, &[]).expect("the prelude compiles without what is refused");
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
                 } else {
                     format!("{name}({arguments})")
                 };
-                compile(&prelude, &call).unwrap_or_else(|error| panic!("{call}: {error}"));
+                compile(&prelude, &call, &[]).unwrap_or_else(|error| panic!("{call}: {error}"));
             }
         }
     }

@@ -16,15 +16,18 @@ use tracing::debug;
 use crate::{
     Limits, Output, StopCause, Want,
     job::{Ask, Outcome, Task},
-    protocol::{Answers, Ready, encode_request, read_frame, write_frame},
+    protocol::{Answers, Ready, Said, encode_request, read_frame, write_frame},
     worker::ARGUMENT,
 };
 
 /// How long a worker may take to say that it is ready. It takes some 10 ms; more on a machine that is all swap.
 const START: Duration = Duration::from_secs(10);
 
+/// How many evaluations of one request may be announced: each has a time limit of its own.
+const MOST_ANNOUNCED: u32 = 100_000;
+
 /// What becomes a worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Launch {
     /// The program that runs now, also when its file was replaced since. Its `main` must call
     /// [`run_if_requested`](crate::worker::run_if_requested) first.
@@ -33,7 +36,7 @@ pub enum Launch {
     Program(PathBuf),
     /// A thread, for tests: it cannot be confined or killed.
     #[cfg(any(test, feature = "testing"))]
-    Thread,
+    Thread(Option<crate::NewGuest>),
 }
 
 impl Launch {
@@ -45,7 +48,7 @@ impl Launch {
             Self::ThisProgram => std::env::current_exe().unwrap_or_default(),
             Self::Program(path) => path.clone(),
             #[cfg(any(test, feature = "testing"))]
-            Self::Thread => PathBuf::from("a thread"),
+            Self::Thread(_) => PathBuf::from("a thread"),
         }
     }
 }
@@ -68,6 +71,8 @@ pub(crate) struct Report {
     pub(crate) outcomes: Vec<Outcome>,
     /// Why there are no more. The worker is dead or of no use.
     pub(crate) stopped: Option<StopCause>,
+    /// The last evaluation that it announced.
+    pub(crate) evaluation: Option<u32>,
 }
 
 impl Process {
@@ -79,7 +84,7 @@ impl Process {
         let child = match launch {
             Launch::ThisProgram | Launch::Program(_) => Some(Reaped(spawn(&launch.program(), theirs)?)),
             #[cfg(any(test, feature = "testing"))]
-            Launch::Thread => in_thread(theirs)?,
+            Launch::Thread(guest) => in_thread(theirs, *guest)?,
         };
         let socket = BufReader::with_capacity(64 << 10, ours);
         let mut process = Self {
@@ -129,8 +134,9 @@ impl Process {
     /// be dropped, as one that is dead.
     pub(crate) fn ask(&mut self, tasks: &[&Task]) -> Report {
         let mut outcomes = Vec::with_capacity(tasks.len());
+        let mut evaluation = None;
         let stopped = self
-            .gather(tasks, &mut outcomes)
+            .gather(tasks, &mut outcomes, &mut evaluation)
             .err()
             .map(|error| match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => StopCause::Time {
@@ -140,11 +146,21 @@ impl Process {
                     memory_mib: self.limits.memory_bytes >> 20,
                 },
             });
-        Report { outcomes, stopped }
+        Report {
+            outcomes,
+            stopped,
+            evaluation,
+        }
     }
 
-    fn gather(&mut self, tasks: &[&Task], outcomes: &mut Vec<Outcome>) -> io::Result<()> {
+    fn gather(
+        &mut self,
+        tasks: &[&Task],
+        outcomes: &mut Vec<Outcome>,
+        evaluation: &mut Option<u32>,
+    ) -> io::Result<()> {
         write_frame(self.socket.get_mut(), &encode_request(tasks))?;
+        let mut announced = 0_u32;
         while outcomes.len() < tasks.len() {
             let asked = Instant::now();
             if !read_frame(&mut self.socket, &mut self.frame)? {
@@ -154,7 +170,17 @@ impl Process {
             if asked.elapsed() > self.limits.time * 2 {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            let (is_spent, more) = Answers::decode(&self.frame)?;
+            let (is_spent, more) = match Answers::decode(&self.frame)? {
+                Said::Outcomes { is_spent, outcomes } => (is_spent, outcomes),
+                Said::Evaluation(number) => {
+                    announced += 1;
+                    if announced > MOST_ANNOUNCED {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                    *evaluation = Some(number);
+                    continue;
+                }
+            };
             let open = tasks.get(outcomes.len()..).unwrap_or_default();
             let all_fit = more
                 .iter()
@@ -176,7 +202,7 @@ fn fits(outcome: &Outcome, ask: Ask) -> bool {
         Err(_) => true,
         Ok(None) => ask == Ask::Check,
         Ok(Some(Output::Boolean(_))) => ask == Ask::Evaluate(Want::Boolean),
-        Ok(Some(Output::Value(_))) => ask == Ask::Evaluate(Want::Value),
+        Ok(Some(Output::Value(_))) => matches!(ask, Ask::Evaluate(Want::Value) | Ask::Guest { .. }),
         Ok(Some(Output::Text(_))) => ask == Ask::Evaluate(Want::Text),
     }
 }
@@ -207,10 +233,11 @@ fn spawn(program: &std::path::Path, socket: UnixStream) -> io::Result<Child> {
 }
 
 #[cfg(any(test, feature = "testing"))]
-fn in_thread(mut socket: UnixStream) -> io::Result<Option<Reaped>> {
+fn in_thread(socket: UnixStream, guest: Option<crate::NewGuest>) -> io::Result<Option<Reaped>> {
+    let writer = socket.try_clone()?;
     let work = move || {
         // It ends with an error when the parent hangs up in the middle, which is all that ends it.
-        let _ = crate::worker::converse(&mut socket, |_| Ok(Vec::new()));
+        let _ = crate::worker::converse(socket, writer, guest, |_| Ok(Vec::new()));
     };
     std::thread::Builder::new()
         .name("expression".to_owned())

@@ -4,7 +4,8 @@
 //! parent → worker   Limits as JSON                                     once
 //! worker → parent   Ready as JSON                                      once
 //! parent → worker   programs, inputs, tasks                            a request
-//! worker → parent   outcomes, in the order of the tasks, in as many frames as it likes
+//! worker → parent   outcomes, in the order of the tasks, in as many frames as it likes;
+//!                   between them, where asked for, the number of the evaluation that begins
 //! ```
 //!
 //! Both ends are the same program, so the bytes have no version. The parent trusts lengths and tags no further than a
@@ -163,6 +164,8 @@ fn tag_of_ask(ask: Ask) -> u8 {
         Ask::Evaluate(Want::Boolean) => 1,
         Ask::Evaluate(Want::Value) => 2,
         Ask::Evaluate(Want::Text) => 3,
+        Ask::Guest { is_named: false } => 4,
+        Ask::Guest { is_named: true } => 5,
     }
 }
 
@@ -172,6 +175,8 @@ fn ask_of_tag(tag: u8) -> io::Result<Ask> {
         1 => Ok(Ask::Evaluate(Want::Boolean)),
         2 => Ok(Ask::Evaluate(Want::Value)),
         3 => Ok(Ask::Evaluate(Want::Text)),
+        4 => Ok(Ask::Guest { is_named: false }),
+        5 => Ok(Ask::Guest { is_named: true }),
         _ => Err(malformed("a task asks for nothing known")),
     }
 }
@@ -221,10 +226,20 @@ impl Answers {
         payload
     }
 
-    /// Reads a frame: whether the worker is spent, and the outcomes.
-    pub(crate) fn decode(payload: &[u8]) -> io::Result<(bool, Vec<Outcome>)> {
+    /// Reads a frame.
+    pub(crate) fn decode(payload: &[u8]) -> io::Result<Said> {
         let mut reader = Reader(payload);
-        let is_spent = reader.byte()? != 0;
+        let is_spent = match reader.byte()? {
+            0 => false,
+            1 => true,
+            EVALUATION => {
+                let number = u32::try_from(reader.number()?);
+                return Ok(Said::Evaluation(
+                    number.map_err(|_too_large| malformed("a number is too large"))?,
+                ));
+            }
+            _ => return Err(malformed("a frame is of no known kind")),
+        };
         let outcomes = reader.list(|reader| {
             Ok(match reader.byte()? {
                 0 => Ok(None),
@@ -242,8 +257,32 @@ impl Answers {
                 _ => return Err(malformed("an outcome is of no known kind")),
             })
         })?;
-        Ok((is_spent, outcomes))
+        Ok(Said::Outcomes { is_spent, outcomes })
     }
+}
+
+/// The first byte of a frame that announces an evaluation.
+const EVALUATION: u8 = 2;
+
+/// What a worker says in a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// The next outcomes.
+    Outcomes {
+        /// It asks to be replaced after this request.
+        is_spent: bool,
+        /// In the order of the tasks.
+        outcomes: Vec<Outcome>,
+    },
+    /// The evaluation of this number begins.
+    Evaluation(u32),
+}
+
+/// The frame that announces an evaluation.
+pub(crate) fn evaluation_frame(number: u32) -> Vec<u8> {
+    let mut payload = vec![EVALUATION];
+    payload.extend_from_slice(&number.to_le_bytes());
+    payload
 }
 
 fn push_number(to: &mut Vec<u8>, number: usize) {
@@ -307,7 +346,7 @@ mod tests {
     use crate::{CompileError, ExpressionError, NotJson, StopCause};
 
     fn ask() -> impl Strategy<Value = Ask> {
-        (0..4u8).prop_map(|tag| ask_of_tag(tag).unwrap())
+        (0..6u8).prop_map(|tag| ask_of_tag(tag).unwrap())
     }
 
     fn outcome() -> impl Strategy<Value = Outcome> {
@@ -358,7 +397,7 @@ mod tests {
             for outcome in &outcomes {
                 answers.push(outcome);
             }
-            prop_assert_eq!(Answers::decode(&answers.take_frame(is_spent)).unwrap(), (is_spent, outcomes));
+            prop_assert_eq!(Answers::decode(&answers.take_frame(is_spent)).unwrap(), Said::Outcomes { is_spent, outcomes });
             prop_assert!(answers.is_empty());
         }
 
@@ -368,6 +407,14 @@ mod tests {
             let _ = Answers::decode(&payload);
             let _ = read_frame(&mut payload.as_slice(), &mut Vec::new());
         }
+    }
+
+    #[test]
+    fn an_announced_evaluation_arrives() {
+        assert_eq!(
+            Answers::decode(&evaluation_frame(7)).unwrap(),
+            Said::Evaluation(7)
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Must come first: this program is also the jail that its expressions are compiled in.
-    expression::worker::run_if_requested();
+    playbook::run_if_requested();
     boot::main_of("hookyard-console", async |platform: Platform| {
         let settings = &platform.settings;
         let checks = Checks {

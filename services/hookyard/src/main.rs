@@ -5,6 +5,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // This program starts itself again to evaluate jq in a jail. Nothing may come before.
-    expression::worker::run_if_requested();
+    playbook::run_if_requested();
     hookyard::run(hookyard::Arguments::parse())
 }

@@ -65,8 +65,8 @@ fn it_has_no_environment_and_no_files_of_its_parent() {
         .map(|target| target.split(':').next().unwrap_or_default().to_owned())
         .collect();
     files.sort();
-    // The socket as standard input and as the copy that the worker reads.
-    assert_eq!(files, ["/dev/null", "/dev/null", "socket", "socket"]);
+    // The socket as standard input, and as the copies that the worker reads and writes.
+    assert_eq!(files, ["/dev/null", "/dev/null", "socket", "socket", "socket"]);
 }
 
 #[test]

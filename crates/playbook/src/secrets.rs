@@ -1,0 +1,114 @@
+//! Places of secrets: what stands for a secret in state and requests until a call is sent.
+//!
+//! *Motivation.* A tenant's expression puts secrets into headers and bodies, and runs in a process that must not have
+//! any; a run's state must not have any either. So `$secrets` holds places, texts that stand for the values, and
+//! whoever sends the call puts the values in, at the last moment.
+//!
+//! *Theory of operation.* A place is `⟦nonce:path⟧` in two private-use characters. The nonce is made at the run's
+//! start, so that data of strangers cannot name a secret. A place that was taken apart (`@base64`, a substring) stays
+//! what it became, and no secret leaks.
+
+use serde_json::{Map, Value};
+
+const BEGIN: char = '\u{f0001}';
+const END: char = '\u{f0002}';
+
+/// Replaces each leaf of a shape (`{"slack":{"token":null}}`) by its place.
+pub fn places(shape: &Value, nonce: &str) -> Value {
+    placed(shape, nonce, "")
+}
+
+fn placed(shape: &Value, nonce: &str, path: &str) -> Value {
+    match shape {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, inner)| {
+                    let path = format!("{path}/{}", escape(name));
+                    (name.clone(), placed(inner, nonce, &path))
+                })
+                .collect::<Map<_, _>>(),
+        ),
+        _ => Value::String(format!("{BEGIN}{nonce}{path}{END}")),
+    }
+}
+
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Whether a text has places in it, of whatever nonce.
+pub fn has_places(text: &str) -> bool {
+    text.contains(BEGIN)
+}
+
+/// Puts values into a text. A place of another nonce stays as it is; one of a secret that is not there any more is an
+/// error with its path.
+pub fn fill(text: &str, nonce: &str, secrets: &Value) -> Result<String, MissingSecret> {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        filled.push_str(before);
+        let place = after
+            .split_once(END)
+            .and_then(|(inner, rest)| Some((inner.strip_prefix(nonce)?, rest)));
+        let Some((path, after_place)) = place else {
+            filled.push(BEGIN);
+            rest = after;
+            continue;
+        };
+        let value = secrets.pointer(path).and_then(Value::as_str);
+        filled.push_str(value.ok_or_else(|| MissingSecret {
+            path: path.to_owned(),
+        })?);
+        rest = after_place;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// A secret that a call needs and the playbook does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the playbook has no secret `{path}` any more; give it one, and retry the run")]
+pub struct MissingSecret {
+    /// Its JSON pointer in the playbook's secrets.
+    pub path: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NONCE: &str = "9f3c";
+
+    #[test]
+    fn a_place_becomes_its_value_and_nothing_else_does() {
+        let places = places(&json!({"slack": {"to/ken": null}, "key": null}), NONCE);
+        let text = format!(
+            "Bearer {}, {}!",
+            places["slack"]["to/ken"].as_str().unwrap(),
+            places["key"].as_str().unwrap()
+        );
+        let secrets = json!({"slack": {"to/ken": "xoxb"}, "key": "k"});
+        assert_eq!(fill(&text, NONCE, &secrets).unwrap(), "Bearer xoxb, k!");
+        assert!(has_places(&text) && !has_places("Bearer xoxb"));
+        // Another run's places, and what is none, stay.
+        assert_eq!(fill(&text, "other", &secrets).unwrap(), text);
+        assert_eq!(fill("a\u{f0001}b", NONCE, &secrets).unwrap(), "a\u{f0001}b");
+    }
+
+    #[test]
+    fn a_secret_that_is_gone_is_named() {
+        let text = places(&json!({"a": null}), NONCE)["a"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(
+            fill(&text, NONCE, &json!({})),
+            Err(MissingSecret {
+                path: "/a".to_owned()
+            })
+        );
+    }
+}

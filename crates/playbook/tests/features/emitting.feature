@@ -1,0 +1,60 @@
+Feature: Events of a Run
+  What a run emits is recorded once.
+
+  Scenario: An event that is emitted again in a retry is another event
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: an-event-that-is-emitted-again-in-a-retry-is-another-event, version: '1.0.0'}
+    do:
+      - guarded:
+          try:
+            - tell: {emit: {event: {with: {type: began, data: {n: "${ $task.attempt }"}}}}}
+            - call: {call: http, with: {method: get, endpoint: "https://api.test/a"}}
+          catch: {retry: {limit: {attempt: {count: 1}}}}
+    """
+    And given the server answers:
+    """yaml
+    [{path: /a, status: 500}, {path: /a}]
+    """
+    When the workflow is executed
+    Then the workflow should complete
+    And the events emitted should be:
+    """yaml
+    [began, began]
+    """
+
+  Scenario: A run tells nothing of its life unless it is asked to
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-silent-run, version: '1.0.0'}
+    do:
+      - pause: {wait: {seconds: 5}}
+    """
+    When the workflow is executed
+    Then the events emitted should be:
+    """yaml
+    []
+    """
+
+  Scenario: A run tells of its life when it is asked to
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-run-tells-of-its-life-when-it-is-asked-to, version: '1.0.0', metadata: {lifecycle: true}}
+    do:
+      - pause: {wait: {seconds: 5}}
+      - fail: {raise: {error: {type: a, status: 400}}}
+    """
+    When the workflow is executed
+    When an operator pauses it
+    When an operator resumes it
+    When 5 seconds pass
+    When an operator retries it
+    Then the events emitted should be:
+    """yaml
+    - io.serverlessworkflow.workflow.started.v1
+    - io.serverlessworkflow.workflow.suspended.v1
+    - io.serverlessworkflow.workflow.resumed.v1
+    - io.serverlessworkflow.workflow.faulted.v1
+    - io.serverlessworkflow.workflow.resumed.v1
+    - io.serverlessworkflow.workflow.faulted.v1
+    """

@@ -1,0 +1,239 @@
+//! The engine in its real worker: what means harm ends the step that it is in, and nothing else.
+
+use bytes::Bytes;
+use expression::{Jail, Launch, Limits, Options};
+use futures_executor::block_on;
+use hookyard_playbook::{CheckError, Code, Engine, Event, LARGEST_STATE, Start, StepError, Stepped, Version};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::time::Duration;
+use wire::{Instant, RunState};
+
+/// Long enough on a machine that is busy with other tests.
+fn engine() -> Engine {
+    engine_within(Duration::from_secs(10))
+}
+
+/// Each harm takes several times as long as it may.
+fn hasty() -> Engine {
+    engine_within(Duration::from_millis(500))
+}
+
+/// One worker, so that all runs are neighbours.
+fn engine_within(time: Duration) -> Engine {
+    Engine::new(Jail::new(Options {
+        launch: Launch::Program(env!("CARGO_BIN_EXE_hookyard-playbook-worker").into()),
+        workers: NonZero::<usize>::MIN,
+        limits: Limits {
+            time,
+            ..Limits::default()
+        },
+        ..Options::default()
+    }))
+}
+
+fn definition(tasks: &str) -> String {
+    format!("document: {{dsl: '1.0.3', namespace: default, name: harm, version: '1.0.0'}}\ndo:\n{tasks}")
+}
+
+fn saved(engine: &Engine, definition: &str) -> Version {
+    let checked = block_on(engine.check(definition, BTreeMap::new())).expect("the definition is sound");
+    Version::new(definition, &checked.operations)
+}
+
+fn start(input: Value) -> Event {
+    Event::Start(Start {
+        run: "run_1".to_owned(),
+        input,
+        context: Value::Null,
+        secrets: json!({}),
+        nonce: "nonce".to_owned(),
+        version: 1,
+    })
+}
+
+fn at() -> Instant {
+    "2026-11-29T12:00:00.000Z".parse().expect("a time")
+}
+
+fn begin(engine: &Engine, version: &Version, input: Value) -> Result<Stepped, StepError> {
+    block_on(engine.step(version, None, at(), &start(input)))
+}
+
+/// A neighbour in the same worker comes to its end as if nothing had happened.
+fn assert_unharmed(engine: &Engine) {
+    let version = saved(engine, &definition("  - fine: {set: {answer: '${ .n + 1 }'}}\n"));
+    let stepped = begin(engine, &version, json!({"n": 41})).expect("the engine works");
+    assert_eq!(stepped.out.summary.status, RunState::Completed);
+    assert_eq!(stepped.out.summary.output, Some(json!({"answer": 42})));
+}
+
+#[test]
+fn an_expression_that_ends_its_worker_faults_its_run_and_names_its_task() {
+    for evil in [
+        "def f: f; f",
+        "last(repeat(1))",
+        "until(false; .)",
+        "\"x\" * 1000000000",
+        "[range(1e9)]",
+        "def f: 1 + f; f",
+        "def f: [f]; f",
+        "[recurse([.])] | length",
+    ] {
+        let engine = hasty();
+        let document = definition(&format!(
+            "  - first: {{set: {{a: '${{ 1 }}'}}}}\n  - evil: {{set: {{x: '${{ {evil} }}'}}}}\n  - after: {{set: {{b: 1}}}}\n"
+        ));
+        let version = saved(&engine, &document);
+        let out = begin(&engine, &version, json!({}))
+            .expect("the run faults, the engine does not")
+            .out;
+        assert_eq!(out.summary.status, RunState::Faulted, "{evil}");
+        let error = out.summary.error.expect("a faulted run has an error");
+        assert!(error.kind.ends_with("/expression"), "{evil}: {error:?}");
+        assert_eq!(error.instance.as_deref(), Some("/do/1/evil"), "{evil}");
+        assert!(error.detail.expect("a reason").contains("was stopped"), "{evil}");
+        assert_unharmed(&engine);
+    }
+}
+
+#[test]
+fn a_stopped_expression_is_an_error_that_a_playbook_can_catch() {
+    let engine = hasty();
+    let document = definition(
+        "  - guarded:\n      try:\n        - evil: {set: {x: '${ def f: f; f }'}}\n      catch:\n        as: err\n        do:\n          - note: {set: {caught: '${ $err.instance }'}}\n",
+    );
+    let version = saved(&engine, &document);
+    let out = begin(&engine, &version, json!({})).expect("the run ends").out;
+    assert_eq!(out.summary.status, RunState::Completed);
+    assert_eq!(
+        out.summary.output,
+        Some(json!({"caught": "/do/0/guarded/try/0/evil"}))
+    );
+}
+
+#[test]
+fn what_reaches_outside_is_refused_when_it_is_saved() {
+    let engine = engine();
+    for outside in [
+        "env",
+        "$ENV.HOME",
+        "halt",
+        "now",
+        "debug",
+        "stderr",
+        "input",
+        "localtime",
+    ] {
+        let document = definition(&format!("  - a: {{set: {{x: '${{ {outside} }}'}}}}\n"));
+        let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, BTreeMap::new())) else {
+            panic!("{outside} was let through");
+        };
+        let issue = &issues[0];
+        assert!(
+            matches!(issue.code, Code::InvalidExpression | Code::UndefinedVariable),
+            "{outside}: {issue}"
+        );
+        assert_eq!(
+            (issue.path.as_str(), issue.line),
+            ("/do/0/a/set/x", Some(3)),
+            "{outside}"
+        );
+    }
+    assert_unharmed(&engine);
+}
+
+#[test]
+fn twenty_thousand_parentheses_are_refused_when_they_are_saved() {
+    let engine = engine();
+    let deep = format!("{}.{}", "(".repeat(20_000), ")".repeat(20_000));
+    let document = definition(&format!("  - a: {{set: {{x: '${{ {deep} }}'}}}}\n"));
+    let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, BTreeMap::new())) else {
+        panic!("it was let through");
+    };
+    assert_eq!(issues[0].code, Code::LimitExceeded, "{issues:?}");
+    assert_unharmed(&engine);
+}
+
+#[test]
+fn what_json_cannot_hold_is_an_expression_error() {
+    let engine = engine();
+    for (odd, word) in [
+        ("0 / 0", "number"),
+        ("{(1 | tojson): 1} | with_entries(.key |= tonumber)", "key"),
+        ("\"a\\\\u0000b\"", "U+0000"),
+    ] {
+        let document = definition(&format!(
+            "  - odd: {{set: {{x: \"${{ {} }}\"}}}}\n",
+            odd.replace('"', "\\\"")
+        ));
+        let version = saved(&engine, &document);
+        let out = begin(&engine, &version, json!({})).expect("the run faults").out;
+        let error = out.summary.error.expect("a faulted run has an error");
+        assert!(
+            error.detail.as_deref().unwrap_or_default().contains(word),
+            "{odd}: {error:?}"
+        );
+    }
+    assert_unharmed(&engine);
+}
+
+#[test]
+fn a_state_that_grows_too_large_faults_its_run_at_what_it_had() {
+    let engine = engine();
+    let document = definition(&format!(
+        "  - pause: {{wait: {{seconds: 1}}}}\n  - grow: {{set: {{x: '${{ \"x\" * {} }}', y: '${{ \"y\" * {0} }}'}}}}\n  - wait: {{wait: {{seconds: 1}}}}\n",
+        LARGEST_STATE * 3 / 4
+    ));
+    let version = saved(&engine, &document);
+    let waiting = begin(&engine, &version, json!({})).expect("it waits");
+    assert_eq!(waiting.out.summary.status, RunState::Waiting);
+    let later = at() + Duration::from_secs(2);
+    let faulted =
+        block_on(engine.step(&version, Some(&waiting.state), later, &Event::Tick)).expect("it faults");
+    assert_eq!(faulted.out.summary.status, RunState::Faulted);
+    let error = faulted.out.summary.error.expect("a faulted run has an error");
+    let detail = error.detail.expect("a reason");
+    assert!(detail.contains("bytes"), "{detail}");
+    assert!(faulted.state.len() < LARGEST_STATE);
+    assert_unharmed(&engine);
+}
+
+#[test]
+fn a_state_of_another_release_is_our_fault_and_not_the_runs() {
+    let engine = engine();
+    let version = saved(&engine, &definition("  - a: {set: {x: 1}}\n"));
+    let foreign = Bytes::from_static(br#"{"version":99}"#);
+    let answer = block_on(engine.step(&version, Some(&foreign), at(), &Event::Tick));
+    assert!(matches!(answer, Err(StepError::Broken(_))), "{answer:?}");
+    assert_unharmed(&engine);
+}
+
+#[test]
+fn documents_of_others_are_named_and_read_in_the_worker() {
+    let engine = engine();
+    let uri = "https://pets.example.com/openapi.json";
+    let document = definition(&format!(
+        "  - pet: {{call: openapi, with: {{document: {{endpoint: '{uri}'}}, operationId: getPet, parameters: {{id: '${{ .id }}'}}}}}}\n"
+    ));
+    assert_eq!(block_on(engine.needs(&document)).expect("it is YAML"), [uri]);
+    let openapi = r#"{"openapi": "3.1.0", "servers": [{"url": "/v1"}], "paths": {"/pets/{id}": {"get":
+        {"operationId": "getPet", "parameters": [{"name": "id", "in": "path", "required": true}]}}}}"#;
+    let check =
+        |text: &str| block_on(engine.check(&document, BTreeMap::from([(uri.to_owned(), text.to_owned())])));
+    assert_eq!(check(openapi).expect("it is sound").outline.tasks, 1);
+
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for broken in ["{", "a: 1\na: 2", deep.as_str()] {
+        let Err(CheckError::Unsound(issues)) = check(broken) else {
+            panic!("it was let through");
+        };
+        assert!(issues[0].message.contains(uri), "{issues:?}");
+    }
+    let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, BTreeMap::new())) else {
+        panic!("it was let through");
+    };
+    assert_eq!(issues[0].code, Code::UnknownReference);
+    assert_unharmed(&engine);
+}
