@@ -43,6 +43,7 @@ mod sql;
 mod sqlite;
 mod statement;
 mod ticket;
+mod versions;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};

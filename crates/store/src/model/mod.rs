@@ -8,8 +8,8 @@ mod runs;
 
 pub(crate) use configured::exposed;
 pub use configured::{
-    AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, Route, RoutingTable,
-    SigningSecret, Source, Workspace,
+    AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, PlaybookVersion, Route,
+    RoutingTable, SigningSecret, Source, Workspace,
 };
 pub use handshakes::{Captured, Handshakes, NewHandshakes};
 pub use recorded::{

@@ -19,6 +19,7 @@ pub(crate) mod runs;
 pub(crate) mod sealed;
 pub(crate) mod senders;
 pub(crate) mod sources;
+pub(crate) mod versions;
 pub(crate) mod workspaces;
 
 use super::Conn;
