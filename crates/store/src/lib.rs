@@ -36,12 +36,14 @@ mod partitions;
 mod postgres;
 mod rejections;
 mod routing;
+mod runs;
 mod schema;
 mod sealed;
 mod sql;
 mod sqlite;
 mod statement;
 mod ticket;
+mod versions;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};

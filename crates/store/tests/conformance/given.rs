@@ -337,6 +337,8 @@ pub(crate) fn application(tenant: &str, name: &str) -> Application {
 pub(crate) fn playbook(tenant: &str, name: &str, number: i32) -> Playbook {
     let now = Instant::now();
     Playbook {
+        version: 1,
+        operations: None,
         hook_hash: None,
         secret_hash: None,
         secrets: None,

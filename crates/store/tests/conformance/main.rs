@@ -34,6 +34,7 @@ mod runs;
 mod schema;
 mod sealed;
 mod senders;
+mod versions;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

@@ -278,6 +278,8 @@ pub(crate) fn endpoint(name: &str, enabled: bool) -> Endpoint {
 
 fn playbook() -> Playbook {
     Playbook {
+        version: 1,
+        operations: None,
         hook_hash: None,
         secret_hash: None,
         secrets: None,
