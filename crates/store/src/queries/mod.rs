@@ -20,6 +20,7 @@ pub(crate) mod sealed;
 pub(crate) mod senders;
 pub(crate) mod sources;
 pub(crate) mod versions;
+pub(crate) mod waits;
 pub(crate) mod workspaces;
 
 use super::Conn;

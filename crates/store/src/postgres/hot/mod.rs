@@ -2,11 +2,15 @@
 
 mod accept;
 mod due;
+mod gifts;
 mod made;
 mod outcome;
 mod routing;
+mod waits;
 
 pub(crate) use accept::accept;
 pub(crate) use due::{lease_due, reap};
+pub(crate) use gifts::give;
 pub(crate) use outcome::record;
 pub(crate) use routing::route;
+pub(crate) use waits::{wait_shapes, waits};

@@ -5,8 +5,10 @@ mod accept;
 mod due;
 mod outcome;
 mod routing;
+mod waits;
 
 pub(crate) use accept::accept;
 pub(crate) use due::{lease_due, reap};
 pub(crate) use outcome::record;
 pub(crate) use routing::route;
+pub(crate) use waits::{give, wait_shapes, waits};

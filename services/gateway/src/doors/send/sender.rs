@@ -230,7 +230,7 @@ impl<'a> Sender<'a> {
         let table = limited.as_ref().unwrap_or(table);
         let moment = || accept::moment(self.gateway, self.received_at);
         let events = [recorded(event)];
-        let resolving = routing::resolve(&self.gateway.jail, &events, table, moment);
+        let resolving = routing::resolve(&self.gateway.jail, &events, table, HashMap::new(), moment);
         let resolved = tokio::time::timeout(self.gateway.settings.accept_timeout, resolving).await;
         let Ok(Ok(mut decided)) = resolved else {
             tracing::error!("the expressions of a workspace's routes cannot be evaluated now");
