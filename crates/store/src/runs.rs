@@ -214,8 +214,16 @@ mod tests {
             (RETRY, &[Faulted]),
         ] {
             for state in [Pending, Running, Waiting, Paused, Completed, Faulted, Cancelled] {
-                let expected = if states.contains(&state) { Wish::New } else { Wish::Impossible };
-                assert_eq!(wish(state, [].into_iter(), control), expected, "{control:?} of {state}");
+                let expected = if states.contains(&state) {
+                    Wish::New
+                } else {
+                    Wish::Impossible
+                };
+                assert_eq!(
+                    wish(state, [].into_iter(), control),
+                    expected,
+                    "{control:?} of {state}"
+                );
             }
         }
     }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use diesel::Queryable;
 use uuid::Uuid;
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, 
-    RejectionId, RouteId, SourceId, WorkspaceId,
+    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, RejectionId,
+    RouteId, SourceId, WorkspaceId,
 };
 
 /// An event about to be recorded.

@@ -8,7 +8,10 @@ use crate::sql::{Stamp, Uid};
 use crate::{Control, Controlled, Error};
 use diesel::dsl::sql;
 use diesel::sql_types::Bool;
-use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    RunQueryDsl,
+};
 use std::collections::HashSet;
 use wire::{Instant, PlaybookId, RunId, RunState, WorkspaceId};
 
@@ -27,7 +30,11 @@ pub(crate) fn control(
         .filter(runs::id.eq(Uid::from(id)))
         .filter(runs::workspace_id.eq(workspace.as_str()));
     // Changes nothing and locks the row, in the words of both databases: what is read below stays so until the commit.
-    if diesel::update(row).set(runs::epoch.eq(runs::epoch)).execute(conn)? == 0 {
+    if diesel::update(row)
+        .set(runs::epoch.eq(runs::epoch))
+        .execute(conn)?
+        == 0
+    {
         return Ok(Controlled::Missing);
     }
     let state: Option<String> = runs::table
@@ -142,7 +149,9 @@ pub(crate) fn wake(conn: &mut Conn, ids: &[RunId], at: Instant) -> Result<(), Er
     // Everybody who changes several runs does so in this order, and nobody waits in a circle.
     ids.sort_unstable();
     for id in ids {
-        let later = runs::ready_at.is_null().or(runs::ready_at.gt(Stamp(at)).assume_not_null());
+        let later = runs::ready_at
+            .is_null()
+            .or(runs::ready_at.gt(Stamp(at)).assume_not_null());
         diesel::update(runs::table.filter(runs::id.eq(Uid::from(id))).filter(later))
             .set(runs::ready_at.eq(Some(Stamp(at))))
             .execute(conn)?;
