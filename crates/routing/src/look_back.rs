@@ -6,7 +6,7 @@
 
 use crate::ask::ask;
 use crate::waiting::{WaitFailure, gift_row, incoming, is_true, yielded};
-use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
+use expression::{ExpressionError, Jail, Job, Output, Want};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use store::{Event, Gift, Given, Store};

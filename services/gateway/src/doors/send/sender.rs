@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::sync::Arc;
 use store::{DeliveryFilter, Event, NewEvent, RoutedEvent, RoutingTable};
 use uuid::Uuid;
