@@ -21,7 +21,8 @@ on_both! {
     async fn a_wish_is_written_once_and_wakes_the_run(yard: &Yard) {
         let id = started(yard, 1).await[0];
         yard.execute("UPDATE runs SET ready_at = NULL, state = 'waiting'");
-        let wish = |control| yard.store.control_run(&of(), id, control, Instant::now());
+        let of = of();
+        let wish = |control| yard.store.control_run(&of, id, control, Instant::now());
         for _ in 0..2 {
             assert_eq!(wish(Control::Pause).await.unwrap(), Controlled::Wished);
         }
@@ -33,7 +34,8 @@ on_both! {
 
     async fn a_run_that_ended_refuses_all_but_a_retry_of_its_fault(yard: &Yard) {
         let id = started(yard, 1).await[0];
-        let wish = |control| yard.store.control_run(&of(), id, control, Instant::now());
+        let of = of();
+        let wish = |control| yard.store.control_run(&of, id, control, Instant::now());
         for (word, state) in [("completed", RunState::Completed), ("cancelled", RunState::Cancelled), ("faulted", RunState::Faulted)] {
             yard.execute(&format!("UPDATE runs SET state = '{word}', ready_at = NULL"));
             for control in [Control::Cancel, Control::Pause, Control::Resume] {

@@ -31,6 +31,7 @@ mod prepared;
 mod recorder;
 mod rejections;
 mod routing;
+mod running;
 mod runs;
 mod schema;
 mod sealed;
