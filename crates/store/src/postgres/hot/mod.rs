@@ -1,6 +1,8 @@
 //! The statements of the hot path, as only Postgres can say them.
 
 mod accept;
+mod claim;
+mod commit;
 mod due;
 mod gifts;
 mod made;
@@ -9,6 +11,8 @@ mod routing;
 mod waits;
 
 pub(crate) use accept::accept;
+pub(crate) use claim::{claim, claim_named, clock, lock_slots};
+pub(crate) use commit::commit;
 pub(crate) use due::{lease_due, reap};
 pub(crate) use gifts::give;
 pub(crate) use outcome::record;
