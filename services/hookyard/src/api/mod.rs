@@ -7,7 +7,7 @@ mod model;
 
 pub(crate) use model::{
     Accepted, Attempt, Decision, Delivery, DeliveryPage, Doorkeeper, Event, EventPage, Rejection,
-    RejectionPage, Source, Trace,
+    RejectionPage, Source, Trace, Waited,
 };
 
 use crate::arguments::Connection;
