@@ -70,7 +70,10 @@ pub fn incoming<'e>(event: &'e Event, source: Option<&'e str>) -> Incoming<'e> {
     }
 }
 
-/// The rows of a `listen` that was issued, to be put in with the state that waits.
+/// The rows of a `listen`, to be put in with the state that waits for the first time.
+///
+/// A listen that is issued again for what is left of it has its rows already. They are not to be put in again: one may be
+/// used up by an event that is on its way, and would swallow another.
 pub fn wait_rows(effect: i32, request: &ListenRequest) -> Vec<NewWait> {
     let waits = waitbox::waits_of(request).into_iter();
     waits
