@@ -140,7 +140,8 @@ on_both! {
         let (worker, run) = held(yard).await;
         let queue = commits(yard);
         yard.store.control_run(&workspace(), run.id, Control::Pause, Instant::now()).await.unwrap();
-        let told = yard.store.told(worker).await.unwrap();
+        assert_eq!(yard.store.told(worker).await.unwrap(), [run.id]);
+        let told = yard.store.inbox(vec![run.id]).await.unwrap();
         assert_eq!(told[0].what, Telling::Control(Control::Pause));
         assert!(yard.store.told(worker).await.unwrap().is_empty(), "it was told");
         let event = EventId::generate();
