@@ -184,15 +184,6 @@ impl RunId {
     }
 }
 
-impl EventId {
-    /// The event that `run` emits at `at` under a key of its own: the same inputs give the same id, see
-    /// [`DeliveryId::of`].
-    pub fn emitted(run: RunId, key: &str, at: Instant) -> Self {
-        derive(Self::new(at, run.uuid().as_u128()), key, run.uuid().as_u128())
-            .map_or_else(|| Self(Uuid::nil()), Self)
-    }
-}
-
 fn derive(event: EventId, target: &str, nonce: u128) -> Option<Uuid> {
     let mut hash = Sha256::new();
     hash.update(event.uuid().as_bytes());
@@ -369,16 +360,6 @@ mod tests {
         assert_ne!(DeliveryId::of(event, &one, 0), DeliveryId::of(event, &one, 1));
         assert_eq!(DeliveryId::of(event, &one, 0).instant(), event.instant());
         assert_eq!(DeliveryId::of(event, &one, 0).uuid().get_version_num(), 8);
-    }
-
-    #[test]
-    fn what_a_run_emits_has_an_id_of_its_run_and_its_key() {
-        let at = Instant::from_unix_micros(1_790_000_000_123_000);
-        let (one, two) = (RunId::new(at, 1), RunId::new(at, 2));
-        assert_eq!(EventId::emitted(one, "a", at), EventId::emitted(one, "a", at));
-        assert_ne!(EventId::emitted(one, "a", at), EventId::emitted(one, "b", at));
-        assert_ne!(EventId::emitted(one, "a", at), EventId::emitted(two, "a", at));
-        assert_eq!(EventId::emitted(one, "a", at).instant(), at);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(crate) async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
             runs: vec![NewRun {
                 project: None,
                 template: None,
+                generation: 0,
                 trigger: wire::Trigger::Route,
                 id: RunId::of(*event, &playbook_id, 0),
                 workspace_id: workspace(),

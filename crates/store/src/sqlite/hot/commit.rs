@@ -202,6 +202,7 @@ fn change_waits(conn: &mut SqliteConnection, commit: &RunCommit) -> QueryResult<
                 run_waits::filter.eq(wait.filter),
                 run_waits::workspace_id.eq(commit.workspace_id.as_str()),
                 run_waits::event_type.eq(&wait.event_type),
+                run_waits::shape.eq(&wait.shape),
                 run_waits::correlation.eq(&wait.correlation),
                 run_waits::spec.eq(&wait.spec),
                 run_waits::is_any.eq(wait.is_any),
