@@ -36,7 +36,14 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Begins a call, unless it is under way.
-    pub(crate) fn begin(&mut self, runner: &Arc<Runner>, run: &HeldRun, nonce: &str, id: u32, request: HttpRequest) {
+    pub(crate) fn begin(
+        &mut self,
+        runner: &Arc<Runner>,
+        run: &HeldRun,
+        nonce: &str,
+        id: u32,
+        request: HttpRequest,
+    ) {
         if self.handles.contains_key(&id) {
             return;
         }
@@ -49,9 +56,7 @@ impl Calls {
             error.kind = tracing::field::Empty,
         );
         let calling = async move { (id, call(&runner, &run, &nonce, request).await) };
-        let handle = self
-            .tasks
-            .spawn(tracing::Instrument::instrument(calling, span));
+        let handle = self.tasks.spawn(tracing::Instrument::instrument(calling, span));
         self.handles.insert(id, handle);
     }
 
@@ -143,9 +148,15 @@ fn failed(error: &SendError) -> CallFailure {
 fn reply(answer: Answer) -> Result {
     if answer.body_truncated {
         return Err(if answer.body.len() >= ANSWER_BYTES {
-            failure("too_large", format!("the answer has more than {ANSWER_BYTES} bytes"))
+            failure(
+                "too_large",
+                format!("the answer has more than {ANSWER_BYTES} bytes"),
+            )
         } else if answer.elapsed >= TIME {
-            failure("timeout", format!("the answer did not end within {} s", TIME.as_secs()))
+            failure(
+                "timeout",
+                format!("the answer did not end within {} s", TIME.as_secs()),
+            )
         } else {
             failure("reset", "the answer broke off")
         });
@@ -186,8 +197,12 @@ fn compose(
     }
     let mut headers = HeaderMap::new();
     let mut add = |name: &'static str, value: &str, is_secret: bool| {
-        let mut value = HeaderValue::from_str(value)
-            .map_err(|_| failure("blocked", format!("the value of `{name}` cannot be sent in a header")))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| {
+            failure(
+                "blocked",
+                format!("the value of `{name}` cannot be sent in a header"),
+            )
+        })?;
         value.set_sensitive(is_secret);
         headers.insert(HeaderName::from_static(name), value);
         Ok(())
@@ -202,7 +217,11 @@ fn compose(
         None => {}
         Some(Credentials::Basic { username, password }) => {
             let pair = format!("{}:{}", fill(username)?, fill(password)?);
-            add("authorization", &format!("Basic {}", BASE64_STANDARD.encode(pair)), true)?;
+            add(
+                "authorization",
+                &format!("Basic {}", BASE64_STANDARD.encode(pair)),
+                true,
+            )?;
         }
         Some(Credentials::Bearer { token }) => {
             add("authorization", &format!("Bearer {}", fill(token)?), true)?;
@@ -237,7 +256,12 @@ fn filled(
 ) -> std::result::Result<Value, CallFailure> {
     Ok(match value {
         Value::String(text) => Value::String(fill(text)?),
-        Value::Array(items) => Value::Array(items.iter().map(|item| filled(item, fill)).collect::<std::result::Result<_, _>>()?),
+        Value::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| filled(item, fill))
+                .collect::<std::result::Result<_, _>>()?,
+        ),
         Value::Object(fields) => Value::Object(
             fields
                 .iter()

@@ -53,7 +53,10 @@ async fn beat_once(runner: &Runner, strays: &mut HashSet<RunId>) -> Result<(), E
     boot::metrics::runs_active(u64::try_from(runner.courses.count()).unwrap_or(u64::MAX));
     let left = runner.store.release_silent(SILENCE, LOOK).await?;
     if !left.is_empty() {
-        tracing::warn!(runs = left.len(), "runs of a runner that is silent are taken over");
+        tracing::warn!(
+            runs = left.len(),
+            "runs of a runner that is silent are taken over"
+        );
         runner.tell_runners(&left).await;
     }
     let owned = runner.store.owned(runner.worker).await?;
@@ -61,7 +64,10 @@ async fn beat_once(runner: &Runner, strays: &mut HashSet<RunId>) -> Result<(), E
     // One that is just being taken is in no hand yet; nobody takes that long.
     let lost: Vec<RunId> = astray.intersection(strays).copied().collect();
     if !lost.is_empty() {
-        tracing::error!(runs = lost.len(), "runs that nobody here looks after are let go of");
+        tracing::error!(
+            runs = lost.len(),
+            "runs that nobody here looks after are let go of"
+        );
         let at = Instant::now();
         runner.store.let_go(runner.worker, lost, at).await?;
     }

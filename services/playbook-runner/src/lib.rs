@@ -34,6 +34,7 @@ mod runner;
 mod versions;
 
 use boot::Platform;
+use expression::Jail;
 use playbook::Engine;
 use runner::{Parts, Runner};
 use std::sync::Arc;
@@ -50,9 +51,9 @@ pub enum Error {
 
 /// Starts the runner: spawns its tasks and returns. They end with the process.
 ///
-/// `engine` steps the runs; the process's `main` must have called [`playbook::run_if_requested`]. `egress` is the process's
-/// one way out.
-pub fn start(platform: &Platform, engine: Engine, egress: egress::Client) -> Result<(), Error> {
+/// Runs are stepped in `jail`; the process's `main` must have called [`playbook::run_if_requested`]. `egress` is the
+/// process's one way out.
+pub fn start(platform: &Platform, jail: Jail, egress: egress::Client) -> Result<(), Error> {
     let commits = platform
         .store
         .commit_queue(QueueOptions::default())
@@ -60,7 +61,8 @@ pub fn start(platform: &Platform, engine: Engine, egress: egress::Client) -> Res
     let runner = Arc::new(Runner::new(Parts {
         store: platform.store.clone(),
         conveyor: platform.conveyor.clone(),
-        engine,
+        engine: Engine::new(jail.clone()),
+        jail,
         egress,
         commits,
         settings: platform.settings.playbook.clone(),

@@ -98,7 +98,10 @@ mod tests {
     }
 
     fn places(waits: &[(i32, Wait)]) -> Vec<(i32, usize)> {
-        waits.iter().map(|(effect, wait)| (*effect, wait.filter)).collect()
+        waits
+            .iter()
+            .map(|(effect, wait)| (*effect, wait.filter))
+            .collect()
     }
 
     #[test]
@@ -109,7 +112,10 @@ mod tests {
         // A part of the first came, and the second ended.
         let second = first.after(&[listen(1, &[1]), listen(3, &[0])], &[2]);
         assert_eq!(places(&second.since(&first)), [(3, 0)]);
-        assert_eq!((second.ended_since(&first), first.ended_since(&none)), (vec![2], vec![]));
+        assert_eq!(
+            (second.ended_since(&first), first.ended_since(&none)),
+            (vec![2], vec![])
+        );
         assert_eq!(row(&second.since(&first)[0]).spec, r#"{"type":"type.0"}"#);
     }
 }

@@ -2,7 +2,6 @@
 
 use egress::{Client, Policy};
 use expression::{Jail, Options};
-use playbook::Engine;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,7 +13,6 @@ fn main() -> ExitCode {
             user_agent: platform.settings.delivery.user_agent.clone(),
             ..egress::Settings::default()
         });
-        let engine = Engine::new(Jail::new(Options::default()));
-        hookyard_playbook_runner::start(&platform, engine, egress)
+        hookyard_playbook_runner::start(&platform, Jail::new(Options::default()), egress)
     })
 }

@@ -4,6 +4,7 @@ use crate::courses::Courses;
 use crate::versions::Versions;
 use boot::{Shutdown, metrics, settings};
 use broker::Conveyor;
+use expression::Jail;
 use playbook::Engine;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -25,6 +26,7 @@ pub(crate) struct Runner {
     pub(crate) store: Store,
     pub(crate) conveyor: Conveyor,
     pub(crate) engine: Engine,
+    pub(crate) jail: Jail,
     pub(crate) egress: egress::Client,
     pub(crate) commits: CommitQueue,
     pub(crate) settings: settings::Playbook,
@@ -50,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) conveyor: Conveyor,
     pub(crate) engine: Engine,
+    pub(crate) jail: Jail,
     pub(crate) egress: egress::Client,
     pub(crate) commits: CommitQueue,
     pub(crate) settings: settings::Playbook,
@@ -64,6 +67,7 @@ impl Runner {
             store: parts.store,
             conveyor: parts.conveyor,
             engine: parts.engine,
+            jail: parts.jail,
             egress: parts.egress,
             commits: parts.commits,
             room: Arc::new(Semaphore::new(parts.settings.slots.get())),
@@ -152,6 +156,9 @@ mod tests {
     fn a_shape_has_names_and_no_values() {
         let secrets = json!({"slack": {"token": "xoxb", "ids": ["a"]}, "key": "k", "n": 7});
         let shape = shape(&secrets);
-        assert_eq!(shape, json!({"slack": {"token": null, "ids": null}, "key": null, "n": null}));
+        assert_eq!(
+            shape,
+            json!({"slack": {"token": null, "ids": null}, "key": null, "n": null})
+        );
     }
 }
