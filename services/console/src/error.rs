@@ -3,10 +3,12 @@
 //! `{"error":{"code":"…","message":"…"}}`, and `details` with every path for a 400. The code and the status are part of
 //! the contract; the message is for people.
 
-use crate::{Issue, Problem};
+use crate::Problem;
+use crate::check::definition;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use playbook::Issue;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -70,7 +72,7 @@ pub enum Error {
     #[error("{0}")]
     State(&'static str),
     /// A playbook's document is not what it must be.
-    #[error("the definition is not valid: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("the definition is not valid: {}", .0.first().map(definition::told).unwrap_or_default())]
     InvalidDefinition(Vec<Issue>),
     /// A run's input is not what its playbook asks for.
     #[error("the input is not what the playbook asks for: {}", summary(.0))]
@@ -129,6 +131,9 @@ pub enum Error {
     /// No expression could be checked.
     #[error("expressions cannot be checked now")]
     Jail(#[source] expression::JailError),
+    /// The engine of playbooks failed.
+    #[error("a playbook could not be checked")]
+    Engine(#[source] playbook::StepError),
 }
 
 fn summary(problems: &[Problem]) -> String {
@@ -198,7 +203,9 @@ impl Error {
             Self::Encoding => "unsupported_encoding",
             Self::SlowBody => "request_timeout",
             Self::Store(error) if error.is_transient() => "unavailable",
-            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => "internal_error",
+            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) | Self::Engine(_) => {
+                "internal_error"
+            }
             Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => "unavailable",
         }
     }
@@ -275,7 +282,7 @@ impl ResponseError for Error {
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => {
+            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) | Self::Engine(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -292,7 +299,7 @@ impl ResponseError for Error {
                 );
                 "this cannot be done now; send it again in a moment".to_owned()
             }
-            Self::Store(_) | Self::Record(_) => {
+            Self::Store(_) | Self::Record(_) | Self::Engine(_) => {
                 tracing::error!(error.chain = self as &dyn std::error::Error, "a request failed");
                 "something went wrong on our side; the request id names it in the logs".to_owned()
             }
@@ -371,6 +378,7 @@ impl Error {
             Self::BrokenBody,
             Self::SlowBody,
             Self::Record(store::AcceptError::Unknown),
+            Self::Engine(playbook::StepError::Broken(text())),
             Self::Store(store::Error::Taken { constraint: text() }),
         ]
     }

@@ -30,7 +30,8 @@ mod show;
 mod yaml;
 
 pub use api::{api, configure, not_found};
-pub use check::{Checks, Issue};
+pub use check::Checks;
+pub use check::documents::fetch as fetch_documents;
 pub use error::Error;
 pub use problem::Problem;
 

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use wire::{Instant, PlaybookId, WorkspaceId};
 
 async fn save(store: &Store, row: &Playbook) {
-    store.edit(vec![Edit::Playbook(row.clone())], Instant::now()).await.unwrap();
+    store
+        .edit(vec![Edit::Playbook(row.clone())], Instant::now())
+        .await
+        .unwrap();
 }
 
 async fn found(store: &Store) -> Playbook {

@@ -18,6 +18,7 @@ mod events;
 mod management_tokens;
 mod page;
 mod playbook_runs;
+mod playbook_versions;
 mod playbooks;
 mod portal;
 mod projects;
@@ -218,6 +219,11 @@ fn callers(config: &mut Addresses) {
             "/playbooks",
             [get(playbooks::list), post(playbooks::create)],
         ))
+        // Before those whose name is open.
+        .service(resource(
+            "/playbooks/validate",
+            [post(playbook_versions::validate)],
+        ))
         .service(resource(
             "/playbooks/{id}",
             [
@@ -230,6 +236,18 @@ fn callers(config: &mut Addresses) {
         .service(resource(
             "/playbooks/{id}/rotate-secret",
             [post(playbooks::rotate)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions",
+            [get(playbook_versions::list)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions/{version}",
+            [get(playbook_versions::one)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions/{version}/activate",
+            [post(playbook_versions::activate)],
         ))
         .service(resource(
             "/playbooks/{id}/runs",

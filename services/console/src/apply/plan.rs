@@ -37,6 +37,7 @@ impl Plan {
             endpoints,
             sources,
             playbooks,
+            playbook_paths: _,
             routes,
             contacts,
             directory,

@@ -5,13 +5,15 @@
 
 pub(crate) mod bytes;
 mod configured;
+mod playbooks;
 mod recorded;
 mod registered;
 mod senders;
 mod targets;
 mod workspace;
 
-pub(crate) use configured::{EndpointView, EnvironmentView, PlaybookView, RouteView, SourceView};
+pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
+pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
 pub(crate) use recorded::{
     AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, RunView, TraceView,
 };
