@@ -15,6 +15,7 @@ mod api;
 pub mod arguments;
 mod commands;
 pub mod dev;
+mod rehearsal;
 mod screen;
 mod story;
 pub mod verify;

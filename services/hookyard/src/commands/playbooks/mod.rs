@@ -1,0 +1,16 @@
+//! `hookyard playbook`: what is done with playbooks, in their files and on a server.
+
+mod check;
+mod definition;
+mod test;
+
+use crate::arguments::Playbook;
+use crate::screen::Screen;
+use std::process::ExitCode;
+
+pub(crate) async fn run(command: Playbook, screen: Screen) -> anyhow::Result<ExitCode> {
+    match command {
+        Playbook::Check(options) => check::run(options, screen).await,
+        Playbook::Test(options) => test::run(options, screen).await,
+    }
+}
