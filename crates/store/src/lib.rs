@@ -36,6 +36,7 @@ mod partitions;
 mod postgres;
 mod rejections;
 mod routing;
+mod runs;
 mod schema;
 mod sealed;
 mod sql;

@@ -398,6 +398,7 @@ macro_rules! ledger_schema {
             run_waits,
             runs,
             steps,
+            workers,
         );
     };
 }

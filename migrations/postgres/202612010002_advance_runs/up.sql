@@ -9,7 +9,8 @@ ALTER TABLE runs ADD COLUMN owner UUID;
 ALTER TABLE runs ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
 
 -- When it is to be taken: at once when it is new, has messages or was given up, else at its nearest timer. Null: it has
--- an owner, has ended, or waits for a message, an operator or a slot.
+-- ended, or waits for a message, an operator or a slot. Of a run with an owner: since when it has messages that the owner
+-- has not been told of.
 ALTER TABLE runs ADD COLUMN ready_at TIMESTAMPTZ;
 
 -- The engine's state; null before the first step.
@@ -38,6 +39,11 @@ CREATE INDEX runs_ready_idx ON runs (ready_at, id) WHERE owner IS NULL AND ready
 -- What a silent worker had is given up; a kill switch finds what goes on.
 CREATE INDEX runs_owner_idx ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_unfinished_idx ON runs (workspace_id, id) WHERE state IN ('pending', 'running', 'waiting', 'paused');
+CREATE INDEX runs_playbook_unfinished_idx ON runs (playbook_id, id) WHERE state IN ('pending', 'running', 'waiting', 'paused');
+
+-- The management API lists what an operator must look at; the rest is nearly all of the whole lists.
+CREATE INDEX runs_failed_idx ON runs (workspace_id, state, id) WHERE state IN ('faulted', 'cancelled');
+CREATE INDEX runs_playbook_failed_idx ON runs (playbook_id, state, id) WHERE state IN ('faulted', 'cancelled');
 
 -- No two runs have one slot.
 CREATE UNIQUE INDEX runs_slot_key ON runs (playbook_id, slot_key, slot) WHERE slot IS NOT NULL;

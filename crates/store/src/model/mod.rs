@@ -4,6 +4,7 @@ mod configured;
 mod handshakes;
 mod recorded;
 mod registered;
+mod runs;
 
 pub(crate) use configured::exposed;
 pub use configured::{
@@ -13,6 +14,7 @@ pub use configured::{
 pub use handshakes::{Captured, Handshakes, NewHandshakes};
 pub use recorded::{
     Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
-    NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter, Run,
+    NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter,
 };
 pub use registered::{ApiKey, Application, Contact, EventType, PortalSession, Project, Template};
+pub use runs::{Control, Controlled, Run, StepRow};

@@ -59,7 +59,7 @@ on_both! {
         assert_eq!((three.state, three.reason.as_deref()), (DeliveryState::Skipped, Some("transform_failed")));
         assert_eq!(yard.store.transformed(ids[0]).await.unwrap().as_deref(), Some(&b"\0transformed"[..]));
         assert_eq!(yard.store.transformed(ids[1]).await.unwrap(), None);
-        let runs = yard.store.runs(&workspace(), None, 10).await.unwrap();
+        let runs = yard.store.runs(&workspace(), None, None, 10).await.unwrap();
         assert_eq!(runs.rows.iter().map(|run| run.event_id).collect::<Vec<_>>(), [Some(id)]);
         assert_eq!(yard.store.outcomes_of(vec![id]).await.unwrap(), HashMap::from([(id, (3, 1))]));
     }

@@ -40,22 +40,22 @@ on_both! {
         assert_eq!(waiting.iter().map(|run| run.id).collect::<Vec<_>>(), ids[..2]);
         assert_eq!((waiting[0].state, waiting[0].input.as_slice()), (RunState::Pending, &b"{\"a\":1}"[..]));
         assert_eq!(yard.store.pending_runs(ids.clone()).await.unwrap().len(), 3);
-        let page = yard.store.runs(&workspace(), None, 2).await.unwrap();
+        let page = yard.store.runs(&workspace(), None, None, 2).await.unwrap();
         assert_eq!(page.rows.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
         assert!(page.more);
-        let rest = yard.store.runs(&workspace(), Some(ids[1]), 2).await.unwrap();
+        let rest = yard.store.runs(&workspace(), None, Some(ids[1]), 2).await.unwrap();
         assert_eq!((rest.rows.len(), rest.more), (1, false));
     }
 
     async fn the_runs_of_one_playbook_are_listed_newest_first(yard: &Yard) {
         let ids = started(yard, 3).await;
         let playbook = PlaybookId::from_stored("pb_onboarding");
-        let page = yard.store.runs_of(&playbook, None, 2).await.unwrap();
+        let page = yard.store.runs_of(&playbook, None, None, 2).await.unwrap();
         assert_eq!(page.rows.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
-        let rest = yard.store.runs_of(&playbook, Some(ids[1]), 2).await.unwrap();
+        let rest = yard.store.runs_of(&playbook, None, Some(ids[1]), 2).await.unwrap();
         assert_eq!((rest.rows[0].id, rest.rows.len(), rest.more), (ids[0], 1, false));
         let other = PlaybookId::from_stored("pb_other");
-        assert!(yard.store.runs_of(&other, None, 2).await.unwrap().rows.is_empty());
+        assert!(yard.store.runs_of(&other, None, None, 2).await.unwrap().rows.is_empty());
     }
 
     async fn a_run_is_faulted_once_and_waits_no_more(yard: &Yard) {

@@ -28,7 +28,7 @@ pub(super) async fn list(
     let playbook = playbooks::find(&console, &opened, &path.1).await?;
     let found = console
         .store()
-        .runs_of(&playbook.id, page.before, page.limit)
+        .runs_of(&playbook.id, None, page.before, page.limit)
         .await?;
     let directory = directory(&console, opened.id()).await?;
     Ok(ok(Runs {

@@ -25,7 +25,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Error> {
     let page = Page::<RunId>::take(&mut parameters)?;
     parameters.finish()?;
-    let found = console.store().runs(opened.id(), page.before, page.limit).await?;
+    let found = console.store().runs(opened.id(), None, page.before, page.limit).await?;
     let directory = directory(&console, opened.id()).await?;
     Ok(ok(Runs {
         next_cursor: next_cursor(&found, |row| row.id),

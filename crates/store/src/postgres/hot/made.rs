@@ -138,9 +138,11 @@ impl Runs<'_> {
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
         out.push_sql(
             ", started AS (INSERT INTO runs (id, workspace_id, playbook_id, event_id, route_id, input, trigger, project, \
-             template, state, created_at, updated_at) \
+             template, state, version, ready_at, created_at, updated_at) \
              SELECT row.id, row.workspace_id, row.playbook_id, row.event_id, row.route_id, row.input, row.trigger, \
-             row.project, row.template, 'pending', row.created_at, row.created_at FROM ",
+             row.project, row.template, 'pending', \
+             coalesce((SELECT version FROM playbooks WHERE playbooks.id = row.playbook_id), 1), row.created_at, \
+             row.created_at, row.created_at FROM ",
         );
         self.walk(out)?;
         out.push_sql(" WHERE (row.event_id IN (SELECT id FROM ");

@@ -3,12 +3,12 @@
 use crate::routing::{NewRun, RoutedEvent};
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::queries;
-use crate::sqlite::schema::runs;
+use crate::sqlite::schema::{playbooks, runs};
 use crate::statement::statement;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Binary, Text};
 use diesel::sqlite::Sqlite;
-use diesel::{ExpressionMethods, QueryResult, RunQueryDsl, SqliteConnection};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
 use std::collections::HashSet;
 use wire::{EventId, Instant, RouteId};
 
@@ -69,6 +69,11 @@ impl QueryFragment<Sqlite> for LeaveAccepted<'_> {
 }
 
 fn insert_run(conn: &mut SqliteConnection, event: EventId, at: Instant, run: &NewRun) -> QueryResult<()> {
+    let version: Option<i32> = playbooks::table
+        .find(run.playbook_id.as_str())
+        .select(playbooks::version)
+        .first(conn)
+        .optional()?;
     diesel::insert_into(runs::table)
         .values((
             runs::id.eq(Uid::from(run.id)),
@@ -81,6 +86,8 @@ fn insert_run(conn: &mut SqliteConnection, event: EventId, at: Instant, run: &Ne
             runs::trigger.eq(run.trigger.as_str()),
             runs::project.eq(&run.project),
             runs::template.eq(&run.template),
+            runs::version.eq(version.unwrap_or(1)),
+            runs::ready_at.eq(Stamp(at)),
             runs::created_at.eq(Stamp(at)),
             runs::updated_at.eq(Stamp(at)),
         ))
