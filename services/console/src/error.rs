@@ -71,6 +71,25 @@ pub enum Error {
     /// Its state does not allow it.
     #[error("{0}")]
     State(&'static str),
+    /// A run that has ended cannot do that.
+    #[error("this run has ended ({state}), so there is nothing to {what}")]
+    RunEnded {
+        /// What was wished: a verb.
+        what: &'static str,
+        /// How it ended.
+        state: wire::RunState,
+    },
+    /// A run cannot do that now.
+    #[error("this run is {state}, and cannot {what} now")]
+    RunState {
+        /// What was wished: a verb.
+        what: &'static str,
+        /// Where it is.
+        state: wire::RunState,
+    },
+    /// Not everything is done yet.
+    #[error("not all runs are told to end yet; send it again to go on")]
+    Unfinished,
     /// A playbook's document is not what it must be.
     #[error("the definition is not valid: {}", .0.first().map(definition::told).unwrap_or_default())]
     InvalidDefinition(Vec<Issue>),
@@ -192,7 +211,8 @@ impl Error {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Taken { .. } | Self::Dangling => "conflict",
             Self::InUse { .. } => "in_use",
-            Self::State(_) | Self::NotAcceptable(_) => "invalid_state",
+            Self::State(_) | Self::NotAcceptable(_) | Self::RunState { .. } => "invalid_state",
+            Self::RunEnded { .. } => "run_ended",
             Self::StillRefused { code, .. } => code,
             Self::InvalidDefinition(_) => "invalid_definition",
             Self::InvalidInput(_) => "invalid_input",
@@ -206,7 +226,7 @@ impl Error {
             Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) | Self::Engine(_) => {
                 "internal_error"
             }
-            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => "unavailable",
+            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) | Self::Unfinished => "unavailable",
         }
     }
 
@@ -272,6 +292,8 @@ impl ResponseError for Error {
             | Self::Dangling
             | Self::InUse { .. }
             | Self::State(_)
+            | Self::RunEnded { .. }
+            | Self::RunState { .. }
             | Self::NotAcceptable(_) => StatusCode::CONFLICT,
             Self::InvalidDefinition(_)
             | Self::InvalidInput(_)
@@ -285,7 +307,9 @@ impl ResponseError for Error {
             Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) | Self::Engine(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) | Self::Unfinished => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -359,6 +383,15 @@ impl Error {
             },
             Self::Dangling,
             Self::State(""),
+            Self::RunEnded {
+                what: "pause",
+                state: wire::RunState::Completed,
+            },
+            Self::RunState {
+                what: "resume",
+                state: wire::RunState::Running,
+            },
+            Self::Unfinished,
             Self::InvalidDefinition(Vec::new()),
             Self::InvalidInput(Vec::new()),
             Self::NoProject,

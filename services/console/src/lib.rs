@@ -19,6 +19,7 @@ pub mod housekeeping;
 
 mod access;
 mod api;
+mod cancel;
 mod check;
 mod doors;
 mod error;
@@ -127,6 +128,11 @@ impl Console {
         if !matches!(tokio::time::timeout(ANNOUNCING, telling).await, Ok(Ok(()))) {
             tracing::warn!(run.id = %id, "the runner was not told of a run; its sweep finds it");
         }
+    }
+
+    /// Has runs end that go on.
+    pub(crate) async fn cancel_runs(&self, of: cancel::Of<'_>) -> Result<(), Error> {
+        cancel::runs(self.store(), &self.0.conveyor, of).await
     }
 
     /// Executes a plan: see [`apply::Plan::execute`].

@@ -18,6 +18,7 @@ pub mod dev;
 mod rehearsal;
 mod screen;
 mod story;
+mod timeline;
 pub mod verify;
 
 pub use arguments::Arguments;

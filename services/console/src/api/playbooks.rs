@@ -3,6 +3,7 @@
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
+use crate::cancel::Of;
 use crate::check::playbooks::{Draft, HOOK_PREFIX, read as read_draft};
 use crate::check::{Around, Built, Directory, Fields, Made, value};
 use crate::show::PlaybookView;
@@ -70,16 +71,16 @@ pub(super) async fn update(
     Ok(ok(PlaybookView::with_made(&row, &made, &directory)))
 }
 
-/// Its runs stay. Routes to it stay, too, and start nothing.
+/// Its runs stay, and those that go on end: what they keep secret is gone. Routes to it stay, too, and start nothing.
 pub(super) async fn remove(
     console: Data<Console>,
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemovePlaybook(row.id)])
-        .await?;
+    let edit = Edit::RemovePlaybook(row.id.clone());
+    console.edit(opened.id(), vec![edit]).await?;
+    console.cancel_runs(Of::Playbook(&row.id)).await?;
     Ok(gone())
 }
 

@@ -9,6 +9,7 @@ mod migrate;
 mod openapi;
 mod playbooks;
 mod rejections;
+mod runs;
 mod send;
 mod tail;
 
@@ -41,6 +42,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Events(options) => block_on(events::run(options, screen)),
         Command::Deliveries(options) => block_on(deliveries::run(options, screen)),
         Command::Rejections(options) => block_on(rejections::run(options, screen)),
+        Command::Runs(options) => block_on(runs::run(options, screen)),
         Command::Playbook(command) => block_on(playbooks::run(command, screen)),
         Command::Replay(options) => block_on(deliveries::replay(options, screen)),
         Command::Retry(options) => block_on(deliveries::retry(options, screen)),

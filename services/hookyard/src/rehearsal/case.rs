@@ -41,7 +41,9 @@ impl Secrets {
     /// These, or those of the file.
     pub(crate) fn or(&self, others: &Self) -> Value {
         let chosen = self.0.as_ref().or(others.0.as_ref());
-        chosen.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+        chosen
+            .cloned()
+            .unwrap_or_else(|| Value::Object(serde_json::Map::new()))
     }
 }
 
@@ -209,10 +211,13 @@ impl Cases {
         let cases: Self = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| Mistake(error.without_snippet().to_string()))?;
         if cases.cases.is_empty() {
-            return Err(Mistake("there is no case in it; write at least one below `cases`".to_owned()));
+            return Err(Mistake(
+                "there is no case in it; write at least one below `cases`".to_owned(),
+            ));
         }
         for case in &cases.cases {
-            case.check().map_err(|why| Mistake(format!("case `{}`: {why}", case.name)))?;
+            case.check()
+                .map_err(|why| Mistake(format!("case `{}`: {why}", case.name)))?;
         }
         Ok(cases)
     }

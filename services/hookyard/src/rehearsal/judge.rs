@@ -70,11 +70,23 @@ pub(crate) fn judge(case: &Case, played: &Played) -> Vec<Difference> {
         found.push(status(case, played));
     }
     if let Some(output) = &expected.output {
-        compare("output", Some(output), played.output.as_ref(), Rule::All, &mut found);
+        compare(
+            "output",
+            Some(output),
+            played.output.as_ref(),
+            Rule::All,
+            &mut found,
+        );
     }
     if let Some(error) = &expected.error {
         let actual = played.error.as_ref().map(|error| short(json!(error)));
-        compare("error", Some(&short(error.clone())), actual.as_ref(), Rule::Named, &mut found);
+        compare(
+            "error",
+            Some(&short(error.clone())),
+            actual.as_ref(),
+            Rule::Named,
+            &mut found,
+        );
     }
     if let Some(calls) = &expected.calls {
         let actual: Vec<Value> = played.calls.iter().map(|called| shown(called, calls)).collect();
@@ -196,7 +208,11 @@ fn compare(
             for name in wanted.keys().chain(extra) {
                 let path = format!("{path}.{name}");
                 // Below what is named, all counts.
-                let rule = if matches!(name.as_str(), "headers") { rule } else { Rule::All };
+                let rule = if matches!(name.as_str(), "headers") {
+                    rule
+                } else {
+                    Rule::All
+                };
                 compare(&path, wanted.get(name), there.get(name), rule, found);
             }
         }
@@ -238,9 +254,20 @@ mod tests {
     #[test]
     fn what_differs_is_told_by_its_path() {
         let expected = json!({"a": [1, {"b": 2}], "c": null, "d": 1.0});
-        assert_eq!(differences(Rule::All, &expected, &json!({"a": [1, {"b": 2}], "c": null, "d": 1})), [""; 0]);
         assert_eq!(
-            differences(Rule::All, &expected, &json!({"a": [1, {"b": "2"}, 3], "d": 1, "e": []})),
+            differences(
+                Rule::All,
+                &expected,
+                &json!({"a": [1, {"b": 2}], "c": null, "d": 1})
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            differences(
+                Rule::All,
+                &expected,
+                &json!({"a": [1, {"b": "2"}, 3], "d": 1, "e": []})
+            ),
             [
                 "x.a[1].b: expected 2, got \"2\"",
                 "x.a[2]: expected nothing, got 3",
@@ -255,7 +282,11 @@ mod tests {
             ["x.a[1].b: expected nothing, got 2"]
         );
         assert_eq!(
-            differences(Rule::Named, &json!({"headers": {"a": 1}}), &json!({"headers": {"a": 2, "b": 1}})),
+            differences(
+                Rule::Named,
+                &json!({"headers": {"a": 1}}),
+                &json!({"headers": {"a": 2, "b": 1}})
+            ),
             ["x.headers.a: expected 1, got 2"]
         );
     }

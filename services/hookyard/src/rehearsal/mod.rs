@@ -14,6 +14,6 @@ mod judge;
 mod play;
 mod stage;
 
-pub(crate) use case::{Case, Cases};
+pub(crate) use case::Cases;
 pub(crate) use judge::{Difference, judge};
-pub(crate) use play::{Called, Played, play};
+pub(crate) use play::{Played, play};

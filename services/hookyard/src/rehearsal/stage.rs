@@ -104,7 +104,13 @@ impl<'c> Stage<'c> {
                         (Err(failure), std::time::Duration::ZERO)
                     }
                 };
-                self.plan(now + after, Happening::Ended { id: issued.id, result });
+                self.plan(
+                    now + after,
+                    Happening::Ended {
+                        id: issued.id,
+                        result,
+                    },
+                );
             }
         }
         Ok(())

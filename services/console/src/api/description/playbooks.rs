@@ -61,7 +61,10 @@ pub(super) fn describe(api: &mut Api) {
             Method::Delete,
             path,
             "deletePlaybook",
-            (TAG, "Remove a playbook; its runs stay"),
+            (
+                TAG,
+                "Remove a playbook; its runs stay, and those that go on are cancelled",
+            ),
         )
         .removes(),
     );
@@ -165,6 +168,7 @@ fn describe_runs(api: &mut Api) {
             "listPlaybookRuns",
             (TAG, "List a playbook's runs"),
         )
+        .asks(&super::runs::of_status())
         .asks(&page())
         .gives("Newest first.", page_of("runs", named("Run"))),
     );

@@ -134,7 +134,12 @@ pub(super) fn pointed_at(issue: &Issue, file: &str, source: &str) -> String {
     {
         let (line, mark) = window(line, column.saturating_sub(1) as usize);
         let margin = " ".repeat(number.to_string().len());
-        let _ = writeln!(text, " {} {}", styled(DIM, format_args!("{number} |")), plain(&line));
+        let _ = writeln!(
+            text,
+            " {} {}",
+            styled(DIM, format_args!("{number} |")),
+            plain(&line)
+        );
         let _ = writeln!(
             text,
             " {} {}{}",
@@ -176,7 +181,8 @@ mod tests {
             line: Some(2),
             column: Some(9),
         };
-        let shown = anstream::adapter::strip_str(&pointed_at(&issue, "a.yaml", "do:\n  - a: {sett: {}}\n")).to_string();
+        let shown = anstream::adapter::strip_str(&pointed_at(&issue, "a.yaml", "do:\n  - a: {sett: {}}\n"))
+            .to_string();
         assert_eq!(
             shown,
             "a.yaml:2:9: unknown_property there is no `sett`; did you mean `set`?\n 2 |   - a: {sett: {}}\n   |         ^\n   at /do/0/a/sett\n"
@@ -187,7 +193,10 @@ mod tests {
     fn a_long_line_is_shown_around_the_place() {
         let line = format!("{}x{}", "a".repeat(1000), "b".repeat(1000));
         let (part, mark) = window(&line, 1000);
-        assert_eq!((part.chars().count(), part.chars().nth(mark)), (LONGEST_LINE, Some('x')));
+        assert_eq!(
+            (part.chars().count(), part.chars().nth(mark)),
+            (LONGEST_LINE, Some('x'))
+        );
         assert_eq!(window("\ta", 1), (" a".to_owned(), 1));
         assert_eq!(window("", 7), (String::new(), 7));
     }

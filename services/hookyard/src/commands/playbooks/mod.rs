@@ -2,6 +2,7 @@
 
 mod check;
 mod definition;
+mod served;
 mod test;
 
 use crate::arguments::Playbook;
@@ -12,5 +13,8 @@ pub(crate) async fn run(command: Playbook, screen: Screen) -> anyhow::Result<Exi
     match command {
         Playbook::Check(options) => check::run(options, screen).await,
         Playbook::Test(options) => test::run(options, screen).await,
+        Playbook::List { connection } => served::list(&connection, screen).await,
+        Playbook::Versions(options) => served::versions(options, screen).await,
+        Playbook::Start(options) => served::start(options, screen).await,
     }
 }

@@ -89,7 +89,11 @@ async fn try_one(
                 .iter()
                 .map(|issue| pointed_at(issue, &file.name, &file.text))
                 .collect();
-            bail!("{} cannot be saved, so it cannot run\n\n{}", file.name, shown.join("\n"));
+            bail!(
+                "{} cannot be saved, so it cannot run\n\n{}",
+                file.name,
+                shown.join("\n")
+            );
         }
     };
     let version = Version::new(&file.text, &checked.operations);
@@ -129,7 +133,11 @@ fn told(verdicts: &Verdicts, with_steps: bool) -> String {
     for verdict in &verdicts.files {
         let _ = writeln!(text, "{}", styled(BOLD, plain(&verdict.file)));
         for case in &verdict.cases {
-            let (style, mark) = if case.passed { (GOOD, "pass") } else { (BAD, "FAIL") };
+            let (style, mark) = if case.passed {
+                (GOOD, "pass")
+            } else {
+                (BAD, "FAIL")
+            };
             let about = format!(
                 "{} in {}, {} steps, {} calls",
                 case.status,
