@@ -2,6 +2,7 @@
 
 mod configured;
 mod handshakes;
+mod held;
 mod recorded;
 mod registered;
 mod runs;
@@ -12,6 +13,7 @@ pub use configured::{
     RoutingTable, SigningSecret, Source, Workspace,
 };
 pub use handshakes::{Captured, Handshakes, NewHandshakes};
+pub use held::{Committed, HeldRun, Hold, NewWait, RunCommit, SlotLimit, Slotted, Telling, Told};
 pub use recorded::{
     Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
     NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter,

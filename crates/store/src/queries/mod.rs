@@ -18,8 +18,10 @@ pub(crate) mod routes;
 pub(crate) mod runs;
 pub(crate) mod sealed;
 pub(crate) mod senders;
+pub(crate) mod slots;
 pub(crate) mod sources;
 pub(crate) mod versions;
+pub(crate) mod workers;
 pub(crate) mod workspaces;
 
 use super::Conn;

@@ -8,7 +8,7 @@ use hookyard_store::{NewRun, QueueOptions, RoutedEvent};
 use wire::{Instant, PlaybookId, RouteId, RunId, RunState};
 
 /// Starts `count` runs of as many events, oldest first.
-async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
+pub(crate) async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
     let events = accepted(&yard.store, count, Instant::now()).await;
     let playbook_id = PlaybookId::from_stored("pb_onboarding");
     let decisions: Vec<RoutedEvent> = events

@@ -1,12 +1,16 @@
 //! The statements of the hot path, as only Postgres can say them.
 
 mod accept;
+mod claim;
+mod commit;
 mod due;
 mod made;
 mod outcome;
 mod routing;
 
 pub(crate) use accept::accept;
+pub(crate) use claim::{claim, claim_named, clock, lock_slots};
+pub(crate) use commit::commit;
 pub(crate) use due::{lease_due, reap};
 pub(crate) use outcome::record;
 pub(crate) use routing::route;
