@@ -29,17 +29,14 @@ pub(super) struct Roles<'a> {
 impl<'a> Roles<'a> {
     pub(super) fn of(platform: &'a Platform, jail: Jail) -> Self {
         let settings = &platform.settings;
-        let policy = egress::Policy::new(settings.egress.allow.iter().copied());
+        let egress = egress::Client::new(egress::Settings {
+            policy: egress::Policy::new(settings.egress.allow.iter().copied()),
+            user_agent: settings.delivery.user_agent.clone(),
+            ..egress::Settings::default()
+        });
         Self {
-            egress: egress::Client::new(egress::Settings {
-                policy: policy.clone(),
-                user_agent: settings.delivery.user_agent.clone(),
-                ..egress::Settings::default()
-            }),
-            checks: Checks {
-                jail: jail.clone(),
-                policy,
-            },
+            checks: Checks::new(jail.clone(), egress.clone()),
+            egress,
             jail,
             platform,
         }
@@ -148,7 +145,7 @@ impl<'a> Roles<'a> {
         if !may_be_made || !is_first {
             return Ok(None);
         }
-        if self.checks.policy.check_url(&Demo::receiver_url(url)).is_err() {
+        if self.checks.policy().check_url(&Demo::receiver_url(url)).is_err() {
             tracing::warn!(
                 "no demo is made: its receiver is here, and egress.allow keeps deliveries from here"
             );
