@@ -41,6 +41,8 @@ pub struct HeldRun {
     pub revision: i64,
     /// How many steps it has finished.
     pub steps: i32,
+    /// How many runs the event that started it descends from.
+    pub generation: i32,
     /// Its place among the runs of its playbook that go on at the same time.
     pub slot: Option<i32>,
     /// When it was recorded.
@@ -51,8 +53,6 @@ pub struct HeldRun {
     pub ended_at: Option<Instant>,
     /// The slug of the project it is targeted at.
     pub project: Option<String>,
-    /// How many runs the event that started it descends from: for what it emits.
-    pub generation: i32,
 }
 
 /// Something that a run was told.
@@ -113,8 +113,7 @@ pub struct RunCommit {
     pub steps: Vec<StepRow>,
     /// The events that it emitted: recorded as accepted, for the router.
     pub emitted: Vec<NewEvent>,
-    /// What it begins to wait for. A listen that is issued again for what is left of it has its waits already: one of them
-    /// may be used up by an event that is on its way, and must not come back.
+    /// What it waits for from now on.
     pub waits: Vec<NewWait>,
     /// The effects that it does not wait for any more.
     pub unwaited: Vec<i32>,
@@ -156,7 +155,7 @@ pub struct NewWait {
     pub event_type: String,
     /// The digest of the expressions that an event is asked; empty: none.
     pub shape: Vec<u8>,
-    /// The digest of the same with what they must yield.
+    /// The digest of the expressions with the values that they must yield.
     pub correlation: Vec<u8>,
     /// What is waited for, as JSON.
     pub spec: String,

@@ -348,6 +348,7 @@ pub(crate) fn playbook(tenant: &str, name: &str, number: i32) -> Playbook {
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         number,
         spec: PlaybookSpec {
+            secret_names: Vec::new(),
             concurrency: None,
             hook: None,
             input_schema: None,

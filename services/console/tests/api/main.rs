@@ -28,6 +28,7 @@ mod problems;
 mod secrets;
 mod senders;
 mod sources;
+mod versions;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

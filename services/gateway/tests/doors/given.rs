@@ -111,6 +111,7 @@ pub(crate) fn playbook(slug: &str) -> Playbook {
         workspace_id: workspace(true).id,
         number: 42,
         spec: PlaybookSpec {
+            secret_names: Vec::new(),
             slug: slug.to_owned(),
             number: None,
             enabled: true,

@@ -17,6 +17,7 @@ mod keys;
 mod nahook;
 mod openapi;
 mod outbound;
+mod playbooks;
 mod portal;
 mod rejections;
 mod running;

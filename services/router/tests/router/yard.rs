@@ -291,6 +291,7 @@ fn playbook() -> Playbook {
         workspace_id: workspace().id,
         number: 1,
         spec: PlaybookSpec {
+            secret_names: Vec::new(),
             concurrency: None,
             hook: None,
             input_schema: None,

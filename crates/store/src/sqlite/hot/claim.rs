@@ -81,11 +81,11 @@ fn take(conn: &mut SqliteConnection, worker: Uuid, now: Instant, ids: &[Uid]) ->
             runs::epoch,
             runs::revision,
             runs::steps,
+            runs::generation,
             runs::slot,
             runs::created_at,
             runs::ended_at,
             runs::project,
-            runs::generation,
         ))
         .load(conn)
 }

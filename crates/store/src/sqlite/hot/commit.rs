@@ -122,9 +122,11 @@ impl QueryFragment<Sqlite> for Keep<'_> {
         out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
         out.push_sql(" IS NULL THEN slot END, queued = queued AND ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
-        out.push_sql(" IS NULL, ended_at = ");
+        out.push_sql(" IS NULL, ended_at = CASE WHEN ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
-        out.push_sql(", updated_at = ");
+        out.push_sql(" IS NOT NULL THEN coalesce(ended_at, ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
+        out.push_sql(") END, updated_at = ");
         out.push_bind_param::<BigInt, _>(&self.at)?;
         out.push_sql(" WHERE id = ");
         out.push_bind_param::<Binary, _>(&self.id)?;
