@@ -75,11 +75,12 @@ impl QueryFragment<Pg> for Route<'_> {
         out.push_bind_param::<Array<Binary>, _>(&self.traces)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Bool>, _>(&self.taken)?;
+        // Not `NOT EXISTS`, which may be planned as one pass over all that was ever given.
         out.push_sql(
             ") AS row (id, state, trace, taken)), \
              routed AS (UPDATE events SET state = input.state, trace = input.trace FROM input \
-             WHERE events.id = input.id AND events.state = 'accepted' AND (input.taken OR NOT EXISTS \
-             (SELECT 1 FROM run_inbox WHERE run_inbox.event_id = input.id AND run_inbox.exclusive)) \
+             WHERE events.id = input.id AND events.state = 'accepted' AND (input.taken OR \
+             (SELECT run_id FROM run_inbox WHERE run_inbox.event_id = input.id AND run_inbox.exclusive LIMIT 1) IS NULL) \
              RETURNING events.id)",
         );
         self.deliveries.insert(&mut out, "routed")?;
