@@ -46,6 +46,7 @@ mod sqlite;
 mod statement;
 mod ticket;
 mod versions;
+mod waits;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};
@@ -56,6 +57,7 @@ pub use error::Error;
 pub use keyring::{KeyRing, KeyRingError};
 pub use model::*;
 pub use outcome::{NewAttempt, Outcome, OutcomeQueue};
-pub use routing::{NewDelivery, NewRun, RoutedEvent, RoutingQueue};
+pub use routing::{Gift, NewDelivery, NewRun, RoutedEvent, RoutingQueue};
 pub use sealed::{KeyUse, Resealed};
+pub use waits::{Given, WaitKey, WaitRow, WaitShape};
 pub use write::{QueueError, QueueOptions};

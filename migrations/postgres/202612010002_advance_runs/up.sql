@@ -29,6 +29,9 @@ ALTER TABLE runs ADD COLUMN slot_key TEXT COLLATE "C";
 -- Whether it waits for a slot.
 ALTER TABLE runs ADD COLUMN queued BOOLEAN NOT NULL DEFAULT FALSE;
 
+-- How many runs the event that started it descends from: the events that it emits are of the next generation.
+ALTER TABLE runs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+
 UPDATE runs SET ready_at = created_at WHERE state = 'pending';
 
 DROP INDEX runs_pending_idx;

@@ -118,11 +118,14 @@ impl Yard {
         let routed = RoutedEvent {
             id: event.id,
             state: EventState::Routed,
+            gifts: Vec::new(),
+            is_taken: false,
             trace: Bytes::from_static(b"{}"),
             deliveries: Vec::new(),
             runs: vec![NewRun {
                 project: None,
                 template: None,
+                generation: 0,
                 trigger: wire::Trigger::Route,
                 id,
                 workspace_id: workspace().id,

@@ -74,6 +74,7 @@ pub(crate) fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable 
     let playbook = |name: &str| PlaybookId::from_stored(format!("pb_{name}"));
     RoutingTable {
         doorkeepers: HashMap::new(),
+        sources: HashMap::new(),
         environments: HashMap::new(),
         routes: specs.into_iter().enumerate().map(route).collect(),
         endpoints: [
@@ -93,7 +94,14 @@ fn decided(
     transforms: impl IntoIterator<Item = (usize, Transformed)>,
 ) -> (RoutedEvent, Value) {
     let matches = matching(event, table, &verdicts.into_iter().collect());
-    let routed = decide(event, table, matches, &transforms.into_iter().collect(), MOMENT);
+    let routed = decide(
+        event,
+        table,
+        matches,
+        &transforms.into_iter().collect(),
+        Heard::default(),
+        MOMENT,
+    );
     let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
     assert_eq!(trace["eventId"], event.id.to_string());
     (routed, trace["routes"].clone())
@@ -468,7 +476,14 @@ fn a_trace_shows_every_match_and_counts_the_misses_beyond_its_bound() {
     let misses = std::iter::repeat_n(disabled, crate::trace::MISSES_SHOWN + 3);
     let table = table(misses.chain([spec(to("on"))]));
     let matches = matching(&event(), &table, &BTreeMap::new());
-    let routed = decide(&event(), &table, matches, &BTreeMap::new(), MOMENT);
+    let routed = decide(
+        &event(),
+        &table,
+        matches,
+        &BTreeMap::new(),
+        Heard::default(),
+        MOMENT,
+    );
     let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
     assert_eq!(trace["missesOmitted"], 3);
     let shown = trace["routes"].as_array().unwrap();
@@ -564,7 +579,7 @@ fn kept_by(playbook: &str, specs: impl IntoIterator<Item = RouteSpec>) -> Routin
 
 fn doorkeeper(event: &Event, table: &RoutingTable) -> (RoutedEvent, Value) {
     let matches = matching(event, table, &BTreeMap::new());
-    let routed = decide(event, table, matches, &BTreeMap::new(), MOMENT);
+    let routed = decide(event, table, matches, &BTreeMap::new(), Heard::default(), MOMENT);
     let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
     (routed, trace["doorkeeper"].clone())
 }

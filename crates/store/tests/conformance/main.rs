@@ -37,6 +37,8 @@ mod schema;
 mod sealed;
 mod senders;
 mod versions;
+mod waits;
+mod waits_plans;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

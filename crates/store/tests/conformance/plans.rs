@@ -54,9 +54,9 @@ on_both! {
         let planner = Planner::over(yard).await;
         let routing = planner.store.routing_queue(QueueOptions::default()).unwrap();
         routing.route(vec![routed(EventId::generate(), vec![])]).await.unwrap();
-        let types = "(uuid[], text[], bytea[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
+        let types = "(uuid[], text[], bytea[], bool[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
                      timestamptz[], uuid[], bytea[], uuid[], timestamptz[], uuid[], text[], text[], uuid[], text[], bytea[], \
-                     text[], text[], text[], timestamptz[])";
+                     text[], text[], text[], int[], timestamptz[])";
         planner.explain("UPDATE events", &Asked { types, ..Asked::default() }).uses("(id=?)", "Nested Loop");
     }
 

@@ -63,7 +63,8 @@ fn wait(effect: i32, filter: i32) -> NewWait {
         effect,
         filter,
         event_type: "answered".to_owned(),
-        correlation: Some(vec![7; 32]),
+        shape: vec![6; 32],
+        correlation: vec![7; 32],
         spec: "{}".to_owned(),
         is_any: true,
         is_broadcast: false,
@@ -140,7 +141,8 @@ on_both! {
         let (worker, run) = held(yard).await;
         let queue = commits(yard);
         yard.store.control_run(&workspace(), run.id, Control::Pause, Instant::now()).await.unwrap();
-        let told = yard.store.told(worker).await.unwrap();
+        assert_eq!(yard.store.told(worker).await.unwrap(), [run.id]);
+        let told = yard.store.inbox(vec![run.id]).await.unwrap();
         assert_eq!(told[0].what, Telling::Control(Control::Pause));
         assert!(yard.store.told(worker).await.unwrap().is_empty(), "it was told");
         let event = EventId::generate();
@@ -456,6 +458,7 @@ on_both! {
             epoch: 1,
             revision: 0,
             steps: 0,
+            generation: 0,
             slot: None,
             created_at: Instant::now(),
             ended_at: None,
@@ -465,8 +468,8 @@ on_both! {
         let types = "(uuid[], uuid[], bigint[], bigint[], text[], bytea[], bytea[], text[], int[], bool[], timestamptz[], \
                      timestamptz[], timestamptz[], uuid[], int[], text[], text[], text[], text[], int[], bytea[], bytea[], \
                      bool[], text[], timestamptz[], timestamptz[], uuid[], uuid[], text[], text[], timestamptz[], text[], \
-                     bytea[], text[], bytea[], text[], uuid[], int[], uuid[], int[], int[], text[], text[], bytea[], text[], \
-                     bool[], bool[], timestamptz[], uuid[], timestamptz[])";
+                     bytea[], text[], bytea[], text[], uuid[], int[], uuid[], int[], int[], text[], text[], bytea[], bytea[], \
+                     text[], bool[], bool[], timestamptz[], uuid[], timestamptz[])";
         planner
             .explain("UPDATE runs", &Asked { types, ..Asked::default() })
             .uses("(id=?)", "using runs_pkey on runs held")

@@ -25,6 +25,7 @@ type Held = (
     BigInt,
     BigInt,
     Integer,
+    Integer,
     Nullable<Integer>,
     Timestamptz,
     Nullable<Timestamptz>,
@@ -102,7 +103,7 @@ fn take<'b>(out: &mut AstPass<'_, 'b, Pg>, worker: &'b Uid, now: &'b Stamp) -> Q
 }
 
 const RETURNING: &str = " FOR UPDATE SKIP LOCKED)) RETURNING id, workspace_id, playbook_id, version, event_id, state, input, \
-                         engine, error, output, epoch, revision, steps, slot, created_at, ended_at, project";
+                         engine, error, output, epoch, revision, steps, generation, slot, created_at, ended_at, project";
 
 impl QueryFragment<Pg> for Claim<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -160,7 +160,8 @@ impl QueryFragment<Pg> for Commit<'_> {
              owner = CASE WHEN input.parks THEN NULL ELSE held.owner END, \
              ready_at = CASE WHEN input.parks THEN least(held.ready_at, input.ready_at) ELSE held.ready_at END, \
              slot = CASE WHEN input.ended_at IS NULL THEN held.slot END, \
-             queued = held.queued AND input.ended_at IS NULL, ended_at = input.ended_at, updated_at = input.at \
+             queued = held.queued AND input.ended_at IS NULL, \
+             ended_at = CASE WHEN input.ended_at IS NOT NULL THEN coalesce(held.ended_at, input.ended_at) END, updated_at = input.at \
              FROM input WHERE held.id = input.id AND held.owner = input.owner AND held.epoch = input.epoch \
              AND held.revision = input.revision RETURNING held.id)",
         );

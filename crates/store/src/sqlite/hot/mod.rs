@@ -7,6 +7,7 @@ mod commit;
 mod due;
 mod outcome;
 mod routing;
+mod waits;
 
 pub(crate) use accept::accept;
 pub(crate) use claim::{claim, claim_named, clock, lock_slots};
@@ -14,3 +15,4 @@ pub(crate) use commit::commit;
 pub(crate) use due::{lease_due, reap};
 pub(crate) use outcome::record;
 pub(crate) use routing::route;
+pub(crate) use waits::{give, wait_shapes, waits};
