@@ -21,6 +21,7 @@ mod playbooks;
 mod portal;
 mod rejections;
 mod running;
+mod runs;
 mod schemathesis;
 mod seeds;
 mod senders;
