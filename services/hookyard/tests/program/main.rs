@@ -22,6 +22,7 @@ mod portal;
 mod rejections;
 mod runners;
 mod running;
+mod runs;
 mod schemathesis;
 mod seeds;
 mod senders;
