@@ -153,6 +153,7 @@ impl Course {
                         "a run has no definition to go by"
                     );
                     let taken = self.told.drain(..).map(|told| told.id).collect();
+                    boot::metrics::run_broken();
                     self.fault(&runtime_error(&boot::report(&error)), taken).await?;
                     return Err(End::Parked);
                 }
