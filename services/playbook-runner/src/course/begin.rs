@@ -227,6 +227,9 @@ impl Course {
             return self.retry().await;
         }
         self.waiting = Waiting::of(&issued);
+        if self.told.iter().any(is_cancel) {
+            return Ok(());
+        }
         self.issue(issued);
         let waits = self.waiting.since(&Waiting::default());
         self.look_back(&waits).await?;
