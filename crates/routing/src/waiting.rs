@@ -6,23 +6,21 @@
 //! yield find the waits by an index. The expressions over the data are asked once an event too. [`waitbox::decide`] says
 //! who gets which, event by event, so that no wait is used twice.
 //!
-//! At most [`MOST`] waits of one kind are looked at for an event, oldest run first.
+//! At most 10,000 waits of one kind are looked at for an event, oldest run first.
+
+mod read;
 
 use crate::ask::ask;
 use crate::trace::Waited;
 use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
+use playbook::ListenRequest;
+use read::Waits;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use store::{Event, Gift, RoutedEvent, RoutingTable, Store, WaitKey, WaitRow, WaitShape};
+use store::{Event, Gift, NewWait, RoutedEvent, RoutingTable, Store, WaitShape};
 use waitbox::{Candidate, Digest, Expectation, Incoming, Shape, Spent};
-use wire::{EventId, EventState, RunId, WorkspaceId};
-
-/// The most waits of one kind that are read for an event.
-const MOST: usize = 10_000;
-
-/// Waits of one kind that are read at once.
-const PAGE: i64 = 1_000;
+use wire::{EventId, EventState, RunId};
 
 /// What the waitbox makes of one event.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +70,27 @@ pub fn incoming<'e>(event: &'e Event, source: Option<&'e str>) -> Incoming<'e> {
     }
 }
 
+/// The rows of a `listen`, to be put in with the state that waits for the first time.
+///
+/// A listen that is issued again for what is left of it has its rows already. They are not to be put in again: one may be
+/// used up by an event that is on its way, and would swallow another.
+pub fn wait_rows(effect: i32, request: &ListenRequest) -> Vec<NewWait> {
+    let waits = waitbox::waits_of(request).into_iter();
+    waits
+        .map(|wait| NewWait {
+            effect,
+            filter: i32::try_from(wait.filter).unwrap_or(i32::MAX),
+            event_type: wait.event_type,
+            shape: wait.shape.as_bytes().to_vec(),
+            correlation: wait.correlation.as_bytes().to_vec(),
+            spec: serde_json::to_string(&wait.expectation)
+                .expect("an expectation is plain data with text keys, which has a JSON form"),
+            is_any: wait.is_any,
+            is_broadcast: wait.is_broadcast,
+        })
+        .collect()
+}
+
 /// What becomes of an event that a run has taken.
 pub fn taken(event: &Event, heard: Heard, at: wire::Instant) -> RoutedEvent {
     RoutedEvent {
@@ -105,7 +124,10 @@ pub async fn offer(
         })
         .collect();
     correlate(jail, &mut offered, shapes).await?;
-    let waits = Waits::read(store, &offered, given.len()).await?;
+    let waits = match events.first() {
+        Some(event) => Waits::read(store, &event.workspace_id, counted(&offered), given.len()).await?,
+        None => return Ok(HashMap::new()),
+    };
     filter(jail, &mut offered, &waits).await?;
     offered.sort_by_key(|event| event.incoming.id);
     let mut spent = Spent::default();
@@ -122,7 +144,6 @@ pub async fn offer(
 
 /// An event on offer, and what was found of it.
 struct Offered<'e> {
-    event: &'e Event,
     incoming: Incoming<'e>,
     /// Who has it already.
     had_by: HashSet<RunId>,
@@ -138,7 +159,6 @@ impl<'e> Offered<'e> {
     fn new(event: &'e Event, source: Option<&'e str>, given: &[(EventId, RunId, bool)]) -> Self {
         let of_event = || given.iter().filter(|(id, ..)| *id == event.id);
         Self {
-            event,
             incoming: incoming(event, source),
             had_by: of_event().map(|(_, run, _)| *run).collect(),
             taken_by: of_event().find(|(.., alone)| *alone).map(|(_, run, _)| *run),
@@ -201,28 +221,25 @@ impl<'e> Offered<'e> {
     }
 
     /// The waits whose correlation is the event's.
-    fn waits<'w>(&self, waits: &'w Waits) -> Vec<&'w Wait> {
+    fn waits<'w>(&self, waits: &'w Waits) -> Vec<&'w read::Wait> {
         let of_type = self.incoming.event_type.unwrap_or_default();
         let keys = self.keys.iter();
-        keys.filter_map(|(shape, correlation)| {
-            let workspace = &self.event.workspace_id;
-            waits.0.get(&key_of(workspace, of_type, shape, correlation))
-        })
-        .flatten()
-        .collect()
+        keys.flat_map(|(shape, correlation)| waits.of(of_type, shape, correlation))
+            .collect()
     }
 }
 
-/// An event's type, shape and correlation.
-type Key = (WorkspaceId, String, Digest, Digest);
-
-fn key_of(workspace: &WorkspaceId, event_type: &str, shape: &Digest, correlation: &Digest) -> Key {
-    (
-        workspace.clone(),
-        event_type.to_owned(),
-        shape.clone(),
-        correlation.clone(),
-    )
+/// How many of the events there are for each key: so many exclusive waits without more to look at are enough.
+fn counted(offered: &[Offered<'_>]) -> HashMap<read::Key, usize> {
+    let mut counts = HashMap::new();
+    for event in offered {
+        let event_type = event.incoming.event_type.unwrap_or_default();
+        for (shape, correlation) in &event.keys {
+            let key = (event_type.to_owned(), shape.clone(), correlation.clone());
+            *counts.entry(key).or_default() += 1;
+        }
+    }
+    counts
 }
 
 fn missed(wait: &Candidate, reason: String) -> Waited {
@@ -344,100 +361,4 @@ async fn filter(jail: &Jail, offered: &mut [Offered<'_>], waits: &Waits) -> Resu
 
 pub(crate) fn is_true(output: Output) -> bool {
     output == Output::Boolean(true)
-}
-
-struct Wait {
-    candidate: Candidate,
-    expectation: Expectation,
-}
-
-/// The waits of a batch, by what an event must yield for them.
-struct Waits(HashMap<Key, Vec<Wait>>);
-
-impl Waits {
-    async fn read(store: &Store, offered: &[Offered<'_>], given: usize) -> Result<Self, store::Error> {
-        // How many events there are for each key: so many exclusive waits without more to look at are enough.
-        let mut counts: HashMap<Key, usize> = HashMap::new();
-        for event in offered {
-            let event_type = event.incoming.event_type.unwrap_or_default();
-            for (shape, correlation) in &event.keys {
-                let key = key_of(&event.event.workspace_id, event_type, shape, correlation);
-                *counts.entry(key).or_default() += 1;
-            }
-        }
-        let mut waits: HashMap<Key, Vec<Wait>> = HashMap::new();
-        let mut open: Vec<(WaitKey, usize)> = Vec::new();
-        for (key, count) in &counts {
-            for is_broadcast in [false, true] {
-                let asked = WaitKey {
-                    workspace_id: key.0.clone(),
-                    event_type: key.1.clone(),
-                    shape: key.2.as_bytes().to_vec(),
-                    correlation: key.3.as_bytes().to_vec(),
-                    is_broadcast,
-                    after: None,
-                };
-                open.push((asked, count + given));
-            }
-        }
-        let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
-        for _ in 0..MOST / page {
-            if open.is_empty() {
-                break;
-            }
-            let keys: Vec<WaitKey> = open.iter().map(|(key, _)| key.clone()).collect();
-            let rows = store.waits(keys, PAGE).await?;
-            let mut pages: Vec<Vec<WaitRow>> = open.iter().map(|_| Vec::new()).collect();
-            for row in rows {
-                if let Some(page) = pages.get_mut(row.asked) {
-                    page.push(row);
-                }
-            }
-            let mut still_open = Vec::new();
-            for ((mut key, wanted), rows) in open.into_iter().zip(pages) {
-                let is_full = rows.len() >= page;
-                key.after = rows.last().map(|row| (row.run_id, row.effect, row.filter));
-                let place = (
-                    key.workspace_id.clone(),
-                    key.event_type.clone(),
-                    Digest::from(key.shape.clone()),
-                    Digest::from(key.correlation.clone()),
-                );
-                let found = waits.entry(place).or_default();
-                found.extend(rows.into_iter().filter_map(|row| Wait::of(row, key.is_broadcast)));
-                if is_full && (key.is_broadcast || takers(found) < wanted) {
-                    still_open.push((key, wanted));
-                }
-            }
-            open = still_open;
-        }
-        Ok(Self(waits))
-    }
-}
-
-/// How many listens would take any event of their key.
-fn takers(waits: &[Wait]) -> usize {
-    let listens: HashSet<(RunId, i32)> = waits
-        .iter()
-        .filter(|wait| !wait.candidate.is_broadcast)
-        .filter(|wait| wait.expectation.source.is_none() && wait.expectation.data.is_none())
-        .map(|wait| (wait.candidate.run, wait.candidate.effect))
-        .collect();
-    listens.len()
-}
-
-impl Wait {
-    /// A row that cannot be read is nobody's: another release wrote it, which sees to it.
-    fn of(row: WaitRow, is_broadcast: bool) -> Option<Self> {
-        Some(Self {
-            expectation: serde_json::from_str(&row.spec).ok()?,
-            candidate: Candidate {
-                run: row.run_id,
-                effect: row.effect,
-                filter: row.filter,
-                is_any: row.is_any,
-                is_broadcast,
-            },
-        })
-    }
 }

@@ -422,6 +422,7 @@ on_both! {
     }
 
     async fn looking_after_runs_reads_by_index(yard: &Yard) {
+        told(yard);
         let planner = Planner::over(yard).await;
         let store = &planner.store;
         store.told(Uuid::new_v4()).await.unwrap();
@@ -475,6 +476,17 @@ on_both! {
             .uses("(id=?)", "using runs_pkey on runs held")
             .reads_no_table_whole();
     }
+}
+
+/// What runs were told and have taken in.
+fn told(yard: &Yard) {
+    let at = yard.literal(Instant::now());
+    let id = if yard.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
+    yard.execute(&format!(
+        "INSERT INTO run_inbox (id, run_id, kind, created_at, taken_at) \
+         WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000) \
+         SELECT {id}, {id}, 'pause', {at}, {at} FROM g"
+    ));
 }
 
 /// A million runs that wait for an event or a far timer; on SQLite, which plans without statistics, a few.

@@ -20,6 +20,7 @@ mod outbound;
 mod playbooks;
 mod portal;
 mod rejections;
+mod runners;
 mod running;
 mod runs;
 mod schemathesis;

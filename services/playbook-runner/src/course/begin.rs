@@ -58,7 +58,9 @@ impl Course {
         if self.state.is_none() {
             self.hold_or_go().await?;
         }
-        if self.state.is_none() || is_retried {
+        // One that ends needs no place for it.
+        let begins = self.state.is_none() || is_retried;
+        if begins && !self.told.iter().any(is_cancel) {
             self.take_slot().await?;
         }
         self.version = self.read_version().await?;
@@ -198,6 +200,18 @@ impl Course {
         })
     }
 
+    /// Has a run go on that faulted. It waits for nothing, and what it was told before that came too late for it.
+    async fn retry(&mut self) -> Flow {
+        let mut taken = Vec::new();
+        while let Some(told) = self.told.pop_front() {
+            taken.push(told.id);
+            if let Telling::Control(Control::Retry { fresh_keys }) = told.what {
+                return self.happen(Event::Retry { fresh_keys }, taken).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Issues again what is pending, and looks for what came before its waits were there.
     async fn go_on(&mut self, state: &[u8], is_retried: bool) -> Flow {
         let (issued, nonce) = match pending(state) {
@@ -208,9 +222,8 @@ impl Course {
             }
         };
         self.nonce = nonce;
-        // One that ended waits for nothing; what is told next has it begin again.
         if is_retried {
-            return Ok(());
+            return self.retry().await;
         }
         self.waiting = Waiting::of(&issued);
         self.issue(issued);
@@ -222,6 +235,10 @@ impl Course {
         }
         Ok(())
     }
+}
+
+fn is_cancel(told: &Told) -> bool {
+    told.what == Telling::Control(Control::Cancel)
 }
 
 fn is_retry(told: &Told) -> bool {

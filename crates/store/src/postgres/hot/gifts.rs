@@ -17,7 +17,7 @@ pub(crate) fn give(conn: &mut PgConnection, event: EventId, gift: Gift, at: Inst
     if HoldEvents(&[event.into()]).load::<Uid>(conn)?.is_empty() {
         return Ok(Given::Taken);
     }
-    let standing = hold(conn, &gifts)?;
+    let standing = stand(conn, &gifts)?;
     let verdict = standing
         .first()
         .map_or(Given::Gone, |standing| standing.verdict());
@@ -27,11 +27,13 @@ pub(crate) fn give(conn: &mut PgConnection, event: EventId, gift: Gift, at: Inst
     Ok(verdict)
 }
 
-/// Holds the events and then the runs of `gifts`, and says how each gift stands until the transaction ends.
-pub(crate) fn hold(conn: &mut PgConnection, gifts: &[NewGift]) -> QueryResult<Vec<Standing>> {
-    let mut events: Vec<Uid> = gifts.iter().map(|gift| gift.event.into()).collect();
-    events.dedup();
-    HoldEvents(&events).load::<Uid>(conn)?;
+/// Holds `events` and then the runs of `gifts`, and says how each gift stands until the transaction ends.
+pub(crate) fn hold(conn: &mut PgConnection, events: &[Uid], gifts: &[NewGift]) -> QueryResult<Vec<Standing>> {
+    HoldEvents(events).load::<Uid>(conn)?;
+    stand(conn, gifts)
+}
+
+fn stand(conn: &mut PgConnection, gifts: &[NewGift]) -> QueryResult<Vec<Standing>> {
     let runs: Vec<Uid> = gifts.iter().map(|gift| gift.gift.run_id.into()).collect();
     HoldRuns(&runs).load::<Uid>(conn)?;
     // A statement of its own: it must see what those committed that were waited for.

@@ -21,7 +21,9 @@ pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryRe
         return Ok(Route::of(events).load(conn)?.into_iter().collect());
     }
     conn.transaction(|conn| {
-        let (events, mut gifts) = waits::standing(events, &gifts::hold(conn, &gifts)?);
+        // All of the batch, in one order, or two routers that have the same events could each wait for the other.
+        let ids: Vec<Uid> = events.iter().map(|event| event.id.into()).collect();
+        let (events, mut gifts) = waits::standing(events, &gifts::hold(conn, &ids, &gifts)?);
         let routed: HashSet<Uid> = Route::of(&events).load(conn)?.into_iter().collect();
         gifts.retain(|gift| routed.contains(&gift.event.into()));
         gifts::put(conn, &gifts)?;
