@@ -96,7 +96,7 @@ on_both! {
         if yard.is_postgres() {
             let types = "(uuid[], uuid[], int[], int[], bool[])";
             planner
-                .explain("NOT EXISTS (SELECT 1 FROM run_inbox i", &Asked { types, ..Asked::default() })
+                .explain("FROM run_waits w", &Asked { types, ..Asked::default() })
                 .uses("", "run_waits_pkey on run_waits")
                 .reads_no_table_whole();
         } else {
