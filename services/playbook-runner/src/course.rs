@@ -35,6 +35,7 @@ use crate::runner::Runner;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use playbook::{Effect, Event, Issued, Version};
+use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -59,6 +60,8 @@ struct Course {
     version: Version,
     /// How many runs of its playbook may go on beside it.
     limit: Option<SlotLimit>,
+    /// The shape of its secrets, for its start.
+    secrets: Value,
     /// For the places of its secrets.
     nonce: String,
     state: Option<Bytes>,

@@ -25,6 +25,7 @@ mod nahook;
 mod playbooks;
 mod portal;
 mod problems;
+mod runs;
 mod secrets;
 mod senders;
 mod sources;

@@ -30,6 +30,7 @@ impl Course {
             version: Version::new("", &playbook::Operations::default()),
             state: run.engine.clone().map(Into::into),
             limit: None,
+            secrets: Value::Null,
             nonce: String::new(),
             waiting: Waiting::default(),
             wake_at: None,
@@ -40,12 +41,12 @@ impl Course {
             bell,
             stopping,
         };
-        course.limit = course.playbook().await?.as_ref().and_then(limit_of);
+        let playbook = insist!(course, course.runner.playbook(&course.run));
+        course.limit = playbook.as_ref().and_then(limit_of);
+        if course.state.is_none() {
+            course.secrets = shape(&secrets(playbook.as_ref()));
+        }
         Ok(course)
-    }
-
-    async fn playbook(&self) -> Result<Option<Playbook>, End> {
-        Ok(insist!(self, self.runner.playbook(&self.run)))
     }
 
     /// Sets out.
@@ -58,7 +59,9 @@ impl Course {
         if self.state.is_none() {
             self.hold_or_go().await?;
         }
-        if self.state.is_none() || is_retried {
+        // One that ends needs no place for it.
+        let begins = self.state.is_none() || is_retried;
+        if begins && !self.told.iter().any(is_cancel) {
             self.take_slot().await?;
         }
         self.version = self.read_version().await?;
@@ -151,6 +154,7 @@ impl Course {
                         "a run has no definition to go by"
                     );
                     let taken = self.told.drain(..).map(|told| told.id).collect();
+                    boot::metrics::run_broken();
                     self.fault(&runtime_error(&boot::report(&error)), taken).await?;
                     return Err(End::Parked);
                 }
@@ -159,9 +163,6 @@ impl Course {
     }
 
     async fn start(&mut self) -> Flow {
-        let playbook = self.playbook().await?;
-        let shape = shape(&secrets(playbook.as_ref()));
-        drop(playbook);
         let context = self.context().await?;
         self.nonce = Uuid::new_v4().simple().to_string();
         let start = Start {
@@ -171,7 +172,7 @@ impl Course {
                 Value::String(String::from_utf8_lossy(&self.run.input).into_owned())
             }),
             context,
-            secrets: shape,
+            secrets: std::mem::take(&mut self.secrets),
             nonce: self.nonce.clone(),
             version: self.run.version,
         };
@@ -198,6 +199,18 @@ impl Course {
         })
     }
 
+    /// Has a run go on that faulted. It waits for nothing, and what it was told before that came too late for it.
+    async fn retry(&mut self) -> Flow {
+        let mut taken = Vec::new();
+        while let Some(told) = self.told.pop_front() {
+            taken.push(told.id);
+            if let Telling::Control(Control::Retry { fresh_keys }) = told.what {
+                return self.happen(Event::Retry { fresh_keys }, taken).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Issues again what is pending, and looks for what came before its waits were there.
     async fn go_on(&mut self, state: &[u8], is_retried: bool) -> Flow {
         let (issued, nonce) = match pending(state) {
@@ -208,11 +221,13 @@ impl Course {
             }
         };
         self.nonce = nonce;
-        // One that ended waits for nothing; what is told next has it begin again.
         if is_retried {
-            return Ok(());
+            return self.retry().await;
         }
         self.waiting = Waiting::of(&issued);
+        if self.told.iter().any(is_cancel) {
+            return Ok(());
+        }
         self.issue(issued);
         let waits = self.waiting.since(&Waiting::default());
         self.look_back(&waits).await?;
@@ -222,6 +237,10 @@ impl Course {
         }
         Ok(())
     }
+}
+
+fn is_cancel(told: &Told) -> bool {
+    told.what == Telling::Control(Control::Cancel)
 }
 
 fn is_retry(told: &Told) -> bool {
