@@ -113,9 +113,9 @@ pub async fn offer(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
-    shapes: &HashMap<String, Vec<WaitShape>>,
+    shapes: &BTreeMap<String, Vec<WaitShape>>,
     given: &[(EventId, RunId, bool)],
-) -> Result<HashMap<EventId, Heard>, WaitFailure> {
+) -> Result<BTreeMap<EventId, Heard>, WaitFailure> {
     let mut offered: Vec<Offered<'_>> = events
         .iter()
         .map(|event| {
@@ -126,12 +126,12 @@ pub async fn offer(
     correlate(jail, &mut offered, shapes).await?;
     let waits = match events.first() {
         Some(event) => Waits::read(store, &event.workspace_id, counted(&offered), given.len()).await?,
-        None => return Ok(HashMap::new()),
+        None => return Ok(BTreeMap::new()),
     };
     filter(jail, &mut offered, &waits).await?;
     offered.sort_by_key(|event| event.incoming.id);
     let mut spent = Spent::default();
-    let mut heard = HashMap::new();
+    let mut heard = BTreeMap::new();
     for event in offered {
         let id = event.incoming.id;
         let found = event.decide(&waits, &mut spent);
@@ -266,7 +266,7 @@ pub(crate) fn gift_row(gift: &waitbox::Gift) -> Gift {
 async fn correlate(
     jail: &Jail,
     offered: &mut [Offered<'_>],
-    shapes: &HashMap<String, Vec<WaitShape>>,
+    shapes: &BTreeMap<String, Vec<WaitShape>>,
 ) -> Result<(), JailError> {
     let mut of_type: HashMap<&str, Vec<(Shape, RunId)>> = HashMap::new();
     for (event_type, rows) in shapes {
