@@ -184,7 +184,7 @@ impl<'e> Offered<'e> {
                     Some(Ok(true)) => matching.push(wait.candidate.clone()),
                     Some(Err(error)) if failed.insert(data) => {
                         let reason = format!("the expression over the data fails: {error}");
-                        self.failed.push(missed(&wait.candidate, reason));
+                        self.failed.push(missed(&wait.candidate, &reason));
                     }
                     Some(Ok(false) | Err(_)) | None => {}
                 },
@@ -242,7 +242,7 @@ fn counted(offered: &[Offered<'_>]) -> HashMap<read::Key, usize> {
     counts
 }
 
-fn missed(wait: &Candidate, reason: String) -> Waited {
+fn missed(wait: &Candidate, reason: &str) -> Waited {
     Waited {
         run_id: wait.run,
         matched: false,
@@ -322,7 +322,7 @@ async fn correlate(
 /// The values of a shape's expressions, or why one has none.
 pub(crate) fn yielded(answers: Vec<Result<Output, ExpressionError>>) -> Result<Vec<Value>, ExpressionError> {
     let value = |answer| match answer? {
-        Output::Value(json) => serde_json::from_slice(&json).map_err(|_| ExpressionError::NoOutput),
+        Output::Value(json) => serde_json::from_slice(&json).or(Err(ExpressionError::NoOutput)),
         Output::Boolean(verdict) => Ok(verdict.into()),
         Output::Text(_) => Err(ExpressionError::NoOutput),
     };
@@ -353,12 +353,14 @@ async fn filter(jail: &Jail, offered: &mut [Offered<'_>], waits: &Waits) -> Resu
     let answers = ask(jail, jobs).await?;
     for ((number, expression), answer) in asked.into_iter().zip(answers) {
         if let Some(event) = offered.get_mut(number) {
-            event.verdicts.insert(expression, answer.map(is_true));
+            event
+                .verdicts
+                .insert(expression, answer.map(|output| is_true(&output)));
         }
     }
     Ok(())
 }
 
-pub(crate) fn is_true(output: Output) -> bool {
-    output == Output::Boolean(true)
+pub(crate) fn is_true(output: &Output) -> bool {
+    *output == Output::Boolean(true)
 }
