@@ -69,7 +69,11 @@ on_both! {
 
     async fn looking_back_reads_the_events_of_its_type_alone(yard: &Yard) {
         let planner = Planner::over(yard).await;
-        yard.execute("UPDATE events SET event_type = workspace_id; ANALYZE events");
+        // One workspace has them all, and one in fifty is of the type.
+        yard.execute("UPDATE events SET workspace_id = 'ws_1', event_type = CASE WHEN source_id = 'so_1' THEN 'ws_1' ELSE 'x' END");
+        if yard.is_postgres() {
+            yard.execute("ANALYZE events");
+        }
         let of = WorkspaceId::from_stored("ws_1");
         planner.store.events_since(&of, "ws_1".to_owned(), EventId::generate(), 1_000).await.unwrap();
         planner
