@@ -15,6 +15,6 @@ mod play;
 mod sent;
 mod stage;
 
-pub(crate) use case::Cases;
+pub(crate) use case::CaseFile;
 pub(crate) use judge::{Difference, judge};
 pub(crate) use play::{Played, play};
