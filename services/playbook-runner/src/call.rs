@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(gone.kind, "unsealed");
         assert!(gone.message.contains("`/key`"), "{}", gone.message);
         let bearer = HttpRequest {
-            authentication: Some(Credentials::Bearer { token: place.clone() }),
+            authentication: Some(Credentials::Bearer { token: place }),
             ..request("")
         };
         let unfit = composed(&bearer, &json!({"key": "a\nb"})).unwrap_err();
