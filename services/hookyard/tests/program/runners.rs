@@ -13,7 +13,7 @@ use testkit::receiver::{Receiver, Reply};
 const RUNS: usize = 16;
 
 /// Its steps, each of which happens once.
-const STEPS: [&str; 5] = ["begin", "one", "tell", "two", "end"];
+const STEPS: [&str; 5] = ["begin", "one", "tell", "two", "last"];
 
 struct Yard {
     receiver: Receiver,
