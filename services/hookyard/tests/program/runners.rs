@@ -46,7 +46,7 @@ playbooks:
         - one: {{call: http, with: {{method: post, endpoint: '{url}/one', body: {{n: '${{ .n }}'}}}}}}
         - tell: {{emit: {{event: {{with: {{type: order.told, source: /orders, data: {{n: 1}}}}}}}}}}
         - two: {{call: http, with: {{method: post, endpoint: '{url}/two', body: {{n: 2}}}}}}
-        - end: {{set: {{done: true}}}}
+        - last: {{set: {{done: true}}}}
 "
         );
         std::fs::write(&file, text).unwrap();

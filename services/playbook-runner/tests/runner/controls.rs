@@ -8,8 +8,7 @@ use testkit::receiver::Reply;
 use testkit::until;
 use wire::RunState;
 
-const ONE_CALL: &str =
-    "- ask: {call: http, with: {method: post, endpoint: '{url}/', body: {n: 1}}}\n- last: {set: {done: true}}";
+const ONE_CALL: &str = "- ask: {call: http, with: {method: post, endpoint: '{url}/', body: {n: 1}}}\n- last: {set: {done: true}}";
 
 async fn a_call_is_given_up_when_its_run_is_cancelled(yard: Yard) {
     yard.receiver.answer_all(Reply::hang());
