@@ -22,7 +22,7 @@ on_both! {
             planner.store.claim_named(Uuid::new_v4(), Instant::now(), vec![RunId::generate()]).await.unwrap();
             planner.plan("UPDATE runs").uses("", "using runs_pkey");
         } else {
-            planner.plan("SELECT `runs`.`id` FROM `runs`").uses("runs_ready_idx (ready_at<?)", "").sorts_nothing();
+            planner.plan("SELECT `runs`.`id` FROM `runs`").uses("runs_ready_idx (ready_at>? AND ready_at<?)", "").sorts_nothing();
         }
     }
 
