@@ -39,7 +39,7 @@ on_both! {
         store.refill_slots(Instant::now(), 10).await.unwrap();
         planner.plan("queued").uses("runs_queued_idx", "runs_queued_idx");
         let playbook = PlaybookId::from_stored("pb_1");
-        store.cancel_runs(&workspace(), Some(RunId::generate()), 10, Instant::now()).await.unwrap();
+        store.cancel_runs(&workspace(), None, 10, Instant::now()).await.unwrap();
         planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_unfinished_idx", "runs_unfinished_idx").sorts_nothing();
         store.cancel_runs_of(&playbook, None, 10, Instant::now()).await.unwrap();
         planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_playbook_unfinished_idx", "runs_playbook_unfinished_idx").sorts_nothing();
