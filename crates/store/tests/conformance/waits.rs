@@ -281,8 +281,8 @@ on_both! {
             "UPDATE runs SET ready_at = {} WHERE id = {}",
             yard.literal(early), literal(yard, due.uuid())
         ));
-        let owner = literal(yard, Uuid::new_v4());
-        yard.execute(&format!("UPDATE runs SET owner = {owner} WHERE id = {}", literal(yard, owned.uuid())));
+        let worker = literal(yard, Uuid::new_v4());
+        yard.execute(&format!("UPDATE runs SET owner = {worker} WHERE id = {}", literal(yard, owned.uuid())));
         let event = accepted(&yard.store, 1, Instant::now()).await[0];
         let decision = giving(event, vec![gift(due, BROADCAST), gift(owned, BROADCAST)]);
         assert_eq!(route(&yard.store, vec![decision]).await, [true]);
