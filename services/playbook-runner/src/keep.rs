@@ -3,6 +3,7 @@
 use crate::listen::row;
 use playbook::{Emitted, Error, Out, Step, StepStatus};
 use serde::Serialize;
+use serde_json::Value;
 use store::{HeldRun, Hold, NewEvent, RunCommit, SlotLimit, StepRow};
 use uuid::Uuid;
 use waitbox::Wait;
@@ -54,10 +55,9 @@ pub(crate) fn faulted(
 pub(crate) fn report(commit: &mut RunCommit, out: &Out, generation: i32, waits: &[(i32, Wait)]) {
     let summary = &out.summary;
     commit.state = summary.status;
-    commit.output = summary
-        .output
-        .as_ref()
-        .map(|output| output.to_string().into_bytes().into());
+    // Null is an output too, and the engine's process says it as it says none.
+    let is_completed = summary.status == RunState::Completed;
+    commit.output = is_completed.then(|| text(summary.output.as_ref()).into());
     commit.error = summary.error.as_ref().map(json);
     commit.steps_total = number(summary.steps);
     commit.steps = out.finished.iter().map(step).collect();
@@ -77,6 +77,7 @@ fn event(commit: &RunCommit, emitted: &Emitted, generation: i32) -> NewEvent {
 }
 
 fn step(step: &Step) -> StepRow {
+    let has_output = matches!(step.status, StepStatus::Completed | StepStatus::Skipped);
     StepRow {
         number: number(step.number),
         pointer: step.pointer.clone(),
@@ -90,12 +91,17 @@ fn step(step: &Step) -> StepRow {
         },
         attempt: number(step.attempt),
         input: step.input.to_string().into_bytes(),
-        output: step.output.as_ref().map(|output| output.to_string().into_bytes()),
+        output: has_output.then(|| text(step.output.as_ref())),
         is_cut: step.is_cut,
         error: step.error.as_ref().map(json),
         started_at: step.started_at,
         ended_at: step.ended_at,
     }
+}
+
+/// A value as JSON; none is null.
+fn text(value: Option<&Value>) -> Vec<u8> {
+    value.unwrap_or(&Value::Null).to_string().into_bytes()
 }
 
 /// Counts of a run end at ten thousand tasks.

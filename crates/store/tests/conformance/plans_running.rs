@@ -22,7 +22,7 @@ on_both! {
             planner.store.claim_named(Uuid::new_v4(), Instant::now(), vec![RunId::generate()]).await.unwrap();
             planner.plan("UPDATE runs").uses("", "using runs_pkey");
         } else {
-            planner.plan("SELECT `runs`.`id` FROM `runs`").uses("runs_ready_idx (ready_at<?)", "").sorts_nothing();
+            planner.plan("SELECT `runs`.`id` FROM `runs`").uses("runs_ready_idx (ready_at>? AND ready_at<?)", "").sorts_nothing();
         }
     }
 
@@ -39,7 +39,7 @@ on_both! {
         store.refill_slots(Instant::now(), 10).await.unwrap();
         planner.plan("queued").uses("runs_queued_idx", "runs_queued_idx");
         let playbook = PlaybookId::from_stored("pb_1");
-        store.cancel_runs(&workspace(), Some(RunId::generate()), 10, Instant::now()).await.unwrap();
+        store.cancel_runs(&workspace(), None, 10, Instant::now()).await.unwrap();
         planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_unfinished_idx", "runs_unfinished_idx").sorts_nothing();
         store.cancel_runs_of(&playbook, None, 10, Instant::now()).await.unwrap();
         planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_playbook_unfinished_idx", "runs_playbook_unfinished_idx").sorts_nothing();

@@ -13,7 +13,7 @@ use testkit::receiver::{Receiver, Reply};
 const RUNS: usize = 16;
 
 /// Its steps, each of which happens once.
-const STEPS: [&str; 5] = ["begin", "one", "tell", "two", "end"];
+const STEPS: [&str; 5] = ["begin", "one", "tell", "two", "last"];
 
 struct Yard {
     receiver: Receiver,
@@ -46,7 +46,7 @@ playbooks:
         - one: {{call: http, with: {{method: post, endpoint: '{url}/one', body: {{n: '${{ .n }}'}}}}}}
         - tell: {{emit: {{event: {{with: {{type: order.told, source: /orders, data: {{n: 1}}}}}}}}}}
         - two: {{call: http, with: {{method: post, endpoint: '{url}/two', body: {{n: 2}}}}}}
-        - end: {{set: {{done: true}}}}
+        - last: {{set: {{done: true}}}}
 "
         );
         std::fs::write(&file, text).unwrap();

@@ -80,8 +80,7 @@ async fn a_call_whose_secret_is_gone_fails_and_can_be_retried() {
         ..playbook
     })
     .await;
-    yard.control(id, store::Control::Retry { fresh_keys: false })
-        .await;
+    yard.retry(id, false).await;
     testkit::until("it says so", async || {
         yard.read(id)
             .await
@@ -90,8 +89,7 @@ async fn a_call_whose_secret_is_gone_fails_and_can_be_retried() {
     })
     .await;
     yard.save_as(with_secrets(&yard, tasks)).await;
-    yard.control(id, store::Control::Retry { fresh_keys: false })
-        .await;
+    yard.retry(id, false).await;
     yard.completed(id).await;
     assert_eq!(yard.receiver.requests()[1].json(), json!({"t": CANARY}));
 }

@@ -8,8 +8,7 @@ use testkit::receiver::Reply;
 use testkit::until;
 use wire::RunState;
 
-const ONE_CALL: &str =
-    "- ask: {call: http, with: {method: post, endpoint: '{url}/', body: {n: 1}}}\n- end: {set: {done: true}}";
+const ONE_CALL: &str = "- ask: {call: http, with: {method: post, endpoint: '{url}/', body: {n: 1}}}\n- last: {set: {done: true}}";
 
 async fn a_call_is_given_up_when_its_run_is_cancelled(yard: Yard) {
     yard.receiver.answer_all(Reply::hang());
@@ -85,12 +84,11 @@ async fn a_faulted_run_is_retried_from_its_failed_step(yard: Yard) {
     let id = yard.run(&json!({})).await;
     let run = yard.in_state(id, RunState::Faulted).await;
     assert!(run.error.unwrap().contains("503"));
-    yard.control(id, Control::Retry { fresh_keys: false }).await;
-    yard.tell(id).await;
+    yard.retry(id, false).await;
     until("it failed again", async || yard.receiver.requests().len() == 2).await;
     until("it is faulted again", async || yard.read(id).await.steps == 3).await;
     yard.in_state(id, RunState::Faulted).await;
-    yard.control(id, Control::Retry { fresh_keys: true }).await;
+    yard.retry(id, true).await;
     yard.completed(id).await;
     let requests = yard.receiver.requests();
     let keys: Vec<_> = requests

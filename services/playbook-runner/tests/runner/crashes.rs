@@ -18,12 +18,12 @@ const TASKS: &str = r"
         - three: {call: http, with: {method: post, endpoint: '{url}/three', body: {n: 3}}}
 - rest: {wait: {milliseconds: 30}}
 - four: {call: http, with: {method: post, endpoint: '{url}/four', body: {n: 4}}}
-- end: {set: {done: true}}
+- last: {set: {done: true}}
 ";
 
 /// The steps, without those that contain others.
 const STEPS: [&str; 9] = [
-    "begin", "one", "tell", "two", "three", "both", "rest", "four", "end",
+    "begin", "one", "tell", "two", "three", "both", "rest", "four", "last",
 ];
 
 /// Kills the runner after each commit, and in each call.

@@ -27,7 +27,7 @@ const EVERYTHING: &str = r"
         - one: {call: http, with: {method: post, endpoint: '{url}/one', body: {n: 1}}}
         - two: {call: http, with: {method: post, endpoint: '{url}/two', body: {n: 2}}}
 - tell: {emit: {event: {with: {type: order.told, source: /orders, data: {n: 3}}}}}
-- end: {set: {done: true}}
+- last: {set: {done: true}}
 ";
 
 async fn a_run_of_everything_completes(yard: Yard) {
@@ -46,7 +46,7 @@ async fn a_run_of_everything_completes(yard: Yard) {
     assert_eq!(yard.completed(id).await, json!({"done": true}));
     let names: Vec<String> = yard.steps(id).await.into_iter().map(|step| step.name).collect();
     for name in [
-        "greet", "ask", "careful", "fails", "caught", "rest", "one", "two", "both", "tell", "end",
+        "greet", "ask", "careful", "fails", "caught", "rest", "one", "two", "both", "tell", "last",
     ] {
         assert_eq!(
             names.iter().filter(|step| *step == name).count(),
@@ -108,7 +108,7 @@ async fn runs_that_no_message_names_are_swept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_waits_is_let_go_of_and_comes_back_in_time() {
     let yard = Yard::embedded().await;
-    yard.save("- rest: {wait: {milliseconds: 1500}}\n- end: {set: {done: true}}")
+    yard.save("- rest: {wait: {milliseconds: 1500}}\n- last: {set: {done: true}}")
         .await;
     let runner = yard.start();
     let id = yard.run(&json!({})).await;
@@ -150,7 +150,7 @@ async fn a_run_keeps_to_the_version_that_it_began_with_on_sqlite() {
 async fn a_run_outlives_its_playbook_and_a_closed_workspace() {
     let yard = Yard::embedded().await;
     let playbook = yard
-        .save("- rest: {wait: {milliseconds: 1200}}\n- end: {set: {done: true}}")
+        .save("- rest: {wait: {milliseconds: 1200}}\n- last: {set: {done: true}}")
         .await;
     let _runner = yard.start();
     let id = yard.run(&json!({})).await;
@@ -177,7 +177,7 @@ async fn an_event_that_came_before_the_wait_is_found(yard: Yard) {
     yard.save(
         "- ask: {call: http, with: {method: get, endpoint: '{url}/'}}\n\
          - hear: {listen: {to: {one: {with: {type: order.paid}}}}}\n\
-         - end: {set: {paid: '${ .[0].n }'}}",
+         - last: {set: {paid: '${ .[0].n }'}}",
     )
     .await;
     let _runner = yard.start();

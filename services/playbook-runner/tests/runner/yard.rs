@@ -226,6 +226,17 @@ impl Yard {
         controlled.unwrap()
     }
 
+    /// Has a faulted run go on, and waits until it does.
+    pub(crate) async fn retry(&self, id: RunId, fresh_keys: bool) {
+        let wished = self.control(id, Control::Retry { fresh_keys }).await;
+        assert_eq!(wished, Controlled::Wished);
+        self.tell(id).await;
+        until("the wish is taken in", async || {
+            self.store.inbox(vec![id]).await.unwrap().is_empty()
+        })
+        .await;
+    }
+
     pub(crate) async fn read(&self, id: RunId) -> Run {
         self.store.run(&workspace().id, id).await.unwrap().unwrap()
     }
