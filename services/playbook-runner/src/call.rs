@@ -106,7 +106,10 @@ async fn call(runner: &Runner, run: &HeldRun, nonce: &str, request: HttpRequest)
         Ok(answer) => span.record("http.status", answer.status.as_u16()),
         Err(error) => span.record("error.kind", error.kind().as_str()),
     };
-    answered.map_or_else(|error| Err(failed(&error)), reply)
+    match &answered {
+        Ok(answer) => reply(answer),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// The values of the secrets as they are now.
@@ -145,7 +148,7 @@ fn failed(error: &SendError) -> CallFailure {
     failure(error.kind().as_str(), error.to_string())
 }
 
-fn reply(answer: Answer) -> Result {
+fn reply(answer: &Answer) -> Result {
     if answer.body_truncated {
         return Err(if answer.body.len() >= ANSWER_BYTES {
             failure(
@@ -182,7 +185,7 @@ fn compose(
 ) -> std::result::Result<Request, CallFailure> {
     let fill = |text: &str| fill(text, nonce, secrets).map_err(|error| missing(&error));
     let method = Method::from_bytes(request.method.as_bytes())
-        .map_err(|_| failure("blocked", format!("`{}` is no method", request.method)))?;
+        .map_err(|_unfit| failure("blocked", format!("`{}` is no method", request.method)))?;
     let mut url = url::Url::parse(&request.uri)
         .map_err(|error| failure("blocked", format!("the address cannot be called: {error}")))?;
     if !request.query.is_empty() {
@@ -198,7 +201,7 @@ fn compose(
     }
     let mut headers = HeaderMap::new();
     let mut add = |name: &'static str, value: &str, is_secret: bool| {
-        let mut value = HeaderValue::from_str(value).map_err(|_| {
+        let mut value = HeaderValue::from_str(value).map_err(|_unfit| {
             failure(
                 "blocked",
                 format!("the value of `{name}` cannot be sent in a header"),

@@ -177,12 +177,11 @@ impl Course {
         tokio::select! {
             biased;
             () = self.bell.notified() => Ok(Next::Bell),
-            done = self.calls.next() => match done {
-                Some((id, result)) => Ok(Next::Done(id, result)),
-                None => {
-                    tracing::error!("a call broke; the run is begun again from its state");
-                    Err(End::Left)
-                }
+            done = self.calls.next() => if let Some((id, result)) = done {
+                Ok(Next::Done(id, result))
+            } else {
+                tracing::error!("a call broke; the run is begun again from its state");
+                Err(End::Left)
             },
             () = timer => Ok(Next::Tick),
             () = grace => Ok(Next::Stop),

@@ -130,7 +130,7 @@ on_both! {
         assert_eq!((&run.engine, run.epoch, run.revision, run.steps, run.slot), (&None, 1, 0, 0, None));
         let named = yard.store.claim_named(worker, now, vec![ids[0], ids[2]]).await.unwrap();
         assert_eq!(named.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2]]);
-        let early = ids[1].instant() - Duration::from_secs(60);
+        let early = ids[1].instant() - Duration::from_mins(1);
         assert!(yard.store.claim_runs(worker, early, 9).await.unwrap().is_empty(), "none is ready yet");
         let shown = yard.store.run(&workspace(), ids[0]).await.unwrap().unwrap();
         assert_eq!((shown.state, shown.started_at.is_some()), (RunState::Running, true));
