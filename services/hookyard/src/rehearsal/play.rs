@@ -105,6 +105,10 @@ pub(crate) async fn play(
         for emitted in &out.emitted {
             stage.emitted(&emitted.key, &emitted.envelope);
         }
+        // What is wished of a run that has ended comes to nothing, and takes no time.
+        if !out.finished.is_empty() || out.summary.status != played.status {
+            played.took = now.since(case.now);
+        }
         played.emitted.extend(out.emitted);
         played.steps.extend(out.finished);
         played.note(out.summary.clone());
@@ -123,7 +127,6 @@ pub(crate) async fn play(
             break;
         };
         (now, event) = (at.max(now), next);
-        played.took = now.since(case.now);
     }
     if !is_over(played.status) && played.trouble.is_none() && played.status == RunState::Running {
         bail!("the run never ends");

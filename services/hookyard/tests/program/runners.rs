@@ -86,8 +86,7 @@ playbooks:
             .await
             .unwrap();
         assert_eq!(answer.status(), 200, "{path}");
-        let answer: Value = answer.json().await.unwrap();
-        answer["data"].clone()
+        answer.json().await.unwrap()
     }
 
     async fn start_runs(&self) -> Vec<String> {
@@ -102,7 +101,7 @@ playbooks:
                 .unwrap();
             assert_eq!(started.status(), 201);
             let started: Value = started.json().await.unwrap();
-            ids.push(started["data"]["id"].as_str().unwrap().to_owned());
+            ids.push(started["id"].as_str().unwrap().to_owned());
         }
         ids
     }
