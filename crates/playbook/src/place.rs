@@ -72,7 +72,7 @@ mod tests {
         };
         assert_eq!(of(&[]), (1, 1, 0, Value::Null));
         assert_eq!(of(&["document", "name"]), (2, 3, 2, json!("greet")));
-        assert_eq!(of(&["do", "0", "first", "set", "a"]), (4, 18, 5, json!(1)));
+        assert_eq!(of(&["do", "0", "first", "set", "a"]), (4, 19, 5, json!(1)));
         assert_eq!(of(&["do", "1", "first"]), (3, 1, 1, Value::Null));
         assert_eq!(place("a: [", ["a"]), None);
     }
