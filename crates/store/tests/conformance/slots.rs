@@ -10,56 +10,6 @@ use std::time::Duration;
 use uuid::Uuid;
 use wire::{Instant, RunState};
 
-/// Takes runs and ends them until all have ended; the most that it saw going on at once.
-async fn work_off(store: &Store, queue: &CommitQueue, runs: usize) -> usize {
-    let (worker, mut most) = (Uuid::new_v4(), 0);
-    let limit = SlotLimit {
-        key: String::new(),
-        most: 3,
-    };
-    loop {
-        let taken = store.claim_runs(worker, Instant::now(), 5).await.unwrap();
-        for run in taken {
-            match store
-                .take_slot(&run, worker, limit.clone(), Instant::now())
-                .await
-                .unwrap()
-            {
-                Slotted::Taken(slot) => assert!(slot < 3),
-                Slotted::Queued => continue,
-                Slotted::Lost => panic!("nobody else has it"),
-            }
-            let page = store.runs(&workspace(), None, None, 100).await.unwrap();
-            most = most.max(
-                page.rows
-                    .iter()
-                    .filter(|run| run.state == RunState::Running && run.steps > 0)
-                    .count(),
-            );
-            let begun = RunCommit {
-                steps_total: 1,
-                ..commit(&run, worker, "begun")
-            };
-            queue.commit(begun).await.unwrap();
-            let ended = RunCommit {
-                revision: run.revision + 1,
-                state: RunState::Completed,
-                hold: Hold::Parked(None),
-                limit: Some(limit.clone()),
-                ..commit(&run, worker, "ended")
-            };
-            assert!(matches!(queue.commit(ended).await.unwrap(), Committed::Kept(_)));
-        }
-        let page = store
-            .runs(&workspace(), Some(RunState::Completed), None, 100)
-            .await
-            .unwrap();
-        if page.rows.len() == runs {
-            return most;
-        }
-    }
-}
-
 on_both! {
     async fn no_more_runs_go_on_than_may_and_each_gets_its_turn(yard: &Yard) {
         const RUNS: usize = 50;
