@@ -10,7 +10,7 @@
 //!
 //! [`resolve`] asks the jail what the routes' expressions yield for a batch of events, one request for all filters and
 //! one for all transforms, and [`decide`](mod@decide) makes deliveries, runs and the [trace](mod@trace) of
-//! it. [`direct`] and [`started`] are for events whose sender named the target, so that no route is tried.
+//! it. [`explain`](fn@explain) is the same decision to look at, for what is not recorded or not saved. [`direct`] and [`started`] are for events whose sender named the target, so that no route is tried.
 //!
 //! # What it must never do
 //!
@@ -19,9 +19,11 @@
 
 pub mod decide;
 mod evaluate;
+mod explain;
 mod named;
 pub mod trace;
 
 pub use decide::{Moment, quarantine};
 pub use evaluate::resolve;
+pub use explain::{Explained, explain};
 pub use named::{Start, direct, started};

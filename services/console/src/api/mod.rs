@@ -15,6 +15,7 @@ mod endpoints;
 mod environments;
 mod event_types;
 mod events;
+mod explain;
 mod management_tokens;
 mod page;
 mod playbook_runs;
@@ -129,6 +130,8 @@ fn resources(config: &mut Addresses) {
             [post(sources::accept_captured)],
         ))
         .service(resource("/routes", [get(routes::list), post(routes::create)]))
+        // Before those whose name is open.
+        .service(resource("/routes/explain", [post(explain::routes)]))
         .service(resource(
             "/routes/{id}",
             [get(routes::one), patch(routes::update), delete(routes::remove)],

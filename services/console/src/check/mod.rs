@@ -58,6 +58,11 @@ impl Checks {
         }
     }
 
+    /// Evaluates what routes have.
+    pub(crate) const fn jail(&self) -> &Jail {
+        &self.jail
+    }
+
     /// Which addresses endpoints may have.
     pub fn policy(&self) -> &Policy {
         self.egress.policy()

@@ -5,6 +5,8 @@
 
 pub(crate) mod bytes;
 mod configured;
+mod diff;
+mod explained;
 mod playbooks;
 mod recorded;
 mod registered;
@@ -14,6 +16,8 @@ mod targets;
 mod workspace;
 
 pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
+pub(crate) use diff::{Change, DeliveryChange, DiffView, Was};
+pub(crate) use explained::{ExplanationView, Making};
 pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
 pub(crate) use recorded::{
     AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, TraceView,

@@ -201,6 +201,34 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
+    /// The payload of a delivery that sends what a transform made of the event, or else the event's own bytes.
+    pub(crate) fn sent(transformed: Option<&[u8]>, event: &Event) -> Self {
+        match transformed {
+            Some(bytes) => Self::of(bytes, Some("application/json".to_owned())),
+            None => Self::of(&event.body, event.content_type.clone()),
+        }
+    }
+
+    /// Whether the same bytes are sent as the same thing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Available {
+                    data,
+                    content_type,
+                    encoding,
+                },
+                Self::Available {
+                    data: other,
+                    content_type: other_type,
+                    encoding: other_encoding,
+                },
+            ) => data.get() == other.get() && content_type == other_type && encoding == other_encoding,
+            (Self::NotFound, Self::NotFound) => true,
+            _ => false,
+        }
+    }
+
     /// The payload of a delivery that sends these bytes.
     pub(crate) fn of(bytes: &[u8], content_type: Option<String>) -> Self {
         let (data, encoding) = bytes::json(bytes).map_or_else(|| bytes::quoted(bytes), |json| (json, None));

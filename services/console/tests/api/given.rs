@@ -128,6 +128,30 @@ pub(crate) async fn delivered_event(yard: &Yard, body: &[u8]) -> (EventId, Deliv
     (event, id)
 }
 
+/// An event whose sender named `ep_billing` itself.
+pub(crate) async fn named(yard: &Yard, body: &[u8]) -> (EventId, DeliveryId) {
+    let event = accepted(yard, None, body).await;
+    let delivery = NewDelivery {
+        route_id: None,
+        ..delivery(event)
+    };
+    let id = delivery.id;
+    let direct = json!({"endpointId": "ep_billing", "deliveryId": id});
+    let routed = RoutedEvent {
+        id: event,
+        state: EventState::Routed,
+        trace: json!({"eventId": event, "routes": [], "direct": direct})
+            .to_string()
+            .into(),
+        deliveries: vec![delivery],
+        runs: Vec::new(),
+        at: Instant::now(),
+    };
+    let queue = yard.store.routing_queue(QueueOptions::default()).unwrap();
+    queue.route(vec![routed]).await.unwrap();
+    (event, id)
+}
+
 /// Leases what is due and records that the receiver answered this status.
 pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
     let lease = uuid::Uuid::new_v4();

@@ -204,7 +204,11 @@ impl Yard {
     }
 
     pub(crate) async fn runs(&self) -> Vec<Run> {
-        self.store().runs(&workspace().id, None, None, 100).await.unwrap().rows
+        self.store()
+            .runs(&workspace().id, None, None, 100)
+            .await
+            .unwrap()
+            .rows
     }
 
     /// Stands in for a worker.

@@ -1,6 +1,7 @@
 //! The statements of the hot path, as only Postgres can say them.
 
 mod accept;
+mod again;
 mod claim;
 mod commit;
 mod due;
@@ -9,6 +10,7 @@ mod outcome;
 mod routing;
 
 pub(crate) use accept::accept;
+pub(crate) use again::again;
 pub(crate) use claim::{claim, claim_named, clock, lock_slots};
 pub(crate) use commit::commit;
 pub(crate) use due::{lease_due, reap};
