@@ -35,6 +35,7 @@ mod model;
 mod outcome;
 mod partitions;
 mod postgres;
+mod recoveries;
 mod rejections;
 mod routing;
 mod running;

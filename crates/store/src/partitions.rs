@@ -113,7 +113,7 @@ impl Partition {
 }
 
 /// The least UUID with this millisecond.
-fn first_of(at: Instant) -> Uuid {
+pub(crate) fn first_of(at: Instant) -> Uuid {
     Uuid::from_u128(u128::from(at.unix_millis()) << 80)
 }
 

@@ -61,7 +61,7 @@ pub enum Command {
     /// List the runs of playbooks, show one, or have a say in it.
     #[command(args_conflicts_with_subcommands = true)]
     Runs(Runs),
-    /// Deliver an event again, as a new delivery with the same webhook-id.
+    /// Deliver an event again, as a new delivery with the same webhook-id; or show what today's rules would send instead.
     Replay(Replay),
     /// Try a delivery again now; its attempts go on counting.
     Retry(Retry),
@@ -401,12 +401,37 @@ pub enum OneRejection {
 pub struct Replay {
     /// An event (msg_…) or a delivery (del_…).
     pub id: String,
+    /// What is sent.
+    #[arg(long, value_name = "MODE", default_value = "as-delivered")]
+    pub mode: ReplayMode,
     /// Only to this endpoint (ep_…). May be repeated.
     #[arg(long = "endpoint", value_name = "ENDPOINT")]
     pub endpoints: Vec<String>,
     /// How to reach the management API.
     #[command(flatten)]
     pub connection: Connection,
+}
+
+/// What a replay sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReplayMode {
+    /// The same bytes to the same endpoints.
+    AsDelivered,
+    /// What today's rules make of the event.
+    Current,
+    /// Nothing: both are shown side by side.
+    Diff,
+}
+
+impl ReplayMode {
+    /// The management API's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AsDelivered => "as_delivered",
+            Self::Current => "current",
+            Self::Diff => "diff",
+        }
+    }
 }
 
 /// `hookyard retry`

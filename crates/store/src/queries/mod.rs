@@ -12,6 +12,8 @@ pub(crate) mod events;
 pub(crate) mod handshakes;
 pub(crate) mod names;
 pub(crate) mod playbooks;
+pub(crate) mod recover;
+pub(crate) mod recoveries;
 pub(crate) mod registered;
 pub(crate) mod rejections;
 pub(crate) mod routes;

@@ -9,6 +9,7 @@ mod body;
 mod claims;
 mod configuration;
 mod contacts;
+mod dead_letters;
 mod deliveries;
 mod description;
 mod endpoints;
@@ -23,6 +24,7 @@ mod playbook_versions;
 mod playbooks;
 mod portal;
 mod projects;
+mod recoveries;
 mod rejections;
 mod replay;
 mod routes;
@@ -76,6 +78,7 @@ pub fn configure(config: &mut ServiceConfig, console: Console) {
 fn addresses() -> Addresses {
     let mut addresses = Addresses::default();
     resources(&mut addresses);
+    recoveries(&mut addresses);
     callers(&mut addresses);
     customers(&mut addresses);
     addresses
@@ -89,6 +92,8 @@ fn resources(config: &mut Addresses) {
         .service(resource("/events/{id}/trace", [get(events::trace)]))
         .service(resource("/events/{id}/replay", [post(replay::event)]))
         .service(resource("/deliveries", [get(deliveries::list)]))
+        // Before those whose id is open.
+        .service(resource("/deliveries/dead-letters", [get(dead_letters::list)]))
         .service(resource("/deliveries/{id}", [get(deliveries::one)]))
         .service(resource("/deliveries/{id}/attempts", [get(deliveries::attempts)]))
         .service(resource("/deliveries/{id}/retry", [post(deliveries::retry)]))
@@ -160,6 +165,26 @@ fn resources(config: &mut Addresses) {
             ],
         ))
         .service(resource("/configuration", [put(configuration::apply)]));
+}
+
+/// Sending again what failed.
+fn recoveries(config: &mut Addresses) {
+    config
+        .service(resource(
+            "/recoveries",
+            [get(recoveries::list), post(recoveries::create)],
+        ))
+        // Before those whose id is open.
+        .service(resource("/recoveries/preview", [post(recoveries::preview)]))
+        .service(resource("/recoveries/{id}", [get(recoveries::one)]))
+        .service(resource(
+            "/recoveries/{id}/preview",
+            [get(recoveries::preview_one)],
+        ))
+        .service(resource("/recoveries/{id}/start", [post(recoveries::start)]))
+        .service(resource("/recoveries/{id}/pause", [post(recoveries::pause)]))
+        .service(resource("/recoveries/{id}/resume", [post(recoveries::resume)]))
+        .service(resource("/recoveries/{id}/cancel", [post(recoveries::cancel)]));
 }
 
 /// Who sends and who operates, what they start, and what bounds them.

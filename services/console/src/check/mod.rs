@@ -19,6 +19,7 @@ mod fields;
 pub(crate) mod metadata;
 pub(crate) mod playbooks;
 pub(crate) mod project;
+pub(crate) mod recovery;
 pub(crate) mod route;
 mod said;
 pub(crate) mod schema;

@@ -9,6 +9,7 @@ mod diff;
 mod explained;
 mod playbooks;
 mod recorded;
+mod recoveries;
 mod registered;
 mod runs;
 mod senders;
@@ -22,6 +23,7 @@ pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
 pub(crate) use recorded::{
     AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, TraceView,
 };
+pub(crate) use recoveries::{DeadLettersView, PreviewView, RecoveryView};
 pub(crate) use registered::{ApplicationView, EventTypeView, PortalView, SubscriptionView, VisibilityView};
 pub(crate) use runs::{RunView, StepView};
 pub(crate) use senders::{ApiKeyView, ContactView, ManagementTokenView};

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use store::{Attempt, Claim, Delivery, Event, EventSummary, Rejection};
 use wire::{
     AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, PlaybookId,
-    RejectionId, RouteId, RunId, SourceId,
+    RecoveryId, RejectionId, RouteId, RunId, SourceId,
 };
 
 /// One line of a list of events.
@@ -154,6 +154,10 @@ pub(crate) struct DeliveryView {
     reason: Option<String>,
     /// The delivery that this one replays.
     replay_of: Option<DeliveryId>,
+    /// What was wrong with its last attempt.
+    error_kind: Option<String>,
+    /// The recovery that sent it again, as another delivery.
+    recovery_id: Option<RecoveryId>,
 }
 
 impl DeliveryView {
@@ -178,6 +182,8 @@ impl DeliveryView {
             route_id: row.route_id.clone(),
             reason: row.reason.clone(),
             replay_of: row.replay_of,
+            error_kind: row.error_kind.clone(),
+            recovery_id: row.recovery_id,
         }
     }
 }

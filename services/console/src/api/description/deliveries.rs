@@ -63,6 +63,26 @@ pub(super) fn describe(api: &mut Api) {
         )
         .gives("Oldest first.", list(named("Attempt"))),
     );
+    api.add(
+        manage(
+            Method::Get,
+            "/deliveries/dead-letters",
+            "countDeadLetters",
+            (
+                TAG,
+                "Count dead letters by endpoint, kind of error and event type",
+            ),
+        )
+        .asks(&[(
+            "endpointId",
+            text(),
+            "Dead letters of this endpoint, by its id or slug.",
+        )])
+        .gives(
+            "The largest groups first; without those that a recovery sent again.",
+            dead_letters(),
+        ),
+    );
     for (path, id, summary) in [
         (
             "/deliveries/{id}/retry",
@@ -168,6 +188,27 @@ fn difference() -> Shape {
     ])
 }
 
+fn dead_letters() -> Shape {
+    let group = object([
+        field("endpointId", configured_id("ep_")),
+        field(
+            "errorKind",
+            text().or_null().note("What was wrong with the last attempts."),
+        ),
+        field("eventType", text().or_null()),
+        field("count", integer()),
+        field("oldest", time()),
+        field("newest", time()),
+    ]);
+    object([
+        field("groups", list(group)),
+        field(
+            "complete",
+            boolean().note("Whether all were counted, up to 100,000, and all groups are shown, up to 200."),
+        ),
+    ])
+}
+
 fn status() -> Shape {
     word(&[
         "pending",
@@ -205,6 +246,16 @@ fn delivery() -> Vec<Field> {
             recorded_id("del_")
                 .or_null()
                 .note("The delivery that this one replays."),
+        ),
+        field(
+            "errorKind",
+            text().or_null().note("What was wrong with its last attempt."),
+        ),
+        field(
+            "recoveryId",
+            recorded_id("rec_")
+                .or_null()
+                .note("The recovery that sent it again, as another delivery."),
         ),
     ]
 }
