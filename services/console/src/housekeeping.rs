@@ -1,4 +1,5 @@
-//! What nobody asks for: the ledger's partitions ahead of time, and what has expired out of the way.
+//! What nobody asks for: the ledger's partitions ahead of time, what has expired out of the way, and the batches of
+//! recoveries that run.
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
@@ -19,6 +20,11 @@ const PACE: Duration = Duration::from_millis(200);
 
 /// Runs until the process stops. Whatever fails is logged and tried again the next time.
 pub async fn run(store: Store, shutdown: boot::Shutdown) {
+    let recovering = crate::recovering::run(store.clone(), shutdown.clone());
+    tokio::join!(tidy(store, shutdown), recovering);
+}
+
+async fn tidy(store: Store, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
     let mut partitions = tokio::time::interval(PARTITIONS_EVERY);
     let mut expired = tokio::time::interval(EXPIRED_EVERY);

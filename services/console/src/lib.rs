@@ -26,6 +26,7 @@ mod error;
 mod page;
 mod portal;
 mod problem;
+mod recovering;
 mod secret;
 mod show;
 mod yaml;

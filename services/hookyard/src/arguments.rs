@@ -9,10 +9,13 @@
 )]
 
 mod playbooks;
+mod recover;
 
 pub use playbooks::{
     Check, Documents, KeysOf, OneRun, Playbook, RunList, Runs, Start, Test, TheRun, Versions,
 };
+
+pub use recover::{OneRecovery, Recover, TheRecovery, Wanted};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -63,6 +66,9 @@ pub enum Command {
     Runs(Runs),
     /// Deliver an event again, as a new delivery with the same webhook-id; or show what today's rules would send instead.
     Replay(Replay),
+    /// Send again what failed, at a pace and behind fresh traffic; watch, hold or end that.
+    #[command(args_conflicts_with_subcommands = true)]
+    Recover(Box<Recover>),
     /// Try a delivery again now; its attempts go on counting.
     Retry(Retry),
     /// Look for what keeps an installation from working.

@@ -29,6 +29,7 @@ mod plans;
 mod plans_configured;
 mod prepared;
 mod recorder;
+mod recoveries;
 mod rejections;
 mod routing;
 mod running;

@@ -8,6 +8,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod playbooks;
+mod recover;
 mod rejections;
 mod replay;
 mod runs;
@@ -46,6 +47,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Runs(options) => block_on(runs::run(options, screen)),
         Command::Playbook(command) => block_on(playbooks::run(command, screen)),
         Command::Replay(options) => block_on(replay::run(options, screen)),
+        Command::Recover(options) => block_on(recover::run(*options, screen)),
         Command::Retry(options) => block_on(deliveries::retry(options, screen)),
         Command::Doctor(options) => block_on(doctor::run(options, screen)),
     };
