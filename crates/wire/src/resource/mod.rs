@@ -18,7 +18,7 @@ mod source;
 
 pub use app::{Adapter, AppSpec, ContactPolicy};
 pub use application::{ApplicationSpec, PortalRole, PortalSpec};
-pub use endpoint::{AuthSpec, EndpointSpec, RateLimit};
+pub use endpoint::{AuthSpec, EndpointSpec, Oauth2Client, RateLimit};
 pub use event_type::EventTypeSpec;
 pub use playbook::{HookSpec, PlaybookSpec, RunTarget};
 pub use project::{ProjectSpec, TemplateSpec};

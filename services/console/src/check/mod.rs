@@ -69,6 +69,15 @@ impl Checks {
         self.egress.policy()
     }
 
+    /// Looks up a URL that is about to be saved: whose name leads to a forbidden address is told so now, and not at the
+    /// first delivery. One that cannot be looked up passes, since every request is checked again.
+    pub(crate) async fn look_up(&self, path: &'static str, url: &str) -> Result<(), Error> {
+        match self.egress.check_url(url).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Invalid(vec![Problem::new(path, error.to_string())])),
+        }
+    }
+
     /// Ends a report: compiles its programs, and gives all problems there are.
     pub(crate) async fn settle(&self, report: Report) -> Result<(), Error> {
         let (mut problems, programs) = report.into_parts();
