@@ -3,8 +3,8 @@
 use crate::connect::{Ledger, read, write};
 use crate::due::LONGEST_SWEEP;
 use crate::{
-    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, Page,
-    RoutedEvent, Store, postgres, sqlite,
+    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, NewRun,
+    Page, Store, postgres, sqlite,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -186,17 +186,22 @@ impl Store {
 
     /// Makes further deliveries and runs of an event that was routed before: replays. The sweepers pick them up. False when
     /// the event is gone meanwhile, and then nothing is made.
-    pub async fn replay(&self, made: RoutedEvent) -> Result<bool, Error> {
+    pub async fn replay(
+        &self,
+        event: EventId,
+        (deliveries, runs): (Vec<NewDelivery>, Vec<NewRun>),
+        now: Instant,
+    ) -> Result<bool, Error> {
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 // One statement is a transaction of its own.
                 ledger
-                    .read(move |conn| Ok(postgres::hot::again(conn, &made)?))
+                    .read(move |conn| Ok(postgres::hot::again(conn, event, (&deliveries, &runs), now)?))
                     .await
             }
             Ledger::Sqlite(ledger) => {
                 ledger
-                    .write(move |conn| Ok(sqlite::hot::again(conn, &made)?))
+                    .write(move |conn| Ok(sqlite::hot::again(conn, event, (&deliveries, &runs), now)?))
                     .await
             }
         }

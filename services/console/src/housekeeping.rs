@@ -1,8 +1,9 @@
-//! What nobody asks for: the ledger's partitions ahead of time, what has expired out of the way, and the batches of
-//! recoveries that run.
+//! What nobody asks for: the ledger's partitions ahead of time, what has expired out of the way, history whose
+//! window is over, and the batches of recoveries that run.
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
+use boot::settings::Retention;
 use std::time::Duration;
 use store::Store;
 use wire::Instant;
@@ -19,9 +20,10 @@ const EXPIRED_AT_ONCE: i64 = 500;
 const PACE: Duration = Duration::from_millis(200);
 
 /// Runs until the process stops. Whatever fails is logged and tried again the next time.
-pub async fn run(store: Store, shutdown: boot::Shutdown) {
+pub async fn run(store: Store, retention: Retention, shutdown: boot::Shutdown) {
     let recovering = crate::recovering::run(store.clone(), shutdown.clone());
-    tokio::join!(tidy(store, shutdown), recovering);
+    let expiring = crate::expiring::run(store.clone(), retention, shutdown.clone());
+    tokio::join!(tidy(store, shutdown), recovering, expiring);
 }
 
 async fn tidy(store: Store, shutdown: boot::Shutdown) {
@@ -83,7 +85,7 @@ fn forgotten(what: &'static str, count: Result<usize, store::Error>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use bytes::Bytes;
     use store::{
@@ -94,7 +96,7 @@ mod tests {
     use wire::resource::{ApplicationSpec, PortalSpec, WorkspaceSpec};
     use wire::{ApplicationId, EventId, PortalSessionId, WorkspaceId};
 
-    async fn connect(url: String) -> Store {
+    pub(crate) async fn connect(url: String) -> Store {
         let settings = Settings {
             url: url.into(),
             max_connections: 2,
@@ -107,7 +109,11 @@ mod tests {
         store
     }
 
-    async fn accept(store: &Store, at: Instant, key: Option<&str>) -> Result<Accepted, AcceptError> {
+    pub(crate) async fn accept(
+        store: &Store,
+        at: Instant,
+        key: Option<&str>,
+    ) -> Result<Accepted, AcceptError> {
         let event = NewEvent {
             id: EventId::new(at, rand::random()),
             workspace_id: WorkspaceId::from_stored("ws_acme"),
@@ -226,9 +232,14 @@ mod tests {
         ];
         let settings = boot::Sources::new().with_arguments(settings).load().unwrap();
         let process = boot::Process::new("console-test", settings);
-        process
-            .tasks
-            .spawn("console.housekeeping", run(store, process.shutdown.clone()));
+        process.tasks.spawn(
+            "console.housekeeping",
+            run(
+                store,
+                process.settings.retention.clone(),
+                process.shutdown.clone(),
+            ),
+        );
         process.shutdown.begin(boot::shutdown::Cause::Requested);
         let ended = tokio::time::timeout(testkit::DEADLINE, process.end()).await;
         assert_eq!(ended.unwrap(), boot::shutdown::Cause::Requested);

@@ -3,6 +3,7 @@
 //! Every console does this. The lease keeps two of them from one batch, and its fence keeps one that was thought dead from
 //! doing harm when it comes back.
 
+use boot::metrics;
 use std::time::Duration;
 use store::{Advance, Error, Store};
 use wire::Instant;
@@ -46,9 +47,13 @@ async fn advance(store: &Store, now: Instant) -> Result<bool, Error> {
     let id = lease.id;
     match store.advance_recovery(lease, now).await? {
         Advance::Completed(sent) => {
+            metrics::deliveries_recovered(sent);
             tracing::info!(recovery.id = %id, sent, "a recovery is completed");
         }
-        Advance::Sent(sent) => tracing::debug!(recovery.id = %id, sent, "a recovery goes on"),
+        Advance::Sent(sent) => {
+            metrics::deliveries_recovered(sent);
+            tracing::debug!(recovery.id = %id, sent, "a recovery goes on");
+        }
         Advance::Lost => tracing::debug!(recovery.id = %id, "a recovery was stopped, or is another's"),
     }
     Ok(true)

@@ -16,6 +16,7 @@ pub(crate) mod recover;
 pub(crate) mod recoveries;
 pub(crate) mod registered;
 pub(crate) mod rejections;
+pub(crate) mod retention;
 pub(crate) mod routes;
 pub(crate) mod runs;
 pub(crate) mod sealed;

@@ -31,6 +31,7 @@ mod prepared;
 mod recorder;
 mod recoveries;
 mod rejections;
+mod retention;
 mod routing;
 mod running;
 mod runs;

@@ -49,7 +49,9 @@ pub(super) async fn send(
         ));
     }
     let deliveries = rows.iter().map(|row| row.id).collect();
-    console.store().add_deliveries(event_id, rows, now).await?;
+    if !console.store().replay(event_id, (rows, Vec::new()), now).await? {
+        return Err(Error::NotFound { what: "event" });
+    }
     Ok(Made {
         mode: "as_delivered",
         deliveries,

@@ -63,7 +63,11 @@ pub(super) async fn send(
             "today's rules make nothing of it there; the mode `diff` says why",
         ));
     }
-    if !console.store().replay(decision).await? {
+    if !console
+        .store()
+        .replay(past.event.id, (decision.deliveries, decision.runs), decision.at)
+        .await?
+    {
         return Err(Error::NotFound { what: "event" });
     }
     for id in &runs {
