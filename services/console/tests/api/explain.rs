@@ -121,6 +121,5 @@ on_both! {
             assert!(details.iter().any(|detail| detail.starts_with(path)), "{body}: {details:?}");
         }
         yard.ask("POST", "routes/explain", "{").await.refused(400, "invalid_body");
-        yard.get("routes/explain").await.refused(405, "method_not_allowed");
     }
 }

@@ -154,6 +154,20 @@ pub(crate) async fn named(yard: &Yard, body: &[u8]) -> (EventId, DeliveryId) {
 
 /// Leases what is due and records that the receiver answered this status.
 pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
+    let state = if status < 300 {
+        DeliveryState::Delivered
+    } else {
+        DeliveryState::ScheduledRetry
+    };
+    recorded(yard, status, state).await
+}
+
+/// Leases what is due and records that the receiver answered 500, after which the delivery is in this state for good.
+pub(crate) async fn ended(yard: &Yard, state: DeliveryState) -> DeliveryId {
+    recorded(yard, 500, state).await
+}
+
+async fn recorded(yard: &Yard, status: i32, state: DeliveryState) -> DeliveryId {
     let lease = uuid::Uuid::new_v4();
     let now = Instant::now();
     let jobs = yard
@@ -166,13 +180,9 @@ pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
     let outcome = Outcome {
         delivery_id: job.delivery_id,
         lease,
-        state: if succeeded {
-            DeliveryState::Delivered
-        } else {
-            DeliveryState::ScheduledRetry
-        },
+        state,
         reason: None,
-        due_at: (!succeeded).then(|| now + Duration::from_hours(1)),
+        due_at: (!state.is_final()).then(|| now + Duration::from_hours(1)),
         attempt: NewAttempt {
             id: AttemptId::new(now, rand::random()),
             number: job.number(),

@@ -26,6 +26,7 @@ mod nahook;
 mod playbooks;
 mod portal;
 mod problems;
+mod recoveries;
 mod replay;
 mod secrets;
 mod senders;
