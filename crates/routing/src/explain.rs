@@ -3,6 +3,7 @@
 use crate::decide::{Finding, Match, Moment, decide};
 use crate::evaluate::evaluate;
 use crate::trace::{Entry, Trace};
+use crate::waiting::Heard;
 use expression::{Jail, JailError};
 use store::{Event, Route, RoutedEvent, RoutingTable};
 use wire::RouteId;
@@ -16,7 +17,8 @@ pub struct Explained {
     pub decision: RoutedEvent,
 }
 
-/// Decides an event against the table as [`resolve`](crate::resolve) does, for somebody who looks at it.
+/// Decides an event against the table as [`resolve`](crate::resolve) does, for somebody who looks at it. Runs that wait hear
+/// nothing of it.
 ///
 /// The trace leaves out what misses once there is much of it, but never the route that is `asked_for`. Fails only when the
 /// jail cannot work now. Cancel-safe: nothing is kept.
@@ -33,7 +35,14 @@ pub async fn explain(
         .next()
         .expect("one event was given, and each comes to something");
     let missed = asked_for.and_then(|id| missed(id, table, &known.matches));
-    let decision = decide(event, table, known.matches, &known.transforms, moment);
+    let decision = decide(
+        event,
+        table,
+        known.matches,
+        &known.transforms,
+        Heard::default(),
+        moment,
+    );
     let mut trace = Trace::from_json(&decision.trace).expect("it was written a moment ago");
     if let Some(entry) = missed
         && !trace.routes.iter().any(|known| known.route_id == entry.route_id)
@@ -73,6 +82,7 @@ mod tests {
     use crate::decide::tests::{MOMENT, event, spec, table, to};
     use crate::trace::MISSES_SHOWN;
     use futures_executor::block_on;
+    use std::collections::BTreeMap;
     use wire::EventTypePattern;
     use wire::resource::RouteSpec;
 
@@ -90,7 +100,10 @@ mod tests {
         ]);
         let jail = Jail::in_thread();
         let explained = block_on(explain(&jail, &event(), &table, MOMENT, None)).unwrap();
-        let routed = block_on(crate::resolve(&jail, &[event()], &table, || MOMENT)).unwrap();
+        let routed = block_on(crate::resolve(&jail, &[event()], &table, BTreeMap::new(), || {
+            MOMENT
+        }))
+        .unwrap();
         assert_eq!(explained.trace.to_json(), routed[0].trace);
         let bodies: Vec<_> = explained
             .decision

@@ -48,6 +48,7 @@ mod sqlite;
 mod statement;
 mod ticket;
 mod versions;
+mod waits;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};
@@ -59,6 +60,7 @@ pub use keyring::{KeyRing, KeyRingError};
 pub use model::*;
 pub use outcome::{NewAttempt, Outcome, OutcomeQueue};
 pub use retention::{Expired, History};
-pub use routing::{NewDelivery, NewRun, RoutedEvent, RoutingQueue};
+pub use routing::{Gift, NewDelivery, NewRun, RoutedEvent, RoutingQueue};
 pub use sealed::{KeyUse, Resealed};
+pub use waits::{Given, WaitKey, WaitRow, WaitShape};
 pub use write::{QueueError, QueueOptions};

@@ -3,6 +3,7 @@
 use crate::connect::{Ledger, read, write};
 use crate::due::LONGEST_SWEEP;
 use crate::{Error, HeldRun, SlotLimit, Slotted, Store, Told, postgres, sqlite};
+use std::collections::HashSet;
 use std::time::Duration;
 use uuid::Uuid;
 use wire::resource::PlaybookSpec;
@@ -65,18 +66,38 @@ impl Store {
         ))
     }
 
-    /// Reads what the runs of a worker have been told since it last asked.
-    ///
-    /// What somebody tells a run while this reads is read now or the next time.
-    pub async fn told(&self, worker: Uuid) -> Result<Vec<Told>, Error> {
+    /// The runs of a worker that have been told something since it last asked. What somebody tells a run while the worker
+    /// then reads its [`Store::inbox`] is read there, or is asked for the next time.
+    pub async fn told(&self, worker: Uuid) -> Result<Vec<RunId>, Error> {
         let ids = read!(self, |conn, queries| queries::workers::told(conn, worker))?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        if !ids.is_empty() {
+            let ids = ids.clone();
+            write!(self, |conn, queries| queries::workers::heard(conn, worker, &ids))?;
         }
-        // Noted first and read then, in a second statement: one who tells in between makes his own mark.
+        Ok(ids)
+    }
+
+    /// All runs that a worker has.
+    pub async fn owned(&self, worker: Uuid) -> Result<Vec<RunId>, Error> {
+        read!(self, |conn, queries| queries::workers::owned(conn, worker))
+    }
+
+    /// Lets go of these runs of a worker; they are ready at `ready_at`.
+    pub async fn let_go(&self, worker: Uuid, ids: Vec<RunId>, ready_at: Instant) -> Result<usize, Error> {
+        write!(self, |conn, queries| queries::workers::let_go(
+            conn, worker, &ids, ready_at
+        ))
+    }
+
+    /// Makes those of these runs ready that have been told something.
+    pub async fn wake(&self, ids: Vec<RunId>, at: Instant) -> Result<(), Error> {
         write!(self, |conn, queries| {
-            queries::workers::heard(conn, worker, &ids)?;
-            queries::workers::inbox(conn, &ids, LONGEST_INBOX)
+            let told: HashSet<RunId> = queries::workers::inbox(conn, &ids, LONGEST_INBOX)?
+                .into_iter()
+                .map(|told| told.run_id)
+                .collect();
+            let told: Vec<RunId> = told.into_iter().collect();
+            queries::control::wake(conn, &told, at)
         })
     }
 

@@ -251,6 +251,7 @@ macro_rules! ledger_schema {
                 slot -> Nullable<Integer>,
                 slot_key -> Nullable<Text>,
                 queued -> Bool,
+                generation -> Integer,
             }
         }
         diesel::table! {
@@ -291,7 +292,8 @@ macro_rules! ledger_schema {
                 filter -> Integer,
                 workspace_id -> Text,
                 event_type -> Text,
-                correlation -> Nullable<Binary>,
+                shape -> Binary,
+                correlation -> Binary,
                 spec -> Text,
                 is_any -> Bool,
                 is_broadcast -> Bool,

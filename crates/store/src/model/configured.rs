@@ -245,6 +245,8 @@ pub struct RoutingTable {
     pub playbooks: HashMap<PlaybookId, bool>,
     /// What runs for the events of a source that no route takes, where its app has a doorkeeper.
     pub doorkeepers: HashMap<SourceId, PlaybookId>,
+    /// What the workspace's sources are called.
+    pub sources: HashMap<SourceId, String>,
 }
 
 /// What the things of a workspace are called, without anything else of them.

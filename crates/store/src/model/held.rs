@@ -41,6 +41,8 @@ pub struct HeldRun {
     pub revision: i64,
     /// How many steps it has finished.
     pub steps: i32,
+    /// How many runs the event that started it descends from.
+    pub generation: i32,
     /// Its place among the runs of its playbook that go on at the same time.
     pub slot: Option<i32>,
     /// When it was recorded.
@@ -151,8 +153,10 @@ pub struct NewWait {
     pub filter: i32,
     /// The exact type.
     pub event_type: String,
-    /// SHA-256 of the names and values that an event must yield.
-    pub correlation: Option<Vec<u8>>,
+    /// The digest of the expressions that an event is asked; empty: none.
+    pub shape: Vec<u8>,
+    /// The digest of the expressions with the values that they must yield.
+    pub correlation: Vec<u8>,
     /// What is waited for, as JSON.
     pub spec: String,
     /// Whether the first message ends the listen as a whole.

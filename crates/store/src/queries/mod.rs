@@ -24,6 +24,7 @@ pub(crate) mod senders;
 pub(crate) mod slots;
 pub(crate) mod sources;
 pub(crate) mod versions;
+pub(crate) mod waits;
 pub(crate) mod workers;
 pub(crate) mod workspaces;
 

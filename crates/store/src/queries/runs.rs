@@ -3,13 +3,13 @@
 use super::super::Conn;
 use super::super::schema::{runs, steps};
 use super::in_state;
-use crate::sql::{Stamp, Uid};
+use crate::sql::Uid;
 use crate::{Error, Run, StepRow};
 use diesel::dsl::sql;
 use diesel::sql_types::{Binary, Bool, Nullable};
 use diesel::{ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;
-use wire::{EventId, Instant, PlaybookId, RunId, RunState, WorkspaceId};
+use wire::{EventId, PlaybookId, RunId, RunState, WorkspaceId};
 
 /// The columns of a [`Run`], with `$output` for its output.
 macro_rules! columns {
@@ -68,41 +68,6 @@ macro_rules! narrowed {
 pub(super) const UNFINISHED: &str = "state IN ('pending', 'running', 'waiting', 'paused')";
 
 const FAILED: &str = "state IN ('faulted', 'cancelled')";
-
-pub(crate) fn pending(conn: &mut Conn, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-    let ids: Vec<Uid> = ids.iter().copied().map(Uid::from).collect();
-    Ok(runs::table
-        .filter(runs::id.eq_any(ids))
-        .filter(runs::state.eq("pending"))
-        .select(listed!())
-        .load(conn)?)
-}
-
-pub(crate) fn oldest_pending(conn: &mut Conn, limit: i64) -> Result<Vec<Run>, Error> {
-    Ok(runs::table
-        .filter(in_state("pending"))
-        .order(runs::id)
-        .limit(limit)
-        .select(listed!())
-        .load(conn)?)
-}
-
-pub(crate) fn fault(conn: &mut Conn, id: RunId, error: &str, at: Instant) -> Result<bool, Error> {
-    let row = runs::table
-        .filter(runs::id.eq(Uid::from(id)))
-        .filter(runs::state.eq("pending"));
-    let moved = diesel::update(row)
-        .set((
-            runs::state.eq("faulted"),
-            runs::error.eq(error),
-            runs::ready_at.eq(None::<Stamp>),
-            runs::started_at.eq(Some(Stamp(at))),
-            runs::ended_at.eq(Some(Stamp(at))),
-            runs::updated_at.eq(Stamp(at)),
-        ))
-        .execute(conn)?;
-    Ok(moved > 0)
-}
 
 pub(crate) fn find(conn: &mut Conn, workspace: &WorkspaceId, id: RunId) -> Result<Option<Run>, Error> {
     Ok(runs::table

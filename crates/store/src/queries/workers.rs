@@ -3,12 +3,13 @@
 use super::super::Conn;
 use super::super::hot::clock;
 use super::super::schema::{run_inbox, runs, workers};
+use crate::due::LONGEST_SWEEP;
 use crate::sql::{Stamp, Uid};
 use crate::{Control, Error, Telling, Told};
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{EventId, RunId};
+use wire::{EventId, Instant, RunId};
 
 /// Workers that are looked at: there are as many as processes.
 const WORKERS: i64 = 10_000;
@@ -95,6 +96,35 @@ pub(crate) fn heard(conn: &mut Conn, worker: Uuid, ids: &[RunId]) -> Result<(), 
     .set(runs::ready_at.eq(None::<Stamp>))
     .execute(conn)?;
     Ok(())
+}
+
+/// All that a worker has.
+pub(crate) fn owned(conn: &mut Conn, worker: Uuid) -> Result<Vec<RunId>, Error> {
+    let ids: Vec<Uid> = runs::table
+        .filter(runs::owner.eq(Some(Uid(worker))))
+        .limit(LONGEST_SWEEP)
+        .select(runs::id)
+        .load(conn)?;
+    Ok(ids.into_iter().map(RunId::from).collect())
+}
+
+/// Lets go of these runs of a worker.
+pub(crate) fn let_go(
+    conn: &mut Conn,
+    worker: Uuid,
+    ids: &[RunId],
+    ready_at: Instant,
+) -> Result<usize, Error> {
+    let ids: Vec<Uid> = ids.iter().copied().map(Uid::from).collect();
+    let held = runs::table
+        .filter(runs::id.eq_any(ids))
+        .filter(runs::owner.eq(Some(Uid(worker))));
+    Ok(diesel::update(held)
+        .set((
+            runs::owner.eq(None::<Uid>),
+            runs::ready_at.eq(Some(Stamp(ready_at))),
+        ))
+        .execute(conn)?)
 }
 
 type Row = (Uid, Uid, String, Option<Uid>, Option<i32>, Option<i32>, bool);

@@ -131,6 +131,8 @@ pub(crate) fn routed(id: EventId, deliveries: Vec<NewDelivery>) -> RoutedEvent {
         trace: Bytes::from_static(br#"{"routes":[]}"#),
         deliveries,
         runs: Vec::new(),
+        gifts: Vec::new(),
+        is_taken: false,
         at: Instant::now(),
     }
 }

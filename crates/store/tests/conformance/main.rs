@@ -27,6 +27,7 @@ mod partitions;
 mod planner;
 mod plans;
 mod plans_configured;
+mod plans_running;
 mod prepared;
 mod recorder;
 mod recoveries;
@@ -38,7 +39,10 @@ mod runs;
 mod schema;
 mod sealed;
 mod senders;
+mod slots;
 mod versions;
+mod waits;
+mod waits_plans;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

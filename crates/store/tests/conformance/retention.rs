@@ -81,6 +81,7 @@ fn run_of(event: EventId) -> NewRun {
         trigger: Trigger::Route,
         project: None,
         template: None,
+        generation: 0,
     }
 }
 

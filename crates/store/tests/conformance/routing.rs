@@ -15,6 +15,7 @@ fn run(event: EventId, playbook: &str) -> NewRun {
     NewRun {
         project: None,
         template: None,
+        generation: 0,
         trigger: wire::Trigger::Route,
         id: RunId::of(event, &playbook_id, 0),
         workspace_id: workspace(),

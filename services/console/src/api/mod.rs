@@ -80,6 +80,7 @@ fn addresses() -> Addresses {
     resources(&mut addresses);
     recoveries(&mut addresses);
     callers(&mut addresses);
+    workflows(&mut addresses);
     customers(&mut addresses);
     addresses
 }
@@ -141,13 +142,6 @@ fn resources(config: &mut Addresses) {
             "/routes/{id}",
             [get(routes::one), patch(routes::update), delete(routes::remove)],
         ))
-        .service(resource("/runs", [get(runs::list)]))
-        .service(resource("/runs/{id}", [get(runs::one)]))
-        .service(resource("/runs/{id}/steps", [get(runs::steps)]))
-        .service(resource("/runs/{id}/cancel", [post(runs::cancel)]))
-        .service(resource("/runs/{id}/pause", [post(runs::pause)]))
-        .service(resource("/runs/{id}/resume", [post(runs::resume)]))
-        .service(resource("/runs/{id}/retry", [post(runs::retry)]))
         .service(resource("/rejections", [get(rejections::list)]))
         .service(resource("/rejections/{id}", [get(rejections::one)]))
         .service(resource("/rejections/{id}/accept", [post(rejections::accept)]))
@@ -187,7 +181,7 @@ fn recoveries(config: &mut Addresses) {
         .service(resource("/recoveries/{id}/cancel", [post(recoveries::cancel)]));
 }
 
-/// Who sends and who operates, what they start, and what bounds them.
+/// Who sends and who operates, and what runs are targeted at.
 fn callers(config: &mut Addresses) {
     config
         .service(resource("", [get(workspace::one), patch(workspace::update)]))
@@ -247,7 +241,19 @@ fn callers(config: &mut Addresses) {
                 patch(templates::update),
                 delete(templates::remove),
             ],
-        ))
+        ));
+}
+
+/// Playbooks and what they do.
+fn workflows(config: &mut Addresses) {
+    config
+        .service(resource("/runs", [get(runs::list)]))
+        .service(resource("/runs/{id}", [get(runs::one)]))
+        .service(resource("/runs/{id}/steps", [get(runs::steps)]))
+        .service(resource("/runs/{id}/cancel", [post(runs::cancel)]))
+        .service(resource("/runs/{id}/pause", [post(runs::pause)]))
+        .service(resource("/runs/{id}/resume", [post(runs::resume)]))
+        .service(resource("/runs/{id}/retry", [post(runs::retry)]))
         .service(resource(
             "/playbooks",
             [get(playbooks::list), post(playbooks::create)],

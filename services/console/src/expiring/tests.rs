@@ -25,6 +25,8 @@ async fn event(store: &Store, at: Instant) {
         trace: bytes::Bytes::from_static(b"{}"),
         deliveries: Vec::new(),
         runs: Vec::new(),
+        gifts: Vec::new(),
+        is_taken: false,
         at,
     });
     let queue = store.routing_queue(QueueOptions::default()).unwrap();

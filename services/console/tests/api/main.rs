@@ -28,6 +28,7 @@ mod portal;
 mod problems;
 mod recoveries;
 mod replay;
+mod runs;
 mod secrets;
 mod senders;
 mod sources;

@@ -8,7 +8,7 @@ mod playbooks;
 
 pub(crate) use model::{
     Accepted, Attempt, Decision, Delivery, DeliveryPage, Doorkeeper, Event, EventPage, Rejection,
-    RejectionPage, Source, Trace,
+    RejectionPage, Source, Trace, Waited,
 };
 
 pub(crate) use playbooks::{Playbook, Run, RunPage, Step, StepPage, Version, VersionPage};

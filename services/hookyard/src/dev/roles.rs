@@ -65,9 +65,9 @@ impl<'a> Roles<'a> {
         };
         let gateway = Gateway::start(settings.gateway.clone(), store.clone(), conveyor, tools, tasks)
             .map_err(role("the gateway"))?;
-        router::start(platform, jail).map_err(role("the router"))?;
-        delivery_worker::start(platform, egress).map_err(role("the delivery worker"))?;
-        playbook_runner::start(platform).map_err(role("the playbook runner"))?;
+        router::start(platform, jail.clone()).map_err(role("the router"))?;
+        delivery_worker::start(platform, egress.clone()).map_err(role("the delivery worker"))?;
+        playbook_runner::start(platform, jail, egress).map_err(role("the playbook runner"))?;
         tasks.spawn(
             "console.housekeeping",
             housekeeping::run(store.clone(), settings.retention.clone(), shutdown.clone()),

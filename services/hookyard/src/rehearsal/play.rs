@@ -1,7 +1,8 @@
 //! One rehearsed run, from its beginning to where nothing happens to it any more.
 
 use super::case::Case;
-use super::stage::{Sent, Stage};
+use super::sent::Sent;
+use super::stage::Stage;
 use anyhow::bail;
 use expression::Jail;
 use playbook::{Emitted, Engine, Error, Event, HttpRequest, Start, Step, StepError, Summary, Version};

@@ -8,6 +8,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
 use diesel::{IntoSql as _, PgConnection, QueryResult, RunQueryDsl};
+use std::marker::PhantomData;
 use wire::{Instant, PlaybookId, RunId};
 
 /// What the worker gets of a run, in the order of [`HeldRun`].
@@ -25,6 +26,7 @@ type Held = (
     BigInt,
     BigInt,
     Integer,
+    Integer,
     Nullable<Integer>,
     Timestamptz,
     Nullable<Timestamptz>,
@@ -38,13 +40,10 @@ pub(crate) fn claim(
     now: Instant,
     limit: i64,
 ) -> QueryResult<Vec<HeldRun>> {
-    let (worker, now) = (Uid(worker), Stamp(now));
-    let _rows = std::marker::PhantomData;
     Claim {
-        worker,
-        now,
+        taking: Taking::of(worker, now),
         limit,
-        _rows,
+        _rows: PhantomData,
     }
     .load(conn)
 }
@@ -56,57 +55,66 @@ pub(crate) fn claim_named(
     now: Instant,
     ids: &[RunId],
 ) -> QueryResult<Vec<HeldRun>> {
-    let ids = ids.iter().copied().map(Uid::from).collect();
-    let (worker, now) = (Uid(worker), Stamp(now));
-    let _rows = std::marker::PhantomData;
     ClaimNamed {
-        worker,
-        now,
-        ids,
-        _rows,
+        taking: Taking::of(worker, now),
+        ids: ids.iter().copied().map(Uid::from).collect(),
+        _rows: PhantomData,
     }
     .load(conn)
 }
 
 struct Claim<'a> {
-    worker: Uid,
-    now: Stamp,
+    taking: Taking,
     limit: i64,
-    _rows: std::marker::PhantomData<&'a ()>,
+    _rows: PhantomData<&'a ()>,
 }
 
 statement!(Claim, Held, PgConnection);
 
 struct ClaimNamed<'a> {
-    worker: Uid,
-    now: Stamp,
+    taking: Taking,
     ids: Vec<Uid>,
-    _rows: std::marker::PhantomData<&'a ()>,
+    _rows: PhantomData<&'a ()>,
 }
 
 statement!(ClaimNamed, Held, PgConnection);
 
-fn take<'b>(out: &mut AstPass<'_, 'b, Pg>, worker: &'b Uid, now: &'b Stamp) -> QueryResult<()> {
-    out.push_sql("UPDATE runs SET owner = ");
-    out.push_bind_param::<Uuid, _>(worker)?;
-    out.push_sql(
+/// What becomes of each run, and which can be taken at all.
+struct Taking {
+    worker: Uid,
+    now: Stamp,
+}
+
+impl Taking {
+    fn of(worker: uuid::Uuid, now: Instant) -> Self {
+        Self {
+            worker: Uid(worker),
+            now: Stamp(now),
+        }
+    }
+
+    fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE runs SET owner = ");
+        out.push_bind_param::<Uuid, _>(&self.worker)?;
+        out.push_sql(
         ", epoch = epoch + 1, ready_at = NULL, \
          state = CASE WHEN state IN ('pending', 'waiting') THEN 'running' ELSE state END, started_at = coalesce(started_at, ",
     );
-    out.push_bind_param::<Timestamptz, _>(now)?;
-    out.push_sql("), updated_at = ");
-    out.push_bind_param::<Timestamptz, _>(now)?;
-    out.push_sql(" WHERE id = ANY(ARRAY(SELECT id FROM runs WHERE owner IS NULL AND ready_at IS NOT NULL AND ready_at <= ");
-    out.push_bind_param::<Timestamptz, _>(now)?;
-    Ok(())
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql("), updated_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" WHERE id = ANY(ARRAY(SELECT id FROM runs WHERE owner IS NULL AND ready_at IS NOT NULL AND ready_at <= ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        Ok(())
+    }
 }
 
 const RETURNING: &str = " FOR UPDATE SKIP LOCKED)) RETURNING id, workspace_id, playbook_id, version, event_id, state, input, \
-                         engine, error, output, epoch, revision, steps, slot, created_at, ended_at, project";
+                         engine, error, output, epoch, revision, steps, generation, slot, created_at, ended_at, project";
 
 impl QueryFragment<Pg> for Claim<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        take(&mut out, &self.worker, &self.now)?;
+        self.taking.walk(&mut out)?;
         out.push_sql(" ORDER BY ready_at, id LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(RETURNING);
@@ -116,7 +124,7 @@ impl QueryFragment<Pg> for Claim<'_> {
 
 impl QueryFragment<Pg> for ClaimNamed<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        take(&mut out, &self.worker, &self.now)?;
+        self.taking.walk(&mut out)?;
         out.push_sql(" AND id = ANY(");
         out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
         out.push_sql(") ORDER BY id");

@@ -152,6 +152,7 @@ impl QueryFragment<Pg> for Commit<'_> {
         out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&self.ended_at)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.at)?;
+        // The owner is compared in a way that no index of owners serves: the row is found by its key.
         // A parked run that was told something meanwhile stays ready: `least` leaves nulls out.
         out.push_sql(
             ") AS row (id, owner, epoch, revision, state, engine, output, error, steps, parks, ready_at, ended_at, at)), \
@@ -160,8 +161,9 @@ impl QueryFragment<Pg> for Commit<'_> {
              owner = CASE WHEN input.parks THEN NULL ELSE held.owner END, \
              ready_at = CASE WHEN input.parks THEN least(held.ready_at, input.ready_at) ELSE held.ready_at END, \
              slot = CASE WHEN input.ended_at IS NULL THEN held.slot END, \
-             queued = held.queued AND input.ended_at IS NULL, ended_at = input.ended_at, updated_at = input.at \
-             FROM input WHERE held.id = input.id AND held.owner = input.owner AND held.epoch = input.epoch \
+             queued = held.queued AND input.ended_at IS NULL, \
+             ended_at = CASE WHEN input.ended_at IS NOT NULL THEN coalesce(held.ended_at, input.ended_at) END, updated_at = input.at \
+             FROM input WHERE held.id = input.id AND held.owner IS NOT DISTINCT FROM input.owner AND held.epoch = input.epoch \
              AND held.revision = input.revision RETURNING held.id)",
         );
         self.steps.insert(&mut out)?;

@@ -81,6 +81,7 @@ fn take(conn: &mut SqliteConnection, worker: Uuid, now: Instant, ids: &[Uid]) ->
             runs::epoch,
             runs::revision,
             runs::steps,
+            runs::generation,
             runs::slot,
             runs::created_at,
             runs::ended_at,

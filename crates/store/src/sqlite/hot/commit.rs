@@ -122,9 +122,11 @@ impl QueryFragment<Sqlite> for Keep<'_> {
         out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
         out.push_sql(" IS NULL THEN slot END, queued = queued AND ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
-        out.push_sql(" IS NULL, ended_at = ");
+        out.push_sql(" IS NULL, ended_at = CASE WHEN ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
-        out.push_sql(", updated_at = ");
+        out.push_sql(" IS NOT NULL THEN coalesce(ended_at, ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.ended_at)?;
+        out.push_sql(") END, updated_at = ");
         out.push_bind_param::<BigInt, _>(&self.at)?;
         out.push_sql(" WHERE id = ");
         out.push_bind_param::<Binary, _>(&self.id)?;
@@ -200,6 +202,7 @@ fn change_waits(conn: &mut SqliteConnection, commit: &RunCommit) -> QueryResult<
                 run_waits::filter.eq(wait.filter),
                 run_waits::workspace_id.eq(commit.workspace_id.as_str()),
                 run_waits::event_type.eq(&wait.event_type),
+                run_waits::shape.eq(&wait.shape),
                 run_waits::correlation.eq(&wait.correlation),
                 run_waits::spec.eq(&wait.spec),
                 run_waits::is_any.eq(wait.is_any),

@@ -9,6 +9,7 @@ mod dead_letters;
 mod due;
 mod outcome;
 mod routing;
+mod waits;
 
 pub(crate) use accept::accept;
 pub(crate) use again::again;
@@ -18,3 +19,4 @@ pub(crate) use dead_letters::dead_letters;
 pub(crate) use due::{lease_due, reap};
 pub(crate) use outcome::record;
 pub(crate) use routing::route;
+pub(crate) use waits::{give, wait_shapes, waits};

@@ -157,7 +157,8 @@ pub(super) struct Waits<'a> {
     filters: Vec<i32>,
     workspaces: Vec<&'a str>,
     event_types: Vec<&'a str>,
-    correlations: Vec<Option<&'a [u8]>>,
+    shapes: Vec<&'a [u8]>,
+    correlations: Vec<&'a [u8]>,
     specs: Vec<&'a str>,
     any: Vec<bool>,
     broadcast: Vec<bool>,
@@ -175,7 +176,8 @@ impl<'a> Waits<'a> {
             self.filters.push(wait.filter);
             self.workspaces.push(commit.workspace_id.as_str());
             self.event_types.push(&wait.event_type);
-            self.correlations.push(wait.correlation.as_deref());
+            self.shapes.push(&wait.shape);
+            self.correlations.push(&wait.correlation);
             self.specs.push(&wait.spec);
             self.any.push(wait.is_any);
             self.broadcast.push(wait.is_broadcast);
@@ -208,8 +210,8 @@ impl<'a> Waits<'a> {
     /// `, waited AS (INSERT …)`.
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            ", waited AS (INSERT INTO run_waits (run_id, effect, filter, workspace_id, event_type, correlation, spec, is_any, \
-             is_broadcast, created_at) SELECT row.* FROM unnest(",
+            ", waited AS (INSERT INTO run_waits (run_id, effect, filter, workspace_id, event_type, shape, correlation, spec, \
+             is_any, is_broadcast, created_at) SELECT row.* FROM unnest(",
         );
         out.push_bind_param::<Array<Uuid>, _>(&self.runs)?;
         out.push_sql(", ");
@@ -221,7 +223,9 @@ impl<'a> Waits<'a> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Text>, _>(&self.event_types)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.correlations)?;
+        out.push_bind_param::<Array<Binary>, _>(&self.shapes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.correlations)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Text>, _>(&self.specs)?;
         out.push_sql(", ");
@@ -231,7 +235,8 @@ impl<'a> Waits<'a> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
         out.push_sql(
-            ") AS row (run_id, effect, filter, workspace_id, event_type, correlation, spec, is_any, is_broadcast, created_at) \
+            ") AS row (run_id, effect, filter, workspace_id, event_type, shape, correlation, spec, is_any, is_broadcast, \
+             created_at) \
              WHERE (row.run_id IN (SELECT id FROM kept)) IS TRUE ON CONFLICT (run_id, effect, filter) DO NOTHING)",
         );
         Ok(())
