@@ -40,5 +40,5 @@ CREATE INDEX deliveries_recoverable_idx ON deliveries (workspace_id, id)
 WHERE (state = 'dead_letter' OR state = 'failed') AND recovery_id IS NULL;
 
 -- Dead letters are counted by endpoint, kind of error and type.
-CREATE INDEX deliveries_dead_letters_idx ON deliveries (workspace_id, endpoint_id, error_kind, event_type, created_at)
+CREATE INDEX deliveries_dead_letters_idx ON deliveries (workspace_id, endpoint_id, error_kind, event_type COLLATE "C", created_at)
 WHERE state = 'dead_letter' AND recovery_id IS NULL;

@@ -9,19 +9,19 @@ CREATE TABLE recoveries (
         state IN ('saved', 'running', 'paused', 'completed', 'cancelled')
     ),
     -- How many deliveries there were when it was started, as far as they were counted.
-    total BIGINT NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL DEFAULT 0,
     -- The last delivery that this pass has looked at.
     scanned_to BLOB,
     -- How many were sent again.
-    recovered BIGINT NOT NULL DEFAULT 0,
+    recovered INTEGER NOT NULL DEFAULT 0,
     -- Of this pass: how many cannot be sent again, and how many wait for their endpoint's queue to be short.
-    skipped BIGINT NOT NULL DEFAULT 0,
-    deferred BIGINT NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    deferred INTEGER NOT NULL DEFAULT 0,
     -- When the next batch is due.
     next_at INTEGER,
     lease_until INTEGER,
     -- Fences off a process whose lease ran out.
-    fence BIGINT NOT NULL DEFAULT 0,
+    fence INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     started_at INTEGER,
     ended_at INTEGER,

@@ -65,6 +65,24 @@ struct RouteChange {
     now: Option<Entry>,
 }
 
+/// What a delivery sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sends<'p> {
+    /// There is no delivery.
+    Nothing,
+    /// There is one, and it is skipped.
+    Skipped,
+    /// This.
+    This(&'p Payload),
+}
+
+impl<'p> Sends<'p> {
+    /// What a delivery that was made sends.
+    pub(crate) fn of(payload: Option<&'p Payload>) -> Self {
+        payload.map_or(Self::Skipped, Self::This)
+    }
+}
+
 impl Was {
     /// `transformed` is what it sent instead of the event's own bytes.
     pub(crate) fn of(row: &Delivery, transformed: Option<&[u8]>, event: &Event) -> Self {
@@ -79,20 +97,20 @@ impl Was {
     }
 
     /// What was sent.
-    pub(crate) const fn payload(&self) -> Option<&Payload> {
-        self.payload.as_ref()
+    pub(crate) fn sends(&self) -> Sends<'_> {
+        Sends::of(self.payload.as_ref())
     }
 }
 
 impl Change {
-    /// Of what was and of what is sent; the outer none is no delivery, the inner one that was skipped.
-    pub(crate) fn between(was: Option<Option<&Payload>>, now: Option<Option<&Payload>>) -> Self {
+    /// Of what was and of what is sent.
+    pub(crate) fn between(was: Sends<'_>, now: Sends<'_>) -> Self {
         match (was, now) {
-            (None, None) | (Some(None), Some(None)) => Self::Same,
-            (Some(Some(was)), Some(Some(now))) if was.is_same(now) => Self::Same,
-            (Some(_), Some(_)) => Self::Changed,
-            (None, Some(_)) => Self::Added,
-            (Some(_), None) => Self::Removed,
+            (Sends::Nothing, Sends::Nothing) | (Sends::Skipped, Sends::Skipped) => Self::Same,
+            (Sends::This(was), Sends::This(now)) if was.is_same(now) => Self::Same,
+            (Sends::Nothing, _) => Self::Added,
+            (_, Sends::Nothing) => Self::Removed,
+            (Sends::Skipped | Sends::This(_), Sends::Skipped | Sends::This(_)) => Self::Changed,
         }
     }
 

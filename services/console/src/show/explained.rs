@@ -1,6 +1,7 @@
 //! What routes would make of an event, for somebody who looks before anything is saved or sent.
 
 use super::Payload;
+use super::diff::Sends;
 use crate::check::Directory;
 use routing::Explained;
 use routing::trace::{Clause, Entry};
@@ -91,8 +92,8 @@ impl Making {
     }
 
     /// What would be sent.
-    pub(crate) const fn payload(&self) -> Option<&Payload> {
-        self.payload.as_ref()
+    pub(crate) fn sends(&self) -> Sends<'_> {
+        Sends::of(self.payload.as_ref())
     }
 
     /// A run that would be started.

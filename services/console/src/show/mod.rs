@@ -17,7 +17,7 @@ mod targets;
 mod workspace;
 
 pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
-pub(crate) use diff::{Change, DeliveryChange, DiffView, Was};
+pub(crate) use diff::{Change, DeliveryChange, DiffView, Sends, Was};
 pub(crate) use explained::{ExplanationView, Making};
 pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
 pub(crate) use recorded::{

@@ -39,7 +39,7 @@ pub(crate) fn dead_letters(
         "SELECT endpoint_id, error_kind, event_type, count(*) AS count, min(created_at) AS oldest, \
          max(created_at) AS newest FROM (SELECT endpoint_id, error_kind, event_type, created_at FROM deliveries \
          WHERE workspace_id = $1{of_endpoint} AND state = 'dead_letter' AND recovery_id IS NULL \
-         ORDER BY endpoint_id, error_kind, event_type, created_at LIMIT {}) AS letter \
+         ORDER BY endpoint_id, error_kind LIMIT {}) AS letter \
          GROUP BY endpoint_id, error_kind, event_type ORDER BY count DESC, endpoint_id, error_kind, event_type \
          LIMIT {GROUPS}",
         LETTERS + 1

@@ -4,7 +4,7 @@ use super::current::{decided, named};
 use super::{Order, Past};
 use crate::access::Opened;
 use crate::api::ok;
-use crate::show::{Change, DeliveryChange, DiffView, Making, Was};
+use crate::show::{Change, DeliveryChange, DiffView, Making, Sends, Was};
 use crate::{Console, Error};
 use actix_web::HttpResponse;
 use routing::trace::Trace;
@@ -42,10 +42,7 @@ pub(super) async fn show(
     order.refuse_strangers(known, "never got this, and gets nothing of it by today's rules")?;
     let mut changes = Vec::with_capacity(endpoints.len().min(MOST));
     for endpoint in endpoints.iter().take(MOST) {
-        let now = made
-            .as_ref()
-            .map(|made| made.iter().find(|row| row.endpoint_id == **endpoint));
-        changes.push(compared(console, past, endpoint, now).await?);
+        changes.push(compared(console, past, endpoint, made.as_deref()).await?);
     }
     let before = event.trace.as_deref().and_then(Trace::from_json);
     Ok(ok(DiffView::of(
@@ -57,12 +54,12 @@ pub(super) async fn show(
     )))
 }
 
-/// `now` is what today's rules make for the endpoint; none where no rule is asked.
+/// `made` is what today's rules make; none where no rule is asked.
 async fn compared(
     console: &Console,
     past: &Past,
     endpoint: &EndpointId,
-    now: Option<Option<&NewDelivery>>,
+    made: Option<&[NewDelivery]>,
 ) -> Result<DeliveryChange, Error> {
     let event = &past.event;
     let first = past.first.get(endpoint);
@@ -71,11 +68,17 @@ async fn compared(
         None => None,
     };
     let was = first.map(|first| Was::of(first, transformed.as_deref(), event));
-    let now = match now {
-        Some(now) => now.map(|row| Making::delivery(row, event)),
+    let now = match made {
+        Some(made) => {
+            let row = made.iter().find(|row| row.endpoint_id == *endpoint);
+            row.map(|row| Making::delivery(row, event))
+        }
         None => first.map(|_| Making::again(transformed.as_deref(), event)),
     };
-    let change = Change::between(was.as_ref().map(Was::payload), now.as_ref().map(Making::payload));
+    let change = Change::between(
+        was.as_ref().map_or(Sends::Nothing, Was::sends),
+        now.as_ref().map_or(Sends::Nothing, Making::sends),
+    );
     Ok(DeliveryChange {
         endpoint_id: endpoint.clone(),
         change,
