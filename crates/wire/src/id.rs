@@ -422,4 +422,18 @@ mod tests {
             prop_assert_eq!(EventId::new(at, random).instant(), at);
         }
     }
+
+    #[test]
+    fn a_recovery_makes_one_delivery_of_another_and_each_recovery_its_own() {
+        let at = Instant::from_unix_micros(1_800_000_000_000_000);
+        let (event, endpoint) = (EventId::new(at, 1), EndpointId::from_stored("ep_a"));
+        let first = DeliveryId::of(event, &endpoint, 0);
+        let (one, other) = (RecoveryId::new(at, 1), RecoveryId::new(at, 2));
+        let again = first.recovered(one, event, &endpoint);
+        assert_eq!(again, first.recovered(one, event, &endpoint));
+        assert_ne!(again, first);
+        assert_ne!(again, first.recovered(other, event, &endpoint));
+        assert_ne!(again, again.recovered(one, event, &endpoint));
+        assert_eq!(again.instant(), first.instant(), "it sorts by its event");
+    }
 }

@@ -78,7 +78,7 @@ pub fn configure(config: &mut ServiceConfig, console: Console) {
 fn addresses() -> Addresses {
     let mut addresses = Addresses::default();
     resources(&mut addresses);
-    recoveries(&mut addresses);
+    recoveries::mount(&mut addresses);
     callers(&mut addresses);
     workflows(&mut addresses);
     customers(&mut addresses);
@@ -159,26 +159,6 @@ fn resources(config: &mut Addresses) {
             ],
         ))
         .service(resource("/configuration", [put(configuration::apply)]));
-}
-
-/// Sending again what failed.
-fn recoveries(config: &mut Addresses) {
-    config
-        .service(resource(
-            "/recoveries",
-            [get(recoveries::list), post(recoveries::create)],
-        ))
-        // Before those whose id is open.
-        .service(resource("/recoveries/preview", [post(recoveries::preview)]))
-        .service(resource("/recoveries/{id}", [get(recoveries::one)]))
-        .service(resource(
-            "/recoveries/{id}/preview",
-            [get(recoveries::preview_one)],
-        ))
-        .service(resource("/recoveries/{id}/start", [post(recoveries::start)]))
-        .service(resource("/recoveries/{id}/pause", [post(recoveries::pause)]))
-        .service(resource("/recoveries/{id}/resume", [post(recoveries::resume)]))
-        .service(resource("/recoveries/{id}/cancel", [post(recoveries::cancel)]));
 }
 
 /// Who sends and who operates, and what runs are targeted at.

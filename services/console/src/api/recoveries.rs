@@ -3,17 +3,32 @@
 use super::body::{Document, Parameters};
 use super::deliveries::views;
 use super::page::{Page, next_cursor};
-use super::{created, directory, ok};
+use super::{created, directory, get, ok, post, resource};
 use crate::access::Opened;
 use crate::check::{Fields, recovery};
 use crate::show::{PreviewView, RecoveryView};
 use crate::{Console, Error};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use boot::http::Addresses;
 use serde::Serialize;
 use store::{Recovery, Steering};
 use wire::resource::RecoverySpec;
 use wire::{Instant, RecoveryId};
+
+/// Sending again what failed.
+pub(super) fn mount(config: &mut Addresses) {
+    config
+        .service(resource("/recoveries", [get(list), post(create)]))
+        // Before those whose id is open.
+        .service(resource("/recoveries/preview", [post(preview)]))
+        .service(resource("/recoveries/{id}", [get(one)]))
+        .service(resource("/recoveries/{id}/preview", [get(preview_one)]))
+        .service(resource("/recoveries/{id}/start", [post(start)]))
+        .service(resource("/recoveries/{id}/pause", [post(pause)]))
+        .service(resource("/recoveries/{id}/resume", [post(resume)]))
+        .service(resource("/recoveries/{id}/cancel", [post(cancel)]));
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
