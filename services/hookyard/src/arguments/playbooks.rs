@@ -76,10 +76,10 @@ pub struct Versions {
     /// Its slug or id.
     pub playbook: String,
     /// Print this version's definition.
-    #[arg(value_name = "VERSION")]
+    #[arg(id = "number", value_name = "VERSION")]
     pub version: Option<u32>,
     /// Let new runs begin with that version again.
-    #[arg(long, requires = "version")]
+    #[arg(long, requires = "number")]
     pub activate: bool,
     /// Which page.
     #[command(flatten)]

@@ -115,7 +115,8 @@ pub(crate) async fn play(
                 return Ok(played);
             }
         }
-        if is_over(played.status) && !stage.has_wishes() {
+        // Only a run that faulted can be told to go on.
+        if is_over(played.status) && (played.status != RunState::Faulted || !stage.has_wishes()) {
             break;
         }
         let wake_at = out.summary.wake_at.filter(|_| !is_over(played.status));
