@@ -76,9 +76,9 @@ impl Match {
 /// What decided, as the trace has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    clause: Clause,
-    value: Value,
-    reason: String,
+    pub(crate) clause: Clause,
+    pub(crate) value: Value,
+    pub(crate) reason: String,
 }
 
 /// The routes whose cheap clauses hold, by their place in the table: those whose filters need an answer.

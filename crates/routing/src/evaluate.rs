@@ -37,13 +37,17 @@ pub async fn resolve(
 
 /// What [`decide`] needs to know of one event.
 #[derive(Debug)]
-struct Evaluated {
-    matches: Vec<Match>,
-    transforms: BTreeMap<usize, Transformed>,
+pub(crate) struct Evaluated {
+    pub(crate) matches: Vec<Match>,
+    pub(crate) transforms: BTreeMap<usize, Transformed>,
 }
 
 /// Evaluates what has to be evaluated of each event, in their order.
-async fn evaluate(jail: &Jail, events: &[Event], table: &RoutingTable) -> Result<Vec<Evaluated>, JailError> {
+pub(crate) async fn evaluate(
+    jail: &Jail,
+    events: &[Event],
+    table: &RoutingTable,
+) -> Result<Vec<Evaluated>, JailError> {
     let mut filters = Questions::default();
     let programs = programs(table, |route| route.spec.filter.as_deref());
     for (number, event) in events.iter().enumerate() {

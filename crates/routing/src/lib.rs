@@ -10,8 +10,9 @@
 //!
 //! [`resolve`] asks the jail what the routes' expressions yield for a batch of events, one request for all filters and
 //! one for all transforms, and [`decide`](mod@decide) makes deliveries, runs and the [trace](mod@trace) of
-//! it. Before that the event is [offered](offer) to the runs that wait for one; a run that begins to wait
-//! [looks back](look_back). [`direct`] and [`started`] are for events whose sender named the target, so that no route is tried.
+//! it. [`explain`](fn@explain) is the same decision to look at, for what is not recorded or not saved. Before a decision
+//! the event is [offered](offer) to the runs that wait for one; a run that begins to wait [looks back](look_back).
+//! [`direct`] and [`started`] are for events whose sender named the target, so that no route is tried.
 //!
 //! # What it must never do
 //!
@@ -23,6 +24,7 @@ mod ask;
 pub mod decide;
 mod emitted;
 mod evaluate;
+mod explain;
 mod look_back;
 mod named;
 pub mod trace;
@@ -31,6 +33,7 @@ mod waiting;
 pub use decide::{Moment, quarantine};
 pub use emitted::emitted;
 pub use evaluate::resolve;
+pub use explain::{Explained, explain};
 pub use look_back::look_back;
 pub use named::{Start, direct, started};
 pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_rows};

@@ -26,7 +26,7 @@
 
 use crate::waiting::Heard;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wire::resource::Target;
 use wire::{DeliveryId, EndpointId, EventId, PlaybookId, RouteId, RunId};
@@ -38,7 +38,7 @@ pub const MISSES_SHOWN: usize = 200;
 pub const WAITS_SHOWN: usize = 200;
 
 /// What became of one event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// The event.
@@ -46,7 +46,7 @@ pub struct Trace {
     /// Each route, in the order of the table.
     pub routes: Vec<Entry>,
     /// How many more routes there were that did not match.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub misses_omitted: usize,
     /// Why no route was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,10 +58,10 @@ pub struct Trace {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doorkeeper: Option<Doorkeeper>,
     /// The runs that waited for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<Waited>,
     /// How many more of those there were.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub waits_omitted: usize,
     /// How many of `routes` did not match.
     #[serde(skip)]
@@ -69,7 +69,7 @@ pub struct Trace {
 }
 
 /// What became of an event at a run that waited for one of its type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waited {
     /// The run; of those with an expression that failed, the oldest.
@@ -83,7 +83,7 @@ pub struct Waited {
 }
 
 /// What became of an event at the doorkeeper of its source's app.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Doorkeeper {
     /// The playbook.
@@ -97,7 +97,7 @@ pub struct Doorkeeper {
 }
 
 /// What the sender of an event named itself.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum Direct {
     /// An endpoint to deliver to.
@@ -117,7 +117,7 @@ pub enum Direct {
 }
 
 /// What became of one event at one route.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// The route.
@@ -143,7 +143,7 @@ pub struct Entry {
 }
 
 /// The part of a route that decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clause {
     /// The route is disabled.
@@ -213,6 +213,11 @@ impl Trace {
         } else {
             self.misses_omitted += 1;
         }
+    }
+
+    /// A trace that was kept; none when it is one of another release's that cannot be read.
+    pub fn from_json(kept: &[u8]) -> Option<Self> {
+        serde_json::from_slice(kept).ok()
     }
 
     /// The trace as it is kept.

@@ -1,10 +1,10 @@
 //! What the console shows and what operators do to what is recorded.
 
-use crate::connect::{read, write};
+use crate::connect::{Ledger, read, write};
 use crate::due::LONGEST_SWEEP;
 use crate::{
-    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, Page,
-    Store,
+    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, NewRun,
+    Page, Store, postgres, sqlite,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -172,7 +172,7 @@ impl Store {
         ))
     }
 
-    /// Makes further deliveries of an event that was routed before: replays. The sweepers pick them up.
+    /// Makes further deliveries of an event that was routed before, as given. The sweepers pick them up.
     pub async fn add_deliveries(
         &self,
         event: EventId,
@@ -182,5 +182,28 @@ impl Store {
         write!(self, |conn, queries| rows.iter().try_for_each(|row| Ok(
             queries::deliveries::insert(conn, event, row, now)?
         )))
+    }
+
+    /// Makes further deliveries and runs of an event that was routed before: replays. The sweepers pick them up. False when
+    /// the event is gone meanwhile, and then nothing is made.
+    pub async fn replay(
+        &self,
+        event: EventId,
+        (deliveries, runs): (Vec<NewDelivery>, Vec<NewRun>),
+        now: Instant,
+    ) -> Result<bool, Error> {
+        match &*self.ledger {
+            Ledger::Postgres(ledger) => {
+                // One statement is a transaction of its own.
+                ledger
+                    .read(move |conn| Ok(postgres::hot::again(conn, event, (&deliveries, &runs), now)?))
+                    .await
+            }
+            Ledger::Sqlite(ledger) => {
+                ledger
+                    .write(move |conn| Ok(sqlite::hot::again(conn, event, (&deliveries, &runs), now)?))
+                    .await
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The daily partitions of `events` and `attempts` on Postgres, made ahead of time.
+//! The daily partitions of `events` and `attempts` on Postgres, made ahead of time, and dropped when nothing in them is
+//! needed any more.
 //!
 //! The key is a UUIDv7, so a day is a range of keys. A partition is made aside and then attached, which locks the parent
 //! against other changes of its shape but against no reader and no writer.
@@ -41,13 +42,66 @@ struct Name {
     name: String,
 }
 
-fn make(conn: &mut PgConnection, now: Instant, days: u32) -> Result<Vec<String>, Error> {
-    let existing: Vec<Name> = diesel::sql_query(
+/// Partitions that are dropped at once; the others wait for the next time.
+const DROPPED_AT_ONCE: usize = 50;
+
+/// Drops the partitions of days that end before `before` and in which nothing is needed.
+pub(crate) fn drop_old(conn: &mut PgConnection, before: Instant) -> Result<Vec<String>, Error> {
+    let existing = existing(conn)?;
+    let mut dropped = Vec::new();
+    for table in PARTITIONED {
+        let last = Partition::of(table, before - DAY).name;
+        // Their names sort as their days do, for the next 7,973 years.
+        let is_old = |row: &&Name| row.name.starts_with(&format!("{table}_")) && row.name <= last;
+        for Name { name } in existing.iter().filter(is_old).take(DROPPED_AT_ONCE) {
+            let Some(partition) = Partition::named(table, name) else {
+                continue;
+            };
+            match drop_one(conn, &partition) {
+                Ok(true) => dropped.push(partition.name),
+                Ok(false) => {}
+                // Somebody reads it, or the day before it.
+                Err(Error::Busy { .. }) => break,
+                Err(error) if error.is_transient() => break,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(dropped)
+}
+
+/// Drops a partition unless something in it is needed; says whether it did.
+fn drop_one(conn: &mut PgConnection, partition: &Partition) -> Result<bool, Error> {
+    conn.transaction(|conn| {
+        let Partition { table, name, .. } = partition;
+        // Nobody makes a replay of an event in it after this look, nor routes one. Accepts wait for the end of it, so it gives
+        // up before anybody notices.
+        conn.batch_execute(&format!(
+            "SET LOCAL lock_timeout = '500ms'; LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE; \
+             LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"
+        ))?;
+        let asked: Vec<Name> = diesel::sql_query(partition.needed_by()).load(conn)?;
+        if !asked.is_empty() {
+            return Ok(false);
+        }
+        conn.batch_execute(&format!(
+            "ALTER TABLE {table} DETACH PARTITION {name}; DROP TABLE {name}"
+        ))?;
+        Ok(true)
+    })
+}
+
+fn existing(conn: &mut PgConnection) -> Result<Vec<Name>, Error> {
+    Ok(diesel::sql_query(
         "SELECT child.relname::text AS name FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid \
          JOIN pg_class parent ON parent.oid = inhparent WHERE parent.relname IN ('events', 'attempts') \
          AND parent.relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1 LIMIT 10000",
     )
-    .load(conn)?;
+    .load(conn)?)
+}
+
+fn make(conn: &mut PgConnection, now: Instant, days: u32) -> Result<Vec<String>, Error> {
+    let existing = existing(conn)?;
     let missing: Vec<Partition> = wanted(now, days)
         .filter(|partition| !existing.iter().any(|row| row.name == partition.name))
         .collect();
@@ -96,6 +150,37 @@ impl Partition {
         }
     }
 
+    /// The partition of this name, `events_20261121`.
+    fn named(table: &'static str, name: &str) -> Option<Self> {
+        let date = name.strip_prefix(table)?.strip_prefix('_')?;
+        let (year, rest) = date.split_at_checked(4)?;
+        let (month, day) = rest.split_at_checked(2)?;
+        let at: Instant = format!("{year}-{month}-{day}T00:00:00Z").parse().ok()?;
+        Some(Self::of(table, at)).filter(|partition| partition.name == name)
+    }
+
+    /// Yields one row where something in it is needed. Ids of deliveries and runs carry their event's time, so those of the
+    /// day's events are a range of theirs; a delivery of an earlier day may have attempts in it.
+    fn needed_by(&self) -> String {
+        let Self {
+            table,
+            name,
+            from,
+            to,
+        } = self;
+        if *table == "attempts" {
+            return format!("SELECT id::text AS name FROM deliveries WHERE id < '{to}' LIMIT 1");
+        }
+        let unfinished = "state IN ('pending', 'running', 'waiting', 'paused')";
+        format!(
+            "(SELECT id::text AS name FROM deliveries WHERE id >= '{from}' AND id < '{to}' LIMIT 1) UNION ALL \
+             (SELECT id::text FROM {name} WHERE state = 'accepted' LIMIT 1) UNION ALL \
+             (SELECT id::text FROM runs WHERE event_id >= '{from}' AND event_id < '{to}' AND {unfinished} LIMIT 1) UNION ALL \
+             (SELECT run_id::text FROM run_inbox WHERE event_id >= '{from}' AND event_id < '{to}' AND EXISTS \
+             (SELECT FROM runs WHERE runs.id = run_id AND {unfinished}) LIMIT 1) LIMIT 1"
+        )
+    }
+
     /// Another process may have made it since; `IF NOT EXISTS` and the look at `pg_inherits` make that harmless.
     fn sql(&self) -> String {
         let Self {
@@ -113,7 +198,7 @@ impl Partition {
 }
 
 /// The least UUID with this millisecond.
-fn first_of(at: Instant) -> Uuid {
+pub(crate) fn first_of(at: Instant) -> Uuid {
     Uuid::from_u128(u128::from(at.unix_millis()) << 80)
 }
 

@@ -184,6 +184,28 @@ macro_rules! ledger_schema {
                 delivered_at -> Nullable<$time>,
                 created_at -> $time,
                 updated_at -> $time,
+                error_kind -> Nullable<Text>,
+                recovery_id -> Nullable<$uid>,
+            }
+        }
+        diesel::table! {
+            recoveries (id) {
+                id -> $uid,
+                workspace_id -> Text,
+                spec -> Text,
+                state -> Text,
+                total -> BigInt,
+                scanned_to -> Nullable<$uid>,
+                recovered -> BigInt,
+                skipped -> BigInt,
+                deferred -> BigInt,
+                next_at -> Nullable<$time>,
+                lease_until -> Nullable<$time>,
+                fence -> BigInt,
+                created_at -> $time,
+                started_at -> Nullable<$time>,
+                ended_at -> Nullable<$time>,
+                updated_at -> $time,
             }
         }
         diesel::table! {
@@ -394,6 +416,7 @@ macro_rules! ledger_schema {
             events,
             claims,
             rejections,
+            recoveries,
             deliveries,
             attempts,
             run_inbox,

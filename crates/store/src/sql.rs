@@ -11,8 +11,8 @@ use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 use wire::{
     ApiKeyId, ApplicationId, AttemptId, ContactId, DeliveryId, EndpointId, EnvironmentId, EventId,
-    EventTypeId, Instant, ManagementTokenId, PlaybookId, PortalSessionId, ProjectId, RejectionId, RouteId,
-    RunId, SourceId, TemplateId, WorkspaceId,
+    EventTypeId, Instant, ManagementTokenId, PlaybookId, PortalSessionId, ProjectId, RecoveryId, RejectionId,
+    RouteId, RunId, SourceId, TemplateId, WorkspaceId,
 };
 
 /// A UUID: `uuid` on Postgres, a 16-byte `BLOB` on SQLite.
@@ -139,7 +139,7 @@ macro_rules! recorded_ids {
         })+
     };
 }
-recorded_ids!(EventId, DeliveryId, AttemptId, RunId, RejectionId);
+recorded_ids!(EventId, DeliveryId, AttemptId, RunId, RejectionId, RecoveryId);
 
 macro_rules! configured_ids {
     ($($id:ty),+) => {

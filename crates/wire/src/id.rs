@@ -159,6 +159,10 @@ recorded_id!(
     /// One refused request, kept for the operator.
     RejectionId, "rej_"
 );
+recorded_id!(
+    /// One sending again of many deliveries that failed.
+    RecoveryId, "rec_"
+);
 
 impl DeliveryId {
     /// The delivery of `event` to `endpoint`: the same inputs give the same id, so that routing twice inserts once.
@@ -167,6 +171,18 @@ impl DeliveryId {
     /// then a SHA-256 of both ids. `nonce` is 0 for the route's own delivery; a replay brings another.
     pub fn of(event: EventId, endpoint: &EndpointId, nonce: u128) -> Self {
         derive(event, endpoint.as_str(), nonce).map_or_else(|| Self(Uuid::nil()), Self)
+    }
+
+    /// The delivery that `recovery` makes of this one, which was of `event` to `endpoint`: the same inputs give the same id,
+    /// so that a recovery sends each delivery again once.
+    #[must_use]
+    pub fn recovered(self, recovery: RecoveryId, event: EventId, endpoint: &EndpointId) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(recovery.0.as_bytes());
+        hash.update(self.0.as_bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        let nonce = digest.first_chunk::<16>().copied().unwrap_or_default();
+        Self::of(event, endpoint, u128::from_be_bytes(nonce))
     }
 }
 
@@ -405,5 +421,19 @@ mod tests {
             let at = Instant::from_unix_micros(millis.saturating_mul(1_000));
             prop_assert_eq!(EventId::new(at, random).instant(), at);
         }
+    }
+
+    #[test]
+    fn a_recovery_makes_one_delivery_of_another_and_each_recovery_its_own() {
+        let at = Instant::from_unix_micros(1_800_000_000_000_000);
+        let (event, endpoint) = (EventId::new(at, 1), EndpointId::from_stored("ep_a"));
+        let first = DeliveryId::of(event, &endpoint, 0);
+        let (one, other) = (RecoveryId::new(at, 1), RecoveryId::new(at, 2));
+        let again = first.recovered(one, event, &endpoint);
+        assert_eq!(again, first.recovered(one, event, &endpoint));
+        assert_ne!(again, first);
+        assert_ne!(again, first.recovered(other, event, &endpoint));
+        assert_ne!(again, again.recovered(one, event, &endpoint));
+        assert_eq!(again.instant(), first.instant(), "it sorts by its event");
     }
 }

@@ -20,10 +20,10 @@ pub use event_type::{EventTypeName, ParseEventTypeError};
 pub use id::{
     ApiKeyId, AppId, ApplicationId, AttemptId, ConfiguredId, ContactId, DeliveryId, EndpointId,
     EnvironmentId, EventId, EventTypeId, ManagementTokenId, ParseIdError, PlaybookId, PortalSessionId,
-    ProjectId, RejectionId, RouteId, RunId, SourceId, TemplateId, WorkspaceId,
+    ProjectId, RecoveryId, RejectionId, RouteId, RunId, SourceId, TemplateId, WorkspaceId,
 };
 pub use instant::{Instant, ParseInstantError};
 pub use pattern::{EventTypePattern, ParsePatternError};
 pub use queue::{Change, DecodeError, Message, Queue, Reference};
 pub use retry::{Next, RetryPolicy, RetryPolicyError};
-pub use state::{DeliveryState, Door, EventState, RunState, StepState, Trigger, UnknownState};
+pub use state::{DeliveryState, Door, EventState, RecoveryState, RunState, StepState, Trigger, UnknownState};

@@ -145,6 +145,22 @@ states!(
 );
 
 states!(
+    /// How far a recovery is.
+    RecoveryState, "saved, running, paused, completed, cancelled" {
+        /// Not started.
+        Saved = "saved",
+        /// Sends again, at its pace.
+        Running = "running",
+        /// An operator holds it.
+        Paused = "paused",
+        /// Everything that could be sent again is.
+        Completed = "completed",
+        /// Ended by an operator.
+        Cancelled = "cancelled",
+    }
+);
+
+states!(
     /// What started a run.
     Trigger, "route, webhook, hook, api, app, manual" {
         /// A route took an event.

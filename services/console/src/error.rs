@@ -30,12 +30,6 @@ pub enum Error {
         /// What would be right.
         message: String,
     },
-    /// A way of replaying that this release does not know yet.
-    #[error("the mode `{mode}` is not supported by this release yet; use `as_delivered`")]
-    UnsupportedMode {
-        /// What was asked for.
-        mode: &'static str,
-    },
     /// No token, a wrong one, or one of another workspace; or there is no such workspace.
     #[error("the header Authorization must be `Bearer` and a management token of this workspace")]
     Unauthorized,
@@ -205,7 +199,6 @@ impl Error {
             Self::Invalid(_) => "invalid_request",
             Self::NotJson(_) | Self::BrokenBody => "invalid_body",
             Self::Query { .. } => "invalid_query",
-            Self::UnsupportedMode { .. } => "unsupported_mode",
             Self::Unauthorized => "unauthorized",
             Self::NotFound { .. } => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
@@ -236,7 +229,6 @@ impl Error {
             Self::Invalid(problems) => Some(problems.clone()),
             Self::NotJson(_) | Self::BrokenBody => Some(vec![Problem::new("", self.to_string())]),
             Self::Query { name, message } => Some(vec![Problem::new(*name, message.clone())]),
-            Self::UnsupportedMode { .. } => Some(vec![Problem::new("mode", self.to_string())]),
             _ => None,
         }
     }
@@ -279,11 +271,9 @@ struct Said<'a> {
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Invalid(_)
-            | Self::NotJson(_)
-            | Self::BrokenBody
-            | Self::Query { .. }
-            | Self::UnsupportedMode { .. } => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) | Self::NotJson(_) | Self::BrokenBody | Self::Query { .. } => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Full { .. } => StatusCode::FORBIDDEN,
@@ -372,7 +362,6 @@ impl Error {
                 name: "",
                 message: text(),
             },
-            Self::UnsupportedMode { mode: "" },
             Self::Unauthorized,
             Self::NotFound { what: "" },
             Self::MethodNotAllowed { allow: text() },

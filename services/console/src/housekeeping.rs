@@ -1,7 +1,9 @@
-//! What nobody asks for: the ledger's partitions ahead of time, and what has expired out of the way.
+//! What nobody asks for: the ledger's partitions ahead of time, what has expired out of the way, history whose
+//! window is over, and the batches of recoveries that run.
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
+use boot::settings::Retention;
 use std::time::Duration;
 use store::Store;
 use wire::Instant;
@@ -18,7 +20,13 @@ const EXPIRED_AT_ONCE: i64 = 500;
 const PACE: Duration = Duration::from_millis(200);
 
 /// Runs until the process stops. Whatever fails is logged and tried again the next time.
-pub async fn run(store: Store, shutdown: boot::Shutdown) {
+pub async fn run(store: Store, retention: Retention, shutdown: boot::Shutdown) {
+    let recovering = crate::recovering::run(store.clone(), shutdown.clone());
+    let expiring = crate::expiring::run(store.clone(), retention, shutdown.clone());
+    tokio::join!(tidy(store, shutdown), recovering, expiring);
+}
+
+async fn tidy(store: Store, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
     let mut partitions = tokio::time::interval(PARTITIONS_EVERY);
     let mut expired = tokio::time::interval(EXPIRED_EVERY);
@@ -77,7 +85,7 @@ fn forgotten(what: &'static str, count: Result<usize, store::Error>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use bytes::Bytes;
     use store::{
@@ -88,7 +96,7 @@ mod tests {
     use wire::resource::{ApplicationSpec, PortalSpec, WorkspaceSpec};
     use wire::{ApplicationId, EventId, PortalSessionId, WorkspaceId};
 
-    async fn connect(url: String) -> Store {
+    pub(crate) async fn connect(url: String) -> Store {
         let settings = Settings {
             url: url.into(),
             max_connections: 2,
@@ -101,7 +109,11 @@ mod tests {
         store
     }
 
-    async fn accept(store: &Store, at: Instant, key: Option<&str>) -> Result<Accepted, AcceptError> {
+    pub(crate) async fn accept(
+        store: &Store,
+        at: Instant,
+        key: Option<&str>,
+    ) -> Result<Accepted, AcceptError> {
         let event = NewEvent {
             id: EventId::new(at, rand::random()),
             workspace_id: WorkspaceId::from_stored("ws_acme"),
@@ -220,9 +232,14 @@ mod tests {
         ];
         let settings = boot::Sources::new().with_arguments(settings).load().unwrap();
         let process = boot::Process::new("console-test", settings);
-        process
-            .tasks
-            .spawn("console.housekeeping", run(store, process.shutdown.clone()));
+        process.tasks.spawn(
+            "console.housekeeping",
+            run(
+                store,
+                process.settings.retention.clone(),
+                process.shutdown.clone(),
+            ),
+        );
         process.shutdown.begin(boot::shutdown::Cause::Requested);
         let ended = tokio::time::timeout(testkit::DEADLINE, process.end()).await;
         assert_eq!(ended.unwrap(), boot::shutdown::Cause::Requested);

@@ -7,7 +7,8 @@
 //! - `check` says what may be configured; the management API and [`apply`] share it, so that neither lets in what the
 //!   other refuses.
 //! - `show` says what things look like from outside. No secret has a field there, save the one answer that shows it.
-//! - [`housekeeping`] does what nobody asks for: partitions ahead of time, expired claims out of the way.
+//! - [`housekeeping`] does what nobody asks for: partitions ahead of time, what has expired out of the way,
+//!   and the batches of recoveries.
 //!
 //! # What it must never do
 //!
@@ -23,9 +24,11 @@ mod cancel;
 mod check;
 mod doors;
 mod error;
+mod expiring;
 mod page;
 mod portal;
 mod problem;
+mod recovering;
 mod secret;
 mod show;
 mod yaml;

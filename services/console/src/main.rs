@@ -18,7 +18,11 @@ fn main() -> ExitCode {
         });
         let checks = Checks::new(Jail::new(Options::default()), egress);
         let (store, conveyor) = (platform.store.clone(), platform.conveyor.clone());
-        let kept = housekeeping::run(store.clone(), platform.shutdown.clone());
+        let kept = housekeeping::run(
+            store.clone(),
+            settings.retention.clone(),
+            platform.shutdown.clone(),
+        );
         platform.tasks.spawn("console.housekeeping", kept);
         let console = Console::new(store, conveyor, checks, &settings.console);
         let pages = health::pages(&platform.health);

@@ -1,13 +1,13 @@
 //! One attempt: from the slot to the record.
 
 use crate::lines::Ticket;
-use crate::message::{Message, compose};
+use crate::message::{Message, Own, compose};
 use crate::outcome::{Begun, Ended};
 use crate::recipients::Recipient;
 use crate::record::{disable, record};
 use crate::worker::{Leased, Worker};
 use boot::{metrics, trace};
-use egress::{Deadlines, Method, Request};
+use egress::{Deadlines, Method, Request, StatusCode};
 use std::sync::Arc;
 use store::Job;
 use tracing::Instrument as _;
@@ -80,8 +80,17 @@ async fn post(
     if let Some(due_at) = job.due_at {
         metrics::delivery_lag(begun.at.since(due_at));
     }
+    let deadlines = Deadlines {
+        connect: worker.connect_timeout.min(spec.timeout),
+        first_byte: spec.timeout,
+        total: spec.timeout,
+    };
+    // The token's time is the attempt's: its lease was made for one timeout.
+    let token = match worker.tokens.of(&recipient.endpoint, deadlines).await {
+        Ok(token) => token,
+        Err(failure) => return begun.unauthorized(&failure, &spec.retry, Instant::now()),
+    };
     let traceparent = traceparent.or_else(|| job.traceparent.clone());
-    let user_agent = &worker.settings.user_agent;
     let Message {
         headers,
         custom_headers,
@@ -92,8 +101,11 @@ async fn post(
         recipient,
         &keys,
         begun.at,
-        traceparent.as_deref(),
-        user_agent,
+        Own {
+            traceparent: traceparent.as_deref(),
+            user_agent: &worker.settings.user_agent,
+            token: token.as_deref(),
+        },
     );
     let request = Request {
         method: Method::POST,
@@ -101,13 +113,17 @@ async fn post(
         headers,
         custom_headers,
         body,
-        deadlines: Deadlines {
-            connect: worker.connect_timeout.min(spec.timeout),
-            first_byte: spec.timeout,
-            total: spec.timeout,
-        },
+        deadlines,
         max_answer_bytes: worker.settings.response_limit.bytes(),
     };
     let answered = worker.egress.send(request).await;
+    // Whatever it says of its lifetime, a token that is refused is no good any more.
+    if token.is_some()
+        && answered
+            .as_ref()
+            .is_ok_and(|answer| answer.status == StatusCode::UNAUTHORIZED)
+    {
+        worker.tokens.forget(&recipient.endpoint).await;
+    }
     begun.sent(answered, recorded_headers, &spec.retry, Instant::now())
 }

@@ -30,6 +30,7 @@ mod rate;
 mod recipients;
 mod record;
 mod retry_after;
+mod tokens;
 mod worker;
 
 use boot::Platform;

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use egress::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use signature::{ID_HEADER, SIGNATURE_HEADER, SigningKey, TIMESTAMP_HEADER};
 use store::{Endpoint, Job};
 use wire::Instant;
@@ -41,17 +41,32 @@ pub(crate) struct Message {
     pub(crate) recorded_headers: Bytes,
 }
 
+/// What the worker brings to a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Own<'a> {
+    /// The attempt's place in the event's trace.
+    pub(crate) traceparent: Option<&'a str>,
+    /// Who we are.
+    pub(crate) user_agent: &'a str,
+    /// What was fetched for an endpoint that asks for such.
+    pub(crate) token: Option<&'a SecretString>,
+}
+
 /// Writes the message of one attempt, made at `at`.
 ///
-/// `keys` are the endpoint's live signing keys, `traceparent` is the attempt's place in the event's trace.
+/// `keys` are the endpoint's live signing keys; `own` is what the worker brings.
 pub(crate) fn compose(
     job: Job,
     recipient: &Recipient,
     keys: &[&SigningKey],
     at: Instant,
-    traceparent: Option<&str>,
-    user_agent: &str,
+    own: Own<'_>,
 ) -> Message {
+    let Own {
+        traceparent,
+        user_agent,
+        token,
+    } = own;
     let number = job.number();
     let (body, content_type) = match job.transformed {
         Some(transformed) => (Bytes::from(transformed), Some("application/json")),
@@ -81,7 +96,7 @@ pub(crate) fn compose(
         job.event_type.as_deref().unwrap_or_default(),
     );
     add("traceparent", traceparent.unwrap_or_default());
-    if let Some((name, value)) = credential(&recipient.endpoint) {
+    if let Some((name, value)) = credential(&recipient.endpoint, token) {
         headers.insert(name, value);
     }
     let custom = &recipient.endpoint.spec.headers;
@@ -98,7 +113,7 @@ pub(crate) fn compose(
 }
 
 /// The header by which the endpoint's owner knows us, marked as a secret. The console lets in nothing that is no header.
-fn credential(endpoint: &Endpoint) -> Option<(HeaderName, HeaderValue)> {
+fn credential(endpoint: &Endpoint, token: Option<&SecretString>) -> Option<(HeaderName, HeaderValue)> {
     let secret = endpoint.credential.as_ref()?.expose_secret();
     let (name, value) = match endpoint.spec.auth.as_ref()? {
         AuthSpec::Basic { username } => {
@@ -108,6 +123,10 @@ fn credential(endpoint: &Endpoint) -> Option<(HeaderName, HeaderValue)> {
         }
         AuthSpec::Bearer => ("authorization", Zeroizing::new(format!("Bearer {secret}"))),
         AuthSpec::Header { name } => (name.as_str(), Zeroizing::new(secret.to_owned())),
+        AuthSpec::Oauth2(_) => {
+            let token = token?.expose_secret();
+            ("authorization", Zeroizing::new(format!("Bearer {token}")))
+        }
     };
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
     let mut value = HeaderValue::from_str(&value).ok()?;
@@ -165,7 +184,7 @@ mod tests {
     use std::collections::BTreeMap;
     use store::SigningSecret;
     use uuid::Uuid;
-    use wire::resource::EndpointSpec;
+    use wire::resource::{EndpointSpec, Oauth2Client};
     use wire::{DeliveryId, EndpointId, EnvironmentId, EventId, WorkspaceId};
 
     const AT: Instant = Instant::from_unix_micros(1_800_000_000_123_456);
@@ -220,8 +239,11 @@ mod tests {
             recipient,
             &keys,
             AT,
-            Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-            "hookyard/1.2.3",
+            Own {
+                traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+                user_agent: "hookyard/1.2.3",
+                token: Some(&"fetched".into()),
+            },
         )
     }
 
@@ -345,6 +367,17 @@ mod tests {
                 "Basic w7xuw686",
             ),
             (AuthSpec::Bearer, "hunter2", "authorization", "Bearer hunter2"),
+            (
+                AuthSpec::Oauth2(Oauth2Client {
+                    token_url: "https://auth.example/token".to_owned(),
+                    client_id: "shop".to_owned(),
+                    scope: None,
+                    audience: None,
+                }),
+                "hunter2",
+                "authorization",
+                "Bearer fetched",
+            ),
             (
                 AuthSpec::Header {
                     name: "X-Acme".to_owned(),

@@ -3,6 +3,7 @@
 use crate::judge::{self, ENDPOINT_DELETED, Fault, Reply, Verdict, judge};
 use crate::message::recorded_answer;
 use crate::retry_after;
+use crate::tokens::TokenFailure;
 use boot::metrics;
 use bytes::Bytes;
 use egress::{Answer, Kind, SendError};
@@ -72,6 +73,17 @@ impl Begun {
         };
         let verdict = self.judged(reply, policy, Duration::ZERO, now);
         self.ended(verdict, Duration::ZERO, now)
+    }
+
+    /// Ends without a request, because the endpoint's token could not be fetched.
+    pub(crate) fn unauthorized(&self, failure: &TokenFailure, policy: &RetryPolicy, now: Instant) -> Ended {
+        let took = now.since(self.at);
+        let reply = Reply::Unanswered {
+            kind: failure.kind(),
+            sentence: failure.to_string(),
+        };
+        let verdict = self.judged(reply, policy, took, now);
+        self.ended(verdict, took, now)
     }
 
     /// Ends the delivery without a request, because its endpoint was deleted.

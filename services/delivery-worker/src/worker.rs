@@ -2,6 +2,7 @@
 
 use crate::lines::{Admission, Bounds, Limits, Lines, Ticket};
 use crate::recipients::Recipients;
+use crate::tokens::Tokens;
 use boot::settings;
 use broker::Conveyor;
 use std::error::Error as StdError;
@@ -36,6 +37,7 @@ pub(crate) struct Worker {
     pub(crate) egress: egress::Client,
     pub(crate) outcomes: OutcomeQueue,
     pub(crate) recipients: Recipients,
+    pub(crate) tokens: Tokens,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
     lines: Mutex<Lines<Leased>>,
@@ -85,6 +87,7 @@ impl Worker {
         };
         Self {
             recipients: Recipients::new(parts.store.clone()),
+            tokens: Tokens::new(parts.egress.clone()),
             store: parts.store,
             conveyor: parts.conveyor,
             egress: parts.egress,

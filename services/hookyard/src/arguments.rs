@@ -9,10 +9,13 @@
 )]
 
 mod playbooks;
+mod recover;
 
 pub use playbooks::{
     Check, Documents, KeysOf, OneRun, Playbook, RunList, Runs, Start, Test, TheRun, Versions,
 };
+
+pub use recover::{OneRecovery, Recover, TheRecovery, Wanted};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -61,8 +64,11 @@ pub enum Command {
     /// List the runs of playbooks, show one, or have a say in it.
     #[command(args_conflicts_with_subcommands = true)]
     Runs(Runs),
-    /// Deliver an event again, as a new delivery with the same webhook-id.
+    /// Deliver an event again, as a new delivery with the same webhook-id; or show what today's rules would send instead.
     Replay(Replay),
+    /// Send again what failed, at a pace and behind fresh traffic; watch, hold or end that.
+    #[command(args_conflicts_with_subcommands = true)]
+    Recover(Box<Recover>),
     /// Try a delivery again now; its attempts go on counting.
     Retry(Retry),
     /// Look for what keeps an installation from working.
@@ -401,12 +407,37 @@ pub enum OneRejection {
 pub struct Replay {
     /// An event (msg_…) or a delivery (del_…).
     pub id: String,
+    /// What is sent.
+    #[arg(long, value_name = "MODE", default_value = "as-delivered")]
+    pub mode: ReplayMode,
     /// Only to this endpoint (ep_…). May be repeated.
     #[arg(long = "endpoint", value_name = "ENDPOINT")]
     pub endpoints: Vec<String>,
     /// How to reach the management API.
     #[command(flatten)]
     pub connection: Connection,
+}
+
+/// What a replay sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReplayMode {
+    /// The same bytes to the same endpoints.
+    AsDelivered,
+    /// What today's rules make of the event.
+    Current,
+    /// Nothing: both are shown side by side.
+    Diff,
+}
+
+impl ReplayMode {
+    /// The management API's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AsDelivered => "as_delivered",
+            Self::Current => "current",
+            Self::Diff => "diff",
+        }
+    }
 }
 
 /// `hookyard retry`

@@ -34,6 +34,9 @@ pub(super) struct Instruments {
     pub(super) batch_rows: Histogram<u64>,
     pub(super) batch_duration: Histogram<f64>,
     pub(super) swept_rows: Counter<u64>,
+    pub(super) expired_rows: Counter<u64>,
+    pub(super) dropped_partitions: Counter<u64>,
+    pub(super) recovered_deliveries: Counter<u64>,
     pub(super) queue_depth: Gauge<u64>,
     pub(super) queue_oldest_age: Gauge<f64>,
     pub(super) delivery_attempts: Counter<u64>,
@@ -106,6 +109,18 @@ impl Instruments {
             rejections_dropped: counter("hookyard.rejections.dropped", "Rejections that were not kept"),
             batch_rows: rows("hookyard.batch.rows", "Rows written to the ledger together"),
             batch_duration: seconds("hookyard.batch.duration", "Writes of such batches", &SHORT),
+            expired_rows: counter(
+                "hookyard.retention.rows",
+                "Rows that went because their window was over, by table",
+            ),
+            dropped_partitions: counter(
+                "hookyard.retention.partitions",
+                "Partitions that were dropped because nothing in them was needed",
+            ),
+            recovered_deliveries: counter(
+                "hookyard.recovery.deliveries",
+                "Deliveries that recoveries sent again",
+            ),
             swept_rows: counter(
                 "hookyard.sweep.rows",
                 "Rows found by a sweep, because no message named them",

@@ -193,6 +193,23 @@ pub fn swept(queue: Queue, rows: usize) {
         .add(count(rows), &[KeyValue::new("queue", queue.name())]);
 }
 
+/// Counts rows of a table that went because their window was over.
+pub fn expired(table: &'static str, rows: usize) {
+    instruments()
+        .expired_rows
+        .add(count(rows), &[KeyValue::new("table", table)]);
+}
+
+/// Counts partitions that were dropped because nothing in them was needed.
+pub fn partitions_dropped(partitions: usize) {
+    instruments().dropped_partitions.add(count(partitions), &[]);
+}
+
+/// Counts deliveries that recoveries sent again.
+pub fn deliveries_recovered(deliveries: usize) {
+    instruments().recovered_deliveries.add(count(deliveries), &[]);
+}
+
 /// Shows how many rows wait for a queue's consumer in the ledger, and how old the oldest is.
 pub fn backlog(queue: Queue, depth: u64, oldest: Duration) {
     let labels = [KeyValue::new("queue", queue.name())];

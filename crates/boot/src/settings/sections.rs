@@ -38,6 +38,8 @@ pub struct Settings {
     pub playbook: Playbook,
     /// The management API and the web console.
     pub console: Console,
+    /// How long history is kept.
+    pub retention: Retention,
     /// The health server.
     pub health: Health,
     /// Outbound HTTP.
@@ -45,6 +47,11 @@ pub struct Settings {
     /// The end of the process.
     pub shutdown: Shutdown,
 }
+
+/// What is younger may still be under way: the longest schedule of retries, and the longest wait for a receiver.
+const SHORTEST_RETENTION: Duration = Duration::from_hours(24);
+/// More often than this, nothing new is old enough.
+const SHORTEST_SWEEP: Duration = Duration::from_secs(1);
 
 impl Settings {
     /// Refuses what is wrong only in combination.
@@ -61,6 +68,25 @@ impl Settings {
                 duration::show(SHORTEST_LEASE),
             );
             return Err(invalid("delivery.lease", reason));
+        }
+        for (key, span) in [
+            ("retention.history", self.retention.history),
+            ("retention.rejections", self.retention.rejections),
+            ("retention.sweep_every", Some(self.retention.sweep_every)),
+        ] {
+            let least = if key == "retention.sweep_every" {
+                SHORTEST_SWEEP
+            } else {
+                SHORTEST_RETENTION
+            };
+            if let Some(span) = span.filter(|span| *span < least) {
+                let reason = format!(
+                    "{} is too short; the least is {}",
+                    duration::show(span),
+                    duration::show(least)
+                );
+                return Err(invalid(key, reason));
+            }
         }
         for (key, limit) in [
             ("gateway.body_limit", self.gateway.body_limit),
@@ -318,6 +344,21 @@ pub struct Console {
     /// A token for every workspace, if there is one.
     #[serde(deserialize_with = "values::optional_secret")]
     pub operator_token: Option<SecretString>,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// For how long events, deliveries and attempts are kept; none: for ever.
+    #[serde(deserialize_with = "values::optional_duration")]
+    pub history: Option<Duration>,
+    /// For how long rejections are kept; none: for ever.
+    #[serde(deserialize_with = "values::optional_duration")]
+    pub rejections: Option<Duration>,
+    /// How often what is older is looked for.
+    #[serde(with = "duration")]
+    pub sweep_every: Duration,
 }
 
 /// `[health]`

@@ -4,6 +4,7 @@ mod configured;
 mod handshakes;
 mod held;
 mod recorded;
+mod recoveries;
 mod registered;
 mod runs;
 
@@ -18,5 +19,6 @@ pub use recorded::{
     Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
     NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter,
 };
+pub use recoveries::{Advance, DeadLetters, Recovery, RecoveryLease, RecoveryPreview, Steering};
 pub use registered::{ApiKey, Application, Contact, EventType, PortalSession, Project, Template};
 pub use runs::{Control, Controlled, Run, StepRow};

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use diesel::Queryable;
 use uuid::Uuid;
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, RejectionId,
-    RouteId, SourceId, WorkspaceId,
+    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, RecoveryId,
+    RejectionId, RouteId, SourceId, WorkspaceId,
 };
 
 /// An event about to be recorded.
@@ -295,6 +295,11 @@ pub struct Delivery {
     /// When it last changed.
     #[diesel(deserialize_as = Stamp)]
     pub updated_at: Instant,
+    /// What was wrong with its last attempt.
+    pub error_kind: Option<String>,
+    /// The recovery that sent it again, as another delivery.
+    #[diesel(deserialize_as = Maybe<Uid>)]
+    pub recovery_id: Option<RecoveryId>,
 }
 
 /// Which deliveries a list has.

@@ -141,6 +141,8 @@ type DeliveryColumns = (
     deliveries::delivered_at,
     deliveries::created_at,
     deliveries::updated_at,
+    deliveries::error_kind,
+    deliveries::recovery_id,
 );
 
 const COLUMNS: DeliveryColumns = (
@@ -159,6 +161,8 @@ const COLUMNS: DeliveryColumns = (
     deliveries::delivered_at,
     deliveries::created_at,
     deliveries::updated_at,
+    deliveries::error_kind,
+    deliveries::recovery_id,
 );
 
 pub(crate) fn find(

@@ -62,6 +62,23 @@ pub enum AuthSpec {
         /// Its name.
         name: String,
     },
+    /// `Authorization: Bearer` with a token that is fetched (RFC 6749 §4.4, client credentials).
+    Oauth2(Oauth2Client),
+}
+
+/// Where tokens come from, and for whom. The client's secret is kept apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Oauth2Client {
+    /// The token endpoint.
+    pub token_url: String,
+    /// Who asks.
+    pub client_id: String,
+    /// What for, space-separated.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Whom the token is for, where the server wants to know.
+    #[serde(default)]
+    pub audience: Option<String>,
 }
 
 impl EndpointSpec {

@@ -9,6 +9,9 @@ pub struct WorkspaceSpec {
     /// The most requests per second that all its doors together take, per gateway.
     #[serde(default)]
     pub rate_limit: Option<RateLimit>,
+    /// For how long its history is kept, if that is shorter than the yard's.
+    #[serde(with = "super::duration::optional", default)]
+    pub retention: Option<std::time::Duration>,
 }
 
 /// An API key's settings. Of the key itself only a hash is kept.

@@ -110,10 +110,8 @@ async fn payload(console: &Console, opened: &Opened, row: &Delivery) -> Result<P
     let Some(event) = console.store().event(opened.id(), row.event_id).await? else {
         return Ok(Payload::NotFound);
     };
-    Ok(match console.store().transformed(row.id).await? {
-        Some(bytes) => Payload::of(&bytes, Some("application/json".to_owned())),
-        None => Payload::of(&event.body, event.content_type),
-    })
+    let transformed = console.store().transformed(row.id).await?;
+    Ok(Payload::sent(transformed.as_deref(), &event))
 }
 
 pub(super) async fn attempts(

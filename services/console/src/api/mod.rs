@@ -9,12 +9,14 @@ mod body;
 mod claims;
 mod configuration;
 mod contacts;
+mod dead_letters;
 mod deliveries;
 mod description;
 mod endpoints;
 mod environments;
 mod event_types;
 mod events;
+mod explain;
 mod management_tokens;
 mod page;
 mod playbook_runs;
@@ -22,6 +24,7 @@ mod playbook_versions;
 mod playbooks;
 mod portal;
 mod projects;
+mod recoveries;
 mod rejections;
 mod replay;
 mod routes;
@@ -75,6 +78,7 @@ pub fn configure(config: &mut ServiceConfig, console: Console) {
 fn addresses() -> Addresses {
     let mut addresses = Addresses::default();
     resources(&mut addresses);
+    recoveries::mount(&mut addresses);
     callers(&mut addresses);
     workflows(&mut addresses);
     customers(&mut addresses);
@@ -89,6 +93,8 @@ fn resources(config: &mut Addresses) {
         .service(resource("/events/{id}/trace", [get(events::trace)]))
         .service(resource("/events/{id}/replay", [post(replay::event)]))
         .service(resource("/deliveries", [get(deliveries::list)]))
+        // Before those whose id is open.
+        .service(resource("/deliveries/dead-letters", [get(dead_letters::list)]))
         .service(resource("/deliveries/{id}", [get(deliveries::one)]))
         .service(resource("/deliveries/{id}/attempts", [get(deliveries::attempts)]))
         .service(resource("/deliveries/{id}/retry", [post(deliveries::retry)]))
@@ -130,6 +136,8 @@ fn resources(config: &mut Addresses) {
             [post(sources::accept_captured)],
         ))
         .service(resource("/routes", [get(routes::list), post(routes::create)]))
+        // Before those whose name is open.
+        .service(resource("/routes/explain", [post(explain::routes)]))
         .service(resource(
             "/routes/{id}",
             [get(routes::one), patch(routes::update), delete(routes::remove)],

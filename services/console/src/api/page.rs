@@ -5,7 +5,7 @@ use crate::Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
-use wire::{DeliveryId, EventId, RejectionId, RunId};
+use wire::{DeliveryId, EventId, RecoveryId, RejectionId, RunId};
 
 /// The most that a page has.
 const MOST: i64 = 100;
@@ -42,7 +42,8 @@ keys!(
     EventId = b'e',
     DeliveryId = b'd',
     RejectionId = b'j',
-    RunId = b'r'
+    RunId = b'r',
+    RecoveryId = b'v'
 );
 
 /// Which page of a list is asked for.

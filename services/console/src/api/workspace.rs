@@ -29,6 +29,7 @@ pub(super) async fn update(
         fields.set("name", &mut row.name, value::name);
         fields.set("accepting", &mut row.accepting, value::boolean);
         workspace::read_rate_limit(fields, &mut row.spec.rate_limit);
+        workspace::read_retention(fields, &mut row.spec.retention);
         let cancels = fields.optional("runs", is_cancel).unwrap_or(false);
         if cancels && row.accepting {
             fields.refuse(

@@ -1,13 +1,15 @@
-//! How attempts say who they are, beside their signature: `{basic: …}`, `{bearer: …}` or `{header: …}`.
+//! How attempts say who they are, beside their signature: `{basic: …}`, `{bearer: …}`, `{header: …}` or
+//! `{oauth2: …}`.
 //!
 //! Nahook's `authUsername` and `authPassword` are another way to write `basic`. The secret part is read apart from the
 //! rest, because it is kept apart, encrypted, and is never shown again.
 
 use super::value::{Refused, any_text};
 use super::{Fields, kind};
+use egress::Policy;
 use secrecy::SecretString;
 use serde_json::Value;
-use wire::resource::AuthSpec;
+use wire::resource::{AuthSpec, Oauth2Client};
 
 /// The longest user name, in bytes.
 const LONGEST_NAME: usize = 255;
@@ -34,7 +36,7 @@ pub(crate) enum Said {
 }
 
 /// Reads `auth`, or Nahook's two fields; `base` is what there is.
-pub(crate) fn read(fields: &mut Fields<'_>, base: Option<&AuthSpec>) -> Said {
+pub(crate) fn read(fields: &mut Fields<'_>, base: Option<&AuthSpec>, policy: &Policy) -> Said {
     let nahook = read_nahook(fields, base);
     let is_nahook = !matches!(nahook, Said::Nothing);
     match fields.get("auth") {
@@ -47,19 +49,19 @@ pub(crate) fn read(fields: &mut Fields<'_>, base: Option<&AuthSpec>) -> Said {
             Said::Nothing
         }
         Some(Value::Null) => Said::None,
-        Some(_) => match fields.object("auth", read_one).flatten() {
+        Some(_) => match fields.object("auth", |auth| read_one(auth, policy)).flatten() {
             Some(auth) => Said::This(auth),
             None => Said::Nothing,
         },
     }
 }
 
-fn read_one(auth: &mut Fields<'_>) -> Option<Auth> {
-    let given = ["basic", "bearer", "header"].map(|kind| auth.has(kind));
+fn read_one(auth: &mut Fields<'_>, policy: &Policy) -> Option<Auth> {
+    let given = ["basic", "bearer", "header", "oauth2"].map(|kind| auth.has(kind));
     if given.iter().filter(|is_given| **is_given).count() != 1 {
         auth.refuse(
             "basic",
-            "or `bearer` or `header` is what this must have, and one of them alone",
+            "or `bearer`, `header` or `oauth2` is what this must have, and one of them alone",
         );
         return None;
     }
@@ -74,7 +76,47 @@ fn read_one(auth: &mut Fields<'_>) -> Option<Auth> {
     };
     let basic = read_object(auth, "basic", read_basic);
     let header = read_object(auth, "header", read_header);
-    bearer.or(basic).or(header)
+    if auth.get("oauth2").is_some_and(Value::is_null) {
+        auth.refuse("oauth2", "must be an object, not null");
+    }
+    let oauth2 = auth.object("oauth2", |client| read_oauth2(client, policy));
+    bearer.or(basic).or(header).or(oauth2.flatten())
+}
+
+fn read_oauth2(client: &mut Fields<'_>, policy: &Policy) -> Option<Auth> {
+    let token_url = client.required("token_url", |value| {
+        Ok(policy.check_url(any_text(value)?)?.as_str().to_owned())
+    });
+    let client_id = client.required("client_id", |value| parameter(value, LONGEST_NAME));
+    let secret = client.required("client_secret", |value| {
+        parameter(value, LONGEST_PASSWORD).map(SecretString::from)
+    });
+    let (mut scope, mut audience) = (None, None);
+    client.set_optional("scope", &mut scope, |value| parameter(value, LONGEST_PASSWORD));
+    client.set_optional("audience", &mut audience, |value| {
+        parameter(value, LONGEST_PASSWORD)
+    });
+    let spec = Oauth2Client {
+        token_url: token_url?,
+        client_id: client_id?,
+        scope,
+        audience,
+    };
+    Some((AuthSpec::Oauth2(spec), secret?))
+}
+
+/// What is sent to a token endpoint: visible ASCII and blanks (RFC 6749 appendix A).
+fn parameter(value: &Value, longest: usize) -> Result<String, Refused> {
+    let Value::String(text) = value else {
+        return Err(Refused(format!("must be a text, not {}", kind(value))));
+    };
+    let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if !(1..=longest).contains(&text.len()) || !text.bytes().all(is_visible) {
+        return Err(Refused(format!(
+            "must be 1 to {longest} visible ASCII characters or blanks"
+        )));
+    }
+    Ok(text.clone())
 }
 
 fn read_basic(basic: &mut Fields<'_>) -> Option<Auth> {

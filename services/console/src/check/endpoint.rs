@@ -3,6 +3,7 @@
 use super::auth::Said;
 use super::{Around, Built, Fields, Made, auth, metadata, value};
 use crate::secret::{self, Rotation, Signing};
+use egress::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     }
     metadata::read(fields, &mut spec.metadata);
     metadata::read_config(fields, &mut spec.config);
-    let auth = read_auth(fields, &mut spec);
+    let auth = read_auth(fields, &mut spec, around.policy);
     let application_id = read_application(fields, around, base);
     read_later(fields);
     Some(Draft {
@@ -87,8 +88,8 @@ fn read_application(
     application
 }
 
-fn read_auth(fields: &mut Fields<'_>, spec: &mut EndpointSpec) -> Said {
-    let said = auth::read(fields, spec.auth.as_ref());
+fn read_auth(fields: &mut Fields<'_>, spec: &mut EndpointSpec, policy: &Policy) -> Said {
+    let said = auth::read(fields, spec.auth.as_ref(), policy);
     match &said {
         Said::Nothing | Said::Password(_) => {}
         Said::None => spec.auth = None,
@@ -96,7 +97,7 @@ fn read_auth(fields: &mut Fields<'_>, spec: &mut EndpointSpec) -> Said {
     }
     let header = match &spec.auth {
         None => return said,
-        Some(AuthSpec::Basic { .. } | AuthSpec::Bearer) => "Authorization",
+        Some(AuthSpec::Basic { .. } | AuthSpec::Bearer | AuthSpec::Oauth2(_)) => "Authorization",
         Some(AuthSpec::Header { name }) => name,
     };
     if spec.headers.keys().any(|name| name.eq_ignore_ascii_case(header)) {

@@ -19,6 +19,7 @@ mod fields;
 pub(crate) mod metadata;
 pub(crate) mod playbooks;
 pub(crate) mod project;
+pub(crate) mod recovery;
 pub(crate) mod route;
 mod said;
 pub(crate) mod schema;
@@ -58,9 +59,23 @@ impl Checks {
         }
     }
 
+    /// Evaluates what routes have.
+    pub(crate) const fn jail(&self) -> &Jail {
+        &self.jail
+    }
+
     /// Which addresses endpoints may have.
     pub fn policy(&self) -> &Policy {
         self.egress.policy()
+    }
+
+    /// Looks up a URL that is about to be saved: whose name leads to a forbidden address is told so now, and not at the
+    /// first delivery. One that cannot be looked up passes, since every request is checked again.
+    pub(crate) async fn look_up(&self, path: &'static str, url: &str) -> Result<(), Error> {
+        match self.egress.check_url(url).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Invalid(vec![Problem::new(path, error.to_string())])),
+        }
     }
 
     /// Ends a report: compiles its programs, and gives all problems there are.

@@ -3,6 +3,7 @@
 use super::{Around, Fields, value};
 use secrecy::SecretString;
 use std::str::FromStr;
+use std::time::Duration;
 use wire::resource::{RateLimit, WorkspaceSpec};
 use wire::{ConfiguredId, EnvironmentId, ManagementTokenId, WorkspaceId};
 
@@ -53,6 +54,20 @@ pub(crate) fn read_rate_limit(fields: &mut Fields<'_>, slot: &mut Option<RateLim
     });
 }
 
+/// The shortest window: what is younger may still be under way.
+const SHORTEST_RETENTION: Duration = Duration::from_hours(24);
+/// The longest: the yard's own is shorter, and decides.
+const LONGEST_RETENTION: Duration = Duration::from_hours(24 * 3_650);
+
+/// Reads `retention` over what stands in `slot`.
+pub(crate) fn read_retention(fields: &mut Fields<'_>, slot: &mut Option<Duration>) {
+    fields.set_optional(
+        "retention",
+        slot,
+        value::duration(SHORTEST_RETENTION..=LONGEST_RETENTION),
+    );
+}
+
 /// A workspace as a document describes it.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -71,6 +86,7 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Draft> {
     let accepting = fields.optional("accepting", value::boolean).unwrap_or(true);
     let mut spec = WorkspaceSpec::default();
     read_rate_limit(fields, &mut spec.rate_limit);
+    read_retention(fields, &mut spec.retention);
     Some(Draft {
         id,
         slug: slug?,

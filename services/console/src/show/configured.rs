@@ -57,9 +57,20 @@ pub(crate) struct EndpointView {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum AuthView {
-    Basic { username: String },
+    Basic {
+        username: String,
+    },
     Bearer {},
-    Header { name: String },
+    Header {
+        name: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Oauth2 {
+        token_url: String,
+        client_id: String,
+        scope: Option<String>,
+        audience: Option<String>,
+    },
 }
 
 impl AuthView {
@@ -68,6 +79,12 @@ impl AuthView {
             AuthSpec::Basic { username } => Self::Basic { username },
             AuthSpec::Bearer => Self::Bearer {},
             AuthSpec::Header { name } => Self::Header { name },
+            AuthSpec::Oauth2(client) => Self::Oauth2 {
+                token_url: client.token_url,
+                client_id: client.client_id,
+                scope: client.scope,
+                audience: client.audience,
+            },
         }
     }
 }

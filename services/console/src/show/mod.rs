@@ -5,8 +5,11 @@
 
 pub(crate) mod bytes;
 mod configured;
+mod diff;
+mod explained;
 mod playbooks;
 mod recorded;
+mod recoveries;
 mod registered;
 mod runs;
 mod senders;
@@ -14,10 +17,13 @@ mod targets;
 mod workspace;
 
 pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
+pub(crate) use diff::{Change, DeliveryChange, DiffView, Sends, Was};
+pub(crate) use explained::{ExplanationView, Making};
 pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
 pub(crate) use recorded::{
     AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, TraceView,
 };
+pub(crate) use recoveries::{DeadLettersView, PreviewView, RecoveryView};
 pub(crate) use registered::{ApplicationView, EventTypeView, PortalView, SubscriptionView, VisibilityView};
 pub(crate) use runs::{RunView, StepView};
 pub(crate) use senders::{ApiKeyView, ContactView, ManagementTokenView};

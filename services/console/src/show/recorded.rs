@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use store::{Attempt, Claim, Delivery, Event, EventSummary, Rejection};
 use wire::{
     AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, PlaybookId,
-    RejectionId, RouteId, RunId, SourceId,
+    RecoveryId, RejectionId, RouteId, RunId, SourceId,
 };
 
 /// One line of a list of events.
@@ -154,6 +154,10 @@ pub(crate) struct DeliveryView {
     reason: Option<String>,
     /// The delivery that this one replays.
     replay_of: Option<DeliveryId>,
+    /// What was wrong with its last attempt.
+    error_kind: Option<String>,
+    /// The recovery that sent it again, as another delivery.
+    recovery_id: Option<RecoveryId>,
 }
 
 impl DeliveryView {
@@ -178,6 +182,8 @@ impl DeliveryView {
             route_id: row.route_id.clone(),
             reason: row.reason.clone(),
             replay_of: row.replay_of,
+            error_kind: row.error_kind.clone(),
+            recovery_id: row.recovery_id,
         }
     }
 }
@@ -201,6 +207,34 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
+    /// The payload of a delivery that sends what a transform made of the event, or else the event's own bytes.
+    pub(crate) fn sent(transformed: Option<&[u8]>, event: &Event) -> Self {
+        match transformed {
+            Some(bytes) => Self::of(bytes, Some("application/json".to_owned())),
+            None => Self::of(&event.body, event.content_type.clone()),
+        }
+    }
+
+    /// Whether the same bytes are sent as the same thing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Available {
+                    data,
+                    content_type,
+                    encoding,
+                },
+                Self::Available {
+                    data: other,
+                    content_type: other_type,
+                    encoding: other_encoding,
+                },
+            ) => data.get() == other.get() && content_type == other_type && encoding == other_encoding,
+            (Self::NotFound, Self::NotFound) => true,
+            _ => false,
+        }
+    }
+
     /// The payload of a delivery that sends these bytes.
     pub(crate) fn of(bytes: &[u8], content_type: Option<String>) -> Self {
         let (data, encoding) = bytes::json(bytes).map_or_else(|| bytes::quoted(bytes), |json| (json, None));

@@ -2,7 +2,9 @@
 
 use super::configured::RateLimitView;
 use serde::Serialize;
+use std::time::Duration;
 use store::Workspace;
+use wire::resource::duration;
 use wire::{Instant, WorkspaceId};
 
 /// A workspace.
@@ -14,6 +16,8 @@ pub(crate) struct WorkspaceView {
     name: String,
     accepting: bool,
     rate_limit: Option<RateLimitView>,
+    #[serde(serialize_with = "duration::optional::serialize")]
+    retention: Option<Duration>,
     created_at: Instant,
     updated_at: Instant,
 }
@@ -26,6 +30,7 @@ impl WorkspaceView {
             name: row.name.clone(),
             accepting: row.accepting,
             rate_limit: row.spec.rate_limit.map(RateLimitView::of),
+            retention: row.spec.retention,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

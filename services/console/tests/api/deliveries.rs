@@ -158,8 +158,6 @@ on_both! {
         assert_eq!(yard.get(&format!("events/{event}")).await.expect(200)["deliveries"], 6);
 
         for (body, code) in [
-            (json!({"mode": "current"}), "unsupported_mode"),
-            (json!({"mode": "diff"}), "unsupported_mode"),
             (json!({"mode": "twice"}), "invalid_request"),
             (json!({"endpoints": ["nobody"]}), "invalid_request"),
             (json!({"endpoint": "billing"}), "invalid_request"),

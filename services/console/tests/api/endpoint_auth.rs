@@ -50,6 +50,37 @@ on_both! {
         }
     }
 
+    async fn a_client_of_a_token_endpoint_is_kept_without_its_secret_shown(yard: &Yard) {
+        let client = json!({"tokenUrl": "https://auth.example/token", "clientId": "shop", "clientSecret": "canary", "scope": "hooks"});
+        let body = json!({"id": "ep_auth", "url": "https://a.example/", "auth": {"oauth2": client}});
+        let made = yard.post("endpoints", &body).await;
+        assert!(!made.text.contains("canary"), "{}", made.text);
+        let shown = json!({"oauth2": {"tokenUrl": "https://auth.example/token", "clientId": "shop", "scope": "hooks", "audience": null}});
+        assert_eq!(made.expect(201)["auth"], shown);
+        let (spec, secret) = kept(yard, "ep_auth").await;
+        assert_eq!(secret.as_deref(), Some("canary"));
+        let Some(AuthSpec::Oauth2(spec)) = spec else { panic!("{spec:?}") };
+        assert_eq!((spec.client_id.as_str(), spec.scope.as_deref()), ("shop", Some("hooks")));
+
+        let with = |name: &str, value: Value| {
+            let mut client = client.clone();
+            client[name] = value;
+            json!({"auth": {"oauth2": client}})
+        };
+        refused(yard, &[
+            (with("tokenUrl", json!("http://127.0.0.1/token")), &["auth.oauth2.tokenUrl"]),
+            (with("tokenUrl", json!("ftp://auth.example/")), &["auth.oauth2.tokenUrl"]),
+            (with("clientId", json!("a\r\nb")), &["auth.oauth2.clientId"]),
+            (with("clientSecret", json!("")), &["auth.oauth2.clientSecret"]),
+            (with("scope", json!("canary\u{0}")), &["auth.oauth2.scope"]),
+            (with("grant", json!("password")), &["auth.oauth2.grant"]),
+            (json!({"auth": {"oauth2": {"clientId": "a"}}}), &["auth.oauth2.clientSecret", "auth.oauth2.tokenUrl"]),
+            (json!({"auth": {"oauth2": null}}), &["auth.oauth2"]),
+            (json!({"auth": {"oauth2": client, "bearer": "canary"}}), &["auth.basic"]),
+            (json!({"auth": {"oauth2": client}, "headers": {"authorization": "x"}}), &["auth"]),
+        ]).await;
+    }
+
     async fn a_file_says_it_too_and_a_changed_credential_is_noticed(yard: &Yard) {
         let file = |auth: &str| ACME.replace("hooks'}]", &format!("hooks', {auth}}}]"));
         let changes = async |auth: &str| -> Vec<String> {

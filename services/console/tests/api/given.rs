@@ -131,8 +131,48 @@ pub(crate) async fn delivered_event(yard: &Yard, body: &[u8]) -> (EventId, Deliv
     (event, id)
 }
 
+/// An event whose sender named `ep_billing` itself.
+pub(crate) async fn named(yard: &Yard, body: &[u8]) -> (EventId, DeliveryId) {
+    let event = accepted(yard, None, body).await;
+    let delivery = NewDelivery {
+        route_id: None,
+        ..delivery(event)
+    };
+    let id = delivery.id;
+    let direct = json!({"endpointId": "ep_billing", "deliveryId": id});
+    let routed = RoutedEvent {
+        id: event,
+        state: EventState::Routed,
+        trace: json!({"eventId": event, "routes": [], "direct": direct})
+            .to_string()
+            .into(),
+        deliveries: vec![delivery],
+        runs: Vec::new(),
+        gifts: Vec::new(),
+        is_taken: false,
+        at: Instant::now(),
+    };
+    let queue = yard.store.routing_queue(QueueOptions::default()).unwrap();
+    queue.route(vec![routed]).await.unwrap();
+    (event, id)
+}
+
 /// Leases what is due and records that the receiver answered this status.
 pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
+    let state = if status < 300 {
+        DeliveryState::Delivered
+    } else {
+        DeliveryState::ScheduledRetry
+    };
+    recorded(yard, status, state).await
+}
+
+/// Leases what is due and records that the receiver answered 500, after which the delivery is in this state for good.
+pub(crate) async fn ended(yard: &Yard, state: DeliveryState) -> DeliveryId {
+    recorded(yard, 500, state).await
+}
+
+async fn recorded(yard: &Yard, status: i32, state: DeliveryState) -> DeliveryId {
     let lease = uuid::Uuid::new_v4();
     let now = Instant::now();
     let jobs = yard
@@ -145,13 +185,9 @@ pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
     let outcome = Outcome {
         delivery_id: job.delivery_id,
         lease,
-        state: if succeeded {
-            DeliveryState::Delivered
-        } else {
-            DeliveryState::ScheduledRetry
-        },
+        state,
         reason: None,
-        due_at: (!succeeded).then(|| now + Duration::from_hours(1)),
+        due_at: (!state.is_final()).then(|| now + Duration::from_hours(1)),
         attempt: NewAttempt {
             id: AttemptId::new(now, rand::random()),
             number: job.number(),

@@ -10,4 +10,5 @@ mod apart;
 mod lost;
 mod outcomes;
 mod received;
+mod tokens;
 mod yard;

@@ -1,11 +1,10 @@
-//! `hookyard deliveries`, `retry` and `replay`: what goes out, and sending it again.
+//! `hookyard deliveries` and `retry`: what goes out, and trying it again.
 
 use super::events::{listed, told};
 use crate::api::{Api, Delivery, DeliveryPage};
-use crate::arguments::{Deliveries, OneDelivery, Replay, Retry};
+use crate::arguments::{Deliveries, OneDelivery, Retry};
 use crate::screen::{Screen, plain};
-use crate::story;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(crate) async fn run(deliveries: Deliveries, screen: Screen) -> anyhow::Result<()> {
     match deliveries.one {
@@ -90,48 +89,4 @@ pub(crate) async fn retry(retry: Retry, screen: Screen) -> anyhow::Result<()> {
         )
     })?;
     Ok(())
-}
-
-pub(crate) async fn replay(replay: Replay, screen: Screen) -> anyhow::Result<()> {
-    let Replay {
-        id,
-        endpoints,
-        connection,
-    } = replay;
-    let of_what = match id.split_once('_') {
-        Some(("msg", _)) => "events",
-        Some(("del", _)) => "deliveries",
-        _ => anyhow::bail!(
-            "`{}` is neither an event (msg_…) nor a delivery (del_…)",
-            plain(&id)
-        ),
-    };
-    let api = Api::new(&connection)?;
-    let mut body = Map::new();
-    if !endpoints.is_empty() {
-        body.insert("endpoints".to_owned(), endpoints.into());
-    }
-    let answer: Value = api.post(&[of_what, &id, "replay"], &Value::Object(body)).await?;
-    screen.show(&answer, replayed)?;
-    Ok(())
-}
-
-fn replayed(answer: &Value) -> String {
-    let made: Vec<String> = answer
-        .get("deliveries")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|delivery| match delivery {
-            Value::String(id) => Some(id.clone()),
-            whole => serde_json::from_value(whole.clone())
-                .ok()
-                .map(|delivery| story::progress(&delivery)),
-        })
-        .collect();
-    if made.is_empty() {
-        "there was nothing to deliver".to_owned()
-    } else {
-        made.join("\n")
-    }
 }

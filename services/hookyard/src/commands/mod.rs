@@ -8,7 +8,9 @@ mod keys;
 mod migrate;
 mod openapi;
 mod playbooks;
+mod recover;
 mod rejections;
+mod replay;
 mod runs;
 mod send;
 mod tail;
@@ -44,7 +46,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Rejections(options) => block_on(rejections::run(options, screen)),
         Command::Runs(options) => block_on(runs::run(options, screen)),
         Command::Playbook(command) => block_on(playbooks::run(command, screen)),
-        Command::Replay(options) => block_on(deliveries::replay(options, screen)),
+        Command::Replay(options) => block_on(replay::run(options, screen)),
+        Command::Recover(options) => block_on(recover::run(*options, screen)),
         Command::Retry(options) => block_on(deliveries::retry(options, screen)),
         Command::Doctor(options) => block_on(doctor::run(options, screen)),
     };

@@ -70,7 +70,7 @@ impl<'a> Roles<'a> {
         playbook_runner::start(platform, jail, egress).map_err(role("the playbook runner"))?;
         tasks.spawn(
             "console.housekeeping",
-            housekeeping::run(store.clone(), shutdown.clone()),
+            housekeeping::run(store.clone(), settings.retention.clone(), shutdown.clone()),
         );
         let console = Console::new(store.clone(), conveyor.clone(), checks, &settings.console);
         let pages = health::pages(health);

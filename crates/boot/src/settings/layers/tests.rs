@@ -306,3 +306,19 @@ fn a_settings_file_that_is_missing_or_broken_is_named() {
         "{text}"
     );
 }
+
+#[test]
+fn history_is_kept_for_a_day_at_least_or_for_ever() {
+    let history = |text| from_environment([("HOOKYARD__RETENTION__HISTORY", text)]);
+    let days = |days: u64| Duration::from_hours(24 * days);
+    assert_eq!(Sources::new().load().unwrap().retention.history, Some(days(30)));
+    assert_eq!(history("7d").unwrap().retention.history, Some(days(7)));
+    assert_eq!(history("").unwrap().retention.history, None);
+    let text = shown(&history("1h").unwrap_err());
+    assert!(
+        text.contains("retention.history") && text.contains("1d"),
+        "{text}"
+    );
+    let often = from_environment([("HOOKYARD__RETENTION__SWEEP_EVERY", "0s")]);
+    assert!(shown(&often.unwrap_err()).contains("retention.sweep_every"));
+}

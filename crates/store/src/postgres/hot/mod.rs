@@ -1,8 +1,10 @@
 //! The statements of the hot path, as only Postgres can say them.
 
 mod accept;
+mod again;
 mod claim;
 mod commit;
+mod dead_letters;
 mod due;
 mod gifts;
 mod made;
@@ -11,8 +13,10 @@ mod routing;
 mod waits;
 
 pub(crate) use accept::accept;
+pub(crate) use again::again;
 pub(crate) use claim::{claim, claim_named, clock, lock_slots};
 pub(crate) use commit::commit;
+pub(crate) use dead_letters::dead_letters;
 pub(crate) use due::{lease_due, reap};
 pub(crate) use gifts::give;
 pub(crate) use outcome::record;

@@ -114,7 +114,8 @@ impl QueryFragment<Pg> for Record<'_> {
              request_headers, response_headers, response_body, created_at) \
              SELECT id, delivery_id, number, response_status, duration_ms, error_kind, error_message, request_headers, \
              response_headers, response_body, created_at FROM input ON CONFLICT (id) DO NOTHING) \
-             UPDATE deliveries AS held SET state = input.state, reason = input.reason, due_at = input.due_at, \
+             UPDATE deliveries AS held SET state = input.state, reason = input.reason, \
+             error_kind = input.error_kind, due_at = input.due_at, \
              attempts = greatest(held.attempts, input.number), lease_until = NULL, lease_token = NULL, \
              first_attempt_at = coalesce(held.first_attempt_at, input.created_at), \
              delivered_at = CASE WHEN input.state = 'delivered' THEN input.ended_at ELSE held.delivered_at END, \

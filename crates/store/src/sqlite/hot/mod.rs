@@ -2,16 +2,20 @@
 //! costs one flush of the file whatever it carries, which is why the batches matter here even more.
 
 mod accept;
+mod again;
 mod claim;
 mod commit;
+mod dead_letters;
 mod due;
 mod outcome;
 mod routing;
 mod waits;
 
 pub(crate) use accept::accept;
+pub(crate) use again::again;
 pub(crate) use claim::{claim, claim_named, clock, lock_slots};
 pub(crate) use commit::commit;
+pub(crate) use dead_letters::dead_letters;
 pub(crate) use due::{lease_due, reap};
 pub(crate) use outcome::record;
 pub(crate) use routing::route;

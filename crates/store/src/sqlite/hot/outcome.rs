@@ -50,6 +50,7 @@ fn move_delivery(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult<
     let moved = Move {
         state: outcome.state.as_str(),
         reason: outcome.reason.as_deref(),
+        error_kind: outcome.attempt.error_kind.as_deref(),
         due_at: outcome.due_at.map(Stamp),
         number: outcome.attempt.number,
         began_at: Stamp(outcome.attempt.created_at),
@@ -63,6 +64,7 @@ fn move_delivery(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult<
 struct Move<'a> {
     state: &'a str,
     reason: Option<&'a str>,
+    error_kind: Option<&'a str>,
     due_at: Option<Stamp>,
     number: i32,
     began_at: Stamp,
@@ -79,6 +81,8 @@ impl QueryFragment<Sqlite> for Move<'_> {
         out.push_bind_param::<Text, _>(&self.state)?;
         out.push_sql(", reason = ");
         out.push_bind_param::<Nullable<Text>, _>(&self.reason)?;
+        out.push_sql(", error_kind = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.error_kind)?;
         out.push_sql(", due_at = ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.due_at)?;
         out.push_sql(", attempts = max(attempts, ");

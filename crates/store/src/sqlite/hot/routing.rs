@@ -85,7 +85,12 @@ impl QueryFragment<Sqlite> for LeaveAccepted<'_> {
     }
 }
 
-fn insert_run(conn: &mut SqliteConnection, event: EventId, at: Instant, run: &NewRun) -> QueryResult<()> {
+pub(super) fn insert_run(
+    conn: &mut SqliteConnection,
+    event: EventId,
+    at: Instant,
+    run: &NewRun,
+) -> QueryResult<()> {
     let version: Option<i32> = playbooks::table
         .find(run.playbook_id.as_str())
         .select(playbooks::version)

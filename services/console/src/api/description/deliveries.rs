@@ -1,6 +1,7 @@
 //! Deliveries, their attempts and their replays.
 
-use super::refusals::{INVALID_STATE, UNSUPPORTED_MODE};
+use super::events::decided;
+use super::refusals::INVALID_STATE;
 use super::{Managed as _, created_at, manage, page, page_of, updated_at};
 use openapi::{
     Answer, Api, Field, Method, Operation, Shape, anything, boolean, configured_id, either, field, integer,
@@ -14,7 +15,13 @@ pub(super) fn describe(api: &mut Api) {
     api.shape("Delivery", object(delivery()));
     api.shape(
         "DeliveryDetail",
-        object([delivery(), vec![maybe("payload", payload())]].concat()),
+        object(
+            [
+                delivery(),
+                vec![maybe("payload", payload().note("Only where it is asked for."))],
+            ]
+            .concat(),
+        ),
     );
     api.shape("Attempt", attempt());
     let filters = [
@@ -56,6 +63,26 @@ pub(super) fn describe(api: &mut Api) {
         )
         .gives("Oldest first.", list(named("Attempt"))),
     );
+    api.add(
+        manage(
+            Method::Get,
+            "/deliveries/dead-letters",
+            "countDeadLetters",
+            (
+                TAG,
+                "Count dead letters by endpoint, kind of error and event type",
+            ),
+        )
+        .asks(&[(
+            "endpointId",
+            text(),
+            "Dead letters of this endpoint, by its id or slug.",
+        )])
+        .gives(
+            "The largest groups first; without those that a recovery sent again.",
+            dead_letters(),
+        ),
+    );
     for (path, id, summary) in [
         (
             "/deliveries/{id}/retry",
@@ -89,11 +116,12 @@ pub(super) fn of_status() -> [(&'static str, Shape, &'static str); 1] {
 
 /// What replays of an event and of a delivery take and answer.
 pub(super) fn replay(operation: Operation) -> Operation {
+    let modes = word(&["as_delivered", "current", "diff"]).note(
+        "`as_delivered`, unless it is said: the same bytes. `current`: what today's rules make of the event. `diff`: both, \
+         side by side, and nothing is sent.",
+    );
     let order = object([
-        maybe(
-            "mode",
-            word(&["as_delivered", "current", "diff"]).note("This release takes `as_delivered` alone."),
-        ),
+        maybe("mode", modes),
         maybe(
             "endpoints",
             list(text()).note("Only to these, by their ids or slugs."),
@@ -101,18 +129,84 @@ pub(super) fn replay(operation: Operation) -> Operation {
     ]);
     let replayed = object([
         field("eventId", recorded_id("msg_")),
-        field("mode", word(&["as_delivered"])),
+        field("mode", word(&["as_delivered", "current"])),
         field("deliveries", list(named("Delivery"))),
+        field(
+            "runs",
+            list(recorded_id("run_"))
+                .note("Started by today's rules, where the whole event is replayed by them."),
+        ),
     ]);
     operation
         .may_read(order)
         .edits()
-        .refuses(&[UNSUPPORTED_MODE, INVALID_STATE])
+        .refuses(&[INVALID_STATE])
+        .gives("What would be sent: of the mode `diff` alone.", difference())
         .answers(Answer::json(
             202,
             "The new deliveries, with the same `webhook-id`.",
             replayed,
         ))
+}
+
+/// What became of an event beside what would become of it.
+fn difference() -> Shape {
+    let change = || word(&["same", "changed", "added", "removed"]);
+    let was = object([
+        field("deliveryId", recorded_id("del_")),
+        field("routeId", configured_id("(rt|sub)_").or_null()),
+        field("status", status()),
+        field("reason", text().or_null()),
+        field("payload", payload().or_null()),
+    ]);
+    let delivery = object([
+        field("endpointId", configured_id("ep_")),
+        field("change", change()),
+        field("was", was.or_null()),
+        field("now", named("Making").or_null()),
+    ]);
+    let made = vec![
+        maybe("deliveryId", recorded_id("del_")),
+        maybe("runId", recorded_id("run_")),
+    ];
+    let route = object([
+        field("routeId", configured_id("(rt|sub)_")),
+        field("name", text()),
+        field("change", change()),
+        field("was", object([decided(), made].concat()).or_null()),
+        field("now", object(decided()).or_null()),
+    ]);
+    object([
+        field("eventId", recorded_id("msg_")),
+        field("mode", word(&["diff"])),
+        field("deliveries", list(delivery).note("By endpoint.")),
+        field(
+            "deliveriesOmitted",
+            integer().note("How many more endpoints there are."),
+        ),
+        field("routes", list(route)),
+    ])
+}
+
+fn dead_letters() -> Shape {
+    let group = object([
+        field("endpointId", configured_id("ep_")),
+        field(
+            "errorKind",
+            text().or_null().note("What was wrong with the last attempts."),
+        ),
+        field("eventType", text().or_null()),
+        field("count", integer()),
+        field("oldest", time()),
+        field("newest", time()),
+    ]);
+    object([
+        field("groups", list(group)),
+        field(
+            "complete",
+            boolean().note("Whether all were counted, up to 100,000, and all groups are shown, up to 200."),
+        ),
+    ])
 }
 
 fn status() -> Shape {
@@ -153,10 +247,20 @@ fn delivery() -> Vec<Field> {
                 .or_null()
                 .note("The delivery that this one replays."),
         ),
+        field(
+            "errorKind",
+            text().or_null().note("What was wrong with its last attempt."),
+        ),
+        field(
+            "recoveryId",
+            recorded_id("rec_")
+                .or_null()
+                .note("The recovery that sent it again, as another delivery."),
+        ),
     ]
 }
 
-fn payload() -> Shape {
+pub(super) fn payload() -> Shape {
     let available = object([
         field("status", word(&["available"])),
         field(
@@ -166,7 +270,7 @@ fn payload() -> Shape {
         field("contentType", text()),
         maybe("encoding", word(&["base64"])),
     ]);
-    either([available, object([field("status", word(&["not_found"]))])]).note("Only where it is asked for.")
+    either([available, object([field("status", word(&["not_found"]))])])
 }
 
 fn attempt() -> Shape {

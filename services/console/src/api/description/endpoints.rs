@@ -176,6 +176,15 @@ fn shown_auth() -> Shape {
         object([field("basic", object([field("username", text())]))]),
         object([field("bearer", object([]))]),
         object([field("header", object([field("name", text())]))]),
+        object([field(
+            "oauth2",
+            object([
+                field("tokenUrl", text()),
+                field("clientId", text()),
+                field("scope", text().or_null()),
+                field("audience", text().or_null()),
+            ]),
+        )]),
     ])
     .or_null()
     .note("How attempts say who they are, without the secret part.")
@@ -185,12 +194,23 @@ fn new_auth() -> Shape {
     let text_field = |name| field(name, text());
     let basic = object([text_field("username"), text_field("password")]).closed();
     let header = object([text_field("name"), text_field("value")]).closed();
+    let parameter = || text().like("^[ -~]{1,1024}$");
+    let oauth2 = object([
+        field("tokenUrl", text().note("It must lead to a public address.")),
+        field("clientId", text().like("^[ -~]{1,255}$")),
+        field("clientSecret", parameter()),
+        maybe("scope", parameter().or_null()),
+        maybe("audience", parameter().or_null()),
+    ])
+    .closed();
     either([
         object([field("basic", basic)]).closed(),
         object([field("bearer", text().like("^[!-~]{1,4096}$"))]).closed(),
         object([field("header", header)]).closed(),
+        object([field("oauth2", oauth2)]).closed(),
     ])
     .or_null()
+    .note("`oauth2` fetches a token by the client's credentials (RFC 6749 §4.4), one fetch at a time.")
 }
 
 /// An endpoint as it is made.

@@ -104,10 +104,9 @@ fn details() -> Vec<Field> {
     ]
 }
 
-fn trace() -> Shape {
-    let delivery = || recorded_id("del_");
-    let run = || recorded_id("run_");
-    let route = object([
+/// What was decided at a route, and why.
+pub(super) fn decided() -> Vec<Field> {
+    vec![
         field("routeId", configured_id("(rt|sub)_")),
         field("name", text()),
         field("matched", boolean()),
@@ -132,9 +131,14 @@ fn trace() -> Shape {
                 object([field("playbook", configured_id("pb_"))]).closed(),
             ]),
         ),
-        maybe("deliveryId", delivery()),
-        maybe("runId", run()),
-    ]);
+    ]
+}
+
+fn trace() -> Shape {
+    let delivery = || recorded_id("del_");
+    let run = || recorded_id("run_");
+    let made = [maybe("deliveryId", delivery()), maybe("runId", run())];
+    let route = object([decided(), made.into()].concat());
     let direct = either([
         object([
             field("endpointId", configured_id("ep_")),

@@ -18,6 +18,7 @@ mod events;
 mod keys;
 mod playbooks;
 mod projects;
+mod recoveries;
 mod refusals;
 mod rejections;
 mod routes;
@@ -49,6 +50,7 @@ pub fn api() -> Api {
         runs::describe,
         events::describe,
         deliveries::describe,
+        recoveries::describe,
         rejections::describe,
         claims::describe,
         configuration::describe,

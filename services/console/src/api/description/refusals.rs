@@ -18,8 +18,6 @@ pub(super) const INVALID_QUERY: Refusal = refusal(
     "invalid_query",
     "A query parameter is unknown or not what it must be.",
 );
-pub(super) const UNSUPPORTED_MODE: Refusal =
-    refusal(400, "unsupported_mode", "This release does not replay so yet.");
 pub(super) const UNAUTHORIZED: Refusal = refusal(
     401,
     "unauthorized",

@@ -1,8 +1,11 @@
 //! Routes.
 
+use super::deliveries::payload;
+use super::events::decided;
 use super::{Managed as _, created_at, duration, manage, name, pinned_id, updated_at};
 use openapi::{
-    Api, Method, Shape, boolean, configured_id, either, field, integer, list, maybe, named, object, text,
+    Api, Method, Shape, anything, boolean, configured_id, either, field, integer, list, maybe, named, object,
+    recorded_id, text, time, word,
 };
 
 const TAG: &str = "Routes";
@@ -25,6 +28,24 @@ pub(super) fn describe(api: &mut Api) {
         .reads(new_route())
         .edits()
         .makes("The route.", one()),
+    );
+    api.shape("Making", making());
+    api.shape("Explanation", explanation());
+    api.add(
+        manage(
+            Method::Post,
+            "/routes/explain",
+            "explainRoutes",
+            (
+                TAG,
+                "Say what the routes would make of an event, and save nothing",
+            ),
+        )
+        .reads(question())
+        .gives(
+            "What is decided at each route and why, and what it would make.",
+            named("Explanation"),
+        ),
     );
     let path = "/routes/{id}";
     api.add(
@@ -74,6 +95,91 @@ fn route() -> Shape {
         field("to", to),
         created_at(),
         updated_at(),
+    ])
+}
+
+/// What a question about routes has.
+fn question() -> Shape {
+    let event = object([
+        maybe(
+            "type",
+            text()
+                .or_null()
+                .note("Else what the header `X-Event-Type` says; else none."),
+        ),
+        maybe("source", text().or_null().note("By its slug or id.")),
+        maybe("headers", anything().note("Texts by their names.")),
+        field(
+            "body",
+            anything().note("JSON; a text is taken as the bytes of a body."),
+        ),
+    ]);
+    let route = new_route().partial().closed().or_null();
+    object([
+        maybe("event", event.closed()),
+        maybe(
+            "eventId",
+            recorded_id("msg_").note("A recorded event instead of `event`."),
+        ),
+        maybe(
+            "route",
+            route.note(
+                "A route that is not saved. With the id or name of a saved one it stands in its place.",
+            ),
+        ),
+    ])
+}
+
+fn explanation() -> Shape {
+    let route = object(
+        [
+            decided(),
+            vec![
+                field(
+                    "unsaved",
+                    boolean().note("Whether it is the route of the request."),
+                ),
+                field("makes", named("Making").or_null()),
+            ],
+        ]
+        .concat(),
+    );
+    let doorkeeper = object([
+        field("playbookId", configured_id("pb_")),
+        field("reason", text().or_null()),
+        field("makes", named("Making").or_null()),
+    ]);
+    object([
+        field(
+            "eventId",
+            recorded_id("msg_")
+                .or_null()
+                .note("Null of an event that is not recorded."),
+        ),
+        field("type", text().or_null()),
+        field("source", text().or_null()),
+        field("routes", list(route)),
+        field(
+            "missesOmitted",
+            integer().note("How many more routes did not match."),
+        ),
+        field(
+            "doorkeeper",
+            doorkeeper
+                .or_null()
+                .note("What the app's doorkeeper would do, where no route takes the event."),
+        ),
+    ])
+}
+
+/// What a route would make.
+fn making() -> Shape {
+    object([
+        field("kind", word(&["delivery", "run"])),
+        field("status", word(&["pending", "skipped"])),
+        field("reason", text().or_null()),
+        field("dueAt", time().or_null()),
+        field("payload", payload().or_null().note("What would be sent.")),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! The workspace itself.
 
-use super::{Managed as _, created_at, manage, name, new_rate_limit, rate_limit, slug, updated_at};
+use super::{Managed as _, created_at, duration, manage, name, new_rate_limit, rate_limit, slug, updated_at};
 use openapi::{Api, Method, boolean, configured_id, field, maybe, named, object, text, word};
 
 const TAG: &str = "Workspace";
@@ -18,6 +18,12 @@ pub(super) fn describe(api: &mut Api) {
             field("name", text()),
             field("accepting", boolean().note("False closes every door.")),
             field("rateLimit", rate_limit().or_null()),
+            field(
+                "retention",
+                duration()
+                    .or_null()
+                    .note("For how long its history is kept; null: for as long as the yard keeps any."),
+            ),
             created_at(),
             updated_at(),
         ]),
@@ -37,6 +43,12 @@ pub(super) fn describe(api: &mut Api) {
         maybe(
             "rateLimit",
             new_rate_limit().note("Of all its doors together, per gateway."),
+        ),
+        maybe(
+            "retention",
+            duration()
+                .or_null()
+                .note("At least `1d`. The yard's own window bounds it; what is unfinished is kept for longer."),
         ),
     ]);
     api.add(

@@ -1,0 +1,165 @@
+//! Removing what is done with, a batch at a time.
+
+use super::super::Conn;
+use super::super::schema::{attempts, deliveries, events, rejections, run_inbox, runs};
+use super::runs::UNFINISHED;
+use crate::Error;
+use crate::partitions::first_of;
+use crate::retention::Expired;
+use crate::sql::{Stamp, Uid};
+use diesel::dsl::sql;
+use diesel::sql_types::Bool;
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use std::collections::HashSet;
+use uuid::Uuid;
+use wire::{Instant, WorkspaceId};
+
+/// The states in which nothing happens to a delivery any more.
+const FINAL: [&str; 4] = ["delivered", "dead_letter", "failed", "skipped"];
+
+/// Which rows a batch looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Range<'a> {
+    pub(crate) workspace: Option<&'a WorkspaceId>,
+    pub(crate) after: Option<Uuid>,
+    pub(crate) before: Instant,
+    pub(crate) limit: i64,
+}
+
+impl Range<'_> {
+    /// What the batch came to, given the keys that it looked at.
+    fn expired(&self, removed: usize, looked_at: &[Uid]) -> Expired {
+        let is_last = i64::try_from(looked_at.len()).is_ok_and(|count| count < self.limit);
+        Expired {
+            removed,
+            next: looked_at.last().map(|id| id.0).filter(|_| !is_last),
+        }
+    }
+}
+
+/// The keys of a table in a range, oldest first.
+macro_rules! keys {
+    ($table:ident, $range:expr, |$query:ident| $narrow:expr) => {{
+        let mut $query = $table::table
+            .filter($table::id.lt(Uid(first_of($range.before))))
+            .order($table::id)
+            .limit($range.limit)
+            .into_boxed();
+        if let Some(after) = $range.after {
+            $query = $query.filter($table::id.gt(Uid(after)));
+        }
+        $narrow
+    }};
+}
+
+pub(crate) fn deliveries(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
+    let query = keys!(deliveries, range, |query| match range.workspace {
+        Some(workspace) => query.filter(deliveries::workspace_id.eq(workspace.as_str())),
+        None => query,
+    });
+    let rows: Vec<(Uid, String)> = query.select((deliveries::id, deliveries::state)).load(conn)?;
+    let looked_at: Vec<Uid> = rows.iter().map(|(id, _)| *id).collect();
+    let done: Vec<Uid> = rows
+        .into_iter()
+        .filter(|(_, state)| FINAL.contains(&state.as_str()))
+        .map(|(id, _)| id)
+        .collect();
+    // One that was tried again since has its own end to wait for, and whoever revives one meanwhile keeps it.
+    let removed = diesel::delete(
+        deliveries::table
+            .filter(deliveries::id.eq_any(done))
+            .filter(deliveries::state.eq_any(FINAL))
+            .filter(deliveries::updated_at.lt(Stamp(range.before))),
+    )
+    .execute(conn)?;
+    Ok(range.expired(removed, &looked_at))
+}
+
+pub(crate) fn attempts(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
+    if range.workspace.is_some() {
+        return Ok(Expired::default());
+    }
+    let query = keys!(attempts, range, |query| query);
+    let rows: Vec<(Uid, Uid)> = query.select((attempts::id, attempts::delivery_id)).load(conn)?;
+    let looked_at: Vec<Uid> = rows.iter().map(|(id, _)| *id).collect();
+    let of: Vec<Uid> = rows.iter().map(|(_, delivery)| *delivery).collect();
+    let kept: Vec<Uid> = deliveries::table
+        .filter(deliveries::id.eq_any(of))
+        .select(deliveries::id)
+        .load(conn)?;
+    let kept: HashSet<Uid> = kept.into_iter().collect();
+    let done: Vec<Uid> = rows
+        .into_iter()
+        .filter(|(_, delivery)| !kept.contains(delivery))
+        .map(|(id, _)| id)
+        .collect();
+    let removed = diesel::delete(attempts::table.filter(attempts::id.eq_any(done))).execute(conn)?;
+    Ok(range.expired(removed, &looked_at))
+}
+
+pub(crate) fn events(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
+    let query = keys!(events, range, |query| match range.workspace {
+        Some(workspace) => query.filter(events::workspace_id.eq(workspace.as_str())),
+        None => query,
+    });
+    let rows: Vec<(Uid, String)> = query.select((events::id, events::state)).load(conn)?;
+    let looked_at: Vec<Uid> = rows.iter().map(|(id, _)| *id).collect();
+    let routed: Vec<Uid> = rows
+        .into_iter()
+        .filter(|(_, state)| state != "accepted")
+        .map(|(id, _)| id)
+        .collect();
+    // Takes the rows' locks before anything is asked: a replay that is being made is waited for, and then seen.
+    let locked = events::table.filter(events::id.eq_any(&routed));
+    diesel::update(locked)
+        .set(events::failures.eq(events::failures))
+        .execute(conn)?;
+    let needed = needed(conn, &routed)?;
+    let done: Vec<Uid> = routed.into_iter().filter(|id| !needed.contains(id)).collect();
+    let removed = diesel::delete(events::table.filter(events::id.eq_any(done))).execute(conn)?;
+    Ok(range.expired(removed, &looked_at))
+}
+
+/// Those of the events that something needs.
+fn needed(conn: &mut Conn, ids: &[Uid]) -> Result<HashSet<Uid>, Error> {
+    let delivered: Vec<Uid> = deliveries::table
+        .filter(deliveries::event_id.eq_any(ids))
+        .select(deliveries::event_id)
+        .distinct()
+        .load(conn)?;
+    let some: Vec<Option<Uid>> = ids.iter().copied().map(Some).collect();
+    let started: Vec<Option<Uid>> = runs::table
+        .filter(runs::event_id.eq_any(&some))
+        .filter(sql::<Bool>(UNFINISHED))
+        .select(runs::event_id)
+        .load(conn)?;
+    let told: Vec<(Option<Uid>, Uid)> = run_inbox::table
+        .filter(run_inbox::event_id.eq_any(&some))
+        .select((run_inbox::event_id, run_inbox::run_id))
+        .load(conn)?;
+    let hearers: Vec<Uid> = told.iter().map(|(_, run)| *run).collect();
+    let hearing: Vec<Uid> = runs::table
+        .filter(runs::id.eq_any(hearers))
+        .filter(sql::<Bool>(UNFINISHED))
+        .select(runs::id)
+        .load(conn)?;
+    let hearing: HashSet<Uid> = hearing.into_iter().collect();
+    let awaited = told
+        .into_iter()
+        .filter(|(_, run)| hearing.contains(run))
+        .map(|(event, _)| event);
+    Ok(delivered
+        .into_iter()
+        .chain(started.into_iter().chain(awaited).flatten())
+        .collect())
+}
+
+pub(crate) fn rejections(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
+    let query = keys!(rejections, range, |query| match range.workspace {
+        Some(workspace) => query.filter(rejections::workspace_id.eq(workspace.as_str())),
+        None => query,
+    });
+    let ids: Vec<Uid> = query.select(rejections::id).load(conn)?;
+    let removed = diesel::delete(rejections::table.filter(rejections::id.eq_any(&ids))).execute(conn)?;
+    Ok(range.expired(removed, &ids))
+}
