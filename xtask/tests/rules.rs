@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "hookyard-signature",
     "hookyard-expression",
     "hookyard-playbook",
+    "hookyard-waitbox",
 ];
 
 /// What "without" means.

@@ -229,6 +229,7 @@ macro_rules! ledger_schema {
                 slot -> Nullable<Integer>,
                 slot_key -> Nullable<Text>,
                 queued -> Bool,
+                generation -> Integer,
             }
         }
         diesel::table! {
@@ -269,7 +270,8 @@ macro_rules! ledger_schema {
                 filter -> Integer,
                 workspace_id -> Text,
                 event_type -> Text,
-                correlation -> Nullable<Binary>,
+                shape -> Binary,
+                correlation -> Binary,
                 spec -> Text,
                 is_any -> Bool,
                 is_broadcast -> Bool,
@@ -398,6 +400,7 @@ macro_rules! ledger_schema {
             run_waits,
             runs,
             steps,
+            workers,
         );
     };
 }

@@ -9,7 +9,8 @@ ALTER TABLE runs ADD COLUMN owner UUID;
 ALTER TABLE runs ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
 
 -- When it is to be taken: at once when it is new, has messages or was given up, else at its nearest timer. Null: it has
--- an owner, has ended, or waits for a message, an operator or a slot.
+-- ended, or waits for a message, an operator or a slot. Of a run with an owner: since when it has messages that the owner
+-- has not been told of.
 ALTER TABLE runs ADD COLUMN ready_at TIMESTAMPTZ;
 
 -- The engine's state; null before the first step.
@@ -28,6 +29,9 @@ ALTER TABLE runs ADD COLUMN slot_key TEXT COLLATE "C";
 -- Whether it waits for a slot.
 ALTER TABLE runs ADD COLUMN queued BOOLEAN NOT NULL DEFAULT FALSE;
 
+-- How many runs the event that started it descends from: the events that it emits are of the next generation.
+ALTER TABLE runs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+
 UPDATE runs SET ready_at = created_at WHERE state = 'pending';
 
 DROP INDEX runs_pending_idx;
@@ -38,6 +42,11 @@ CREATE INDEX runs_ready_idx ON runs (ready_at, id) WHERE owner IS NULL AND ready
 -- What a silent worker had is given up; a kill switch finds what goes on.
 CREATE INDEX runs_owner_idx ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_unfinished_idx ON runs (workspace_id, id) WHERE state IN ('pending', 'running', 'waiting', 'paused');
+CREATE INDEX runs_playbook_unfinished_idx ON runs (playbook_id, id) WHERE state IN ('pending', 'running', 'waiting', 'paused');
+
+-- The management API lists what an operator must look at; the rest is nearly all of the whole lists.
+CREATE INDEX runs_failed_idx ON runs (workspace_id, id) WHERE state IN ('faulted', 'cancelled');
+CREATE INDEX runs_playbook_failed_idx ON runs (playbook_id, id) WHERE state IN ('faulted', 'cancelled');
 
 -- No two runs have one slot.
 CREATE UNIQUE INDEX runs_slot_key ON runs (playbook_id, slot_key, slot) WHERE slot IS NOT NULL;

@@ -6,8 +6,10 @@ CREATE TABLE run_waits (
     filter INTEGER NOT NULL,
     workspace_id TEXT COLLATE "C" NOT NULL,
     event_type TEXT COLLATE "C" NOT NULL,
-    -- SHA-256 of the names and values that an event must yield; null: it correlates with nothing.
-    correlation BYTEA,
+    -- SHA-256 of the expressions that an event is asked; empty: it correlates with nothing.
+    shape BYTEA NOT NULL,
+    -- SHA-256 of the same with the values that an event must yield; empty as well.
+    correlation BYTEA NOT NULL,
     -- waitbox::Expectation as JSON.
     spec TEXT NOT NULL,
     -- Whether the first message ends the listen as a whole.
@@ -18,5 +20,7 @@ CREATE TABLE run_waits (
     PRIMARY KEY (run_id, effect, filter)
 );
 
--- The router looks for those that an event may concern, oldest run first.
-CREATE INDEX run_waits_event_idx ON run_waits (workspace_id, event_type, correlation, run_id);
+-- The router asks which shapes there are for a type, skipping from one to the next; then it looks for those that an event
+-- may concern, oldest run first.
+CREATE INDEX run_waits_event_idx
+    ON run_waits (workspace_id, event_type, shape, correlation, is_broadcast, run_id, effect, filter);

@@ -17,8 +17,8 @@ CREATE TABLE run_inbox (
     taken_at INTEGER
 );
 
--- A run is told an event once; an exclusive one goes to one run.
-CREATE UNIQUE INDEX run_inbox_event_key ON run_inbox (run_id, event_id) WHERE event_id IS NOT NULL;
+-- A run is told an event once; an exclusive one goes to one run. The router finds who has an event.
+CREATE UNIQUE INDEX run_inbox_event_key ON run_inbox (event_id, run_id) WHERE event_id IS NOT NULL;
 CREATE UNIQUE INDEX run_inbox_exclusive_key ON run_inbox (event_id) WHERE exclusive;
 
 -- A runner reads what a run has not taken in yet, in order.

@@ -24,6 +24,7 @@ fn run(event: EventId) -> NewRun {
         trigger: Trigger::Webhook,
         project: Some("crm".to_owned()),
         template: Some("welcome".to_owned()),
+        generation: 0,
     }
 }
 

@@ -18,6 +18,7 @@ mod events;
 mod management_tokens;
 mod page;
 mod playbook_runs;
+mod playbook_versions;
 mod playbooks;
 mod portal;
 mod projects;
@@ -134,6 +135,11 @@ fn resources(config: &mut Addresses) {
         ))
         .service(resource("/runs", [get(runs::list)]))
         .service(resource("/runs/{id}", [get(runs::one)]))
+        .service(resource("/runs/{id}/steps", [get(runs::steps)]))
+        .service(resource("/runs/{id}/cancel", [post(runs::cancel)]))
+        .service(resource("/runs/{id}/pause", [post(runs::pause)]))
+        .service(resource("/runs/{id}/resume", [post(runs::resume)]))
+        .service(resource("/runs/{id}/retry", [post(runs::retry)]))
         .service(resource("/rejections", [get(rejections::list)]))
         .service(resource("/rejections/{id}", [get(rejections::one)]))
         .service(resource("/rejections/{id}/accept", [post(rejections::accept)]))
@@ -218,6 +224,11 @@ fn callers(config: &mut Addresses) {
             "/playbooks",
             [get(playbooks::list), post(playbooks::create)],
         ))
+        // Before those whose name is open.
+        .service(resource(
+            "/playbooks/validate",
+            [post(playbook_versions::validate)],
+        ))
         .service(resource(
             "/playbooks/{id}",
             [
@@ -230,6 +241,18 @@ fn callers(config: &mut Addresses) {
         .service(resource(
             "/playbooks/{id}/rotate-secret",
             [post(playbooks::rotate)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions",
+            [get(playbook_versions::list)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions/{version}",
+            [get(playbook_versions::one)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions/{version}/activate",
+            [post(playbook_versions::activate)],
         ))
         .service(resource(
             "/playbooks/{id}/runs",

@@ -2,7 +2,7 @@
 
 use crate::configuration::lines;
 use crate::on_both;
-use crate::yard::{ACME, Yard};
+use crate::yard::{ACME, Yard, in_place};
 use serde_json::{Value, json};
 
 /// What was made, as `kind name field`.
@@ -29,7 +29,9 @@ fn value<'a>(applied: &'a Value, field: &str) -> &'a str {
 const BARE: &str = "
 workspace: {slug: acme}
 api_keys: [{name: shop}]
-playbooks: [{slug: greet, hook: {}, definition: 'do: []'}, {slug: quiet, definition: 'do: []'}]
+playbooks:
+  - {slug: greet, hook: {}, definition: {document: {dsl: 1.0.3, namespace: acme, name: greet, version: 1.0.0}, do: [{keep: {set: {seen: true}}}]}}
+  - {slug: quiet, definition: {document: {dsl: 1.0.3, namespace: acme, name: quiet, version: 1.0.0}, do: [{keep: {set: {seen: true}}}]}}
 sources:
   - {slug: telegram, token: src_t, app: {adapter: telegram}}
   - {slug: whatsapp, token: src_w, app: {adapter: whatsapp, signing_secret: from-meta}}
@@ -270,8 +272,9 @@ async fn a_rename_keeps_what_it_was_by_its_pinned_id() {
 environments: [{{slug: production, name: {name}, default: true}}]
 api_keys: [{{id: key_1, name: {name}}}]
 projects: [{{id: prj_1, slug: {slug}}}]
-playbooks: [{{id: pb_1, slug: {slug}, definition: 'do: []', target: {{project: {slug}}}}}]
-"
+playbooks: [{{id: pb_1, slug: {slug}, definition: {}, target: {{project: {slug}}}}}]
+",
+            in_place(slug)
         )
     };
     yard.apply("", &file("One", "one")).await.expect(200);

@@ -29,17 +29,14 @@ pub(super) struct Roles<'a> {
 impl<'a> Roles<'a> {
     pub(super) fn of(platform: &'a Platform, jail: Jail) -> Self {
         let settings = &platform.settings;
-        let policy = egress::Policy::new(settings.egress.allow.iter().copied());
+        let egress = egress::Client::new(egress::Settings {
+            policy: egress::Policy::new(settings.egress.allow.iter().copied()),
+            user_agent: settings.delivery.user_agent.clone(),
+            ..egress::Settings::default()
+        });
         Self {
-            egress: egress::Client::new(egress::Settings {
-                policy: policy.clone(),
-                user_agent: settings.delivery.user_agent.clone(),
-                ..egress::Settings::default()
-            }),
-            checks: Checks {
-                jail: jail.clone(),
-                policy,
-            },
+            checks: Checks::new(jail.clone(), egress.clone()),
+            egress,
             jail,
             platform,
         }
@@ -68,9 +65,9 @@ impl<'a> Roles<'a> {
         };
         let gateway = Gateway::start(settings.gateway.clone(), store.clone(), conveyor, tools, tasks)
             .map_err(role("the gateway"))?;
-        router::start(platform, jail).map_err(role("the router"))?;
-        delivery_worker::start(platform, egress).map_err(role("the delivery worker"))?;
-        playbook_runner::start(platform).map_err(role("the playbook runner"))?;
+        router::start(platform, jail.clone()).map_err(role("the router"))?;
+        delivery_worker::start(platform, egress.clone()).map_err(role("the delivery worker"))?;
+        playbook_runner::start(platform, jail, egress).map_err(role("the playbook runner"))?;
         tasks.spawn(
             "console.housekeeping",
             housekeeping::run(store.clone(), shutdown.clone()),
@@ -148,7 +145,7 @@ impl<'a> Roles<'a> {
         if !may_be_made || !is_first {
             return Ok(None);
         }
-        if self.checks.policy.check_url(&Demo::receiver_url(url)).is_err() {
+        if self.checks.policy().check_url(&Demo::receiver_url(url)).is_err() {
             tracing::warn!(
                 "no demo is made: its receiver is here, and egress.allow keeps deliveries from here"
             );
