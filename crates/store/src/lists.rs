@@ -179,8 +179,8 @@ impl Store {
         rows: Vec<NewDelivery>,
         now: Instant,
     ) -> Result<(), Error> {
-        write!(self, |conn, queries| rows.iter().try_for_each(|row| Ok(
-            queries::deliveries::insert(conn, event, row, now)?
-        )))
+        write!(self, |conn, queries| Ok(queries::deliveries::insert_all(
+            conn, event, &rows, now
+        )?))
     }
 }

@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
-use store::{Error, Job};
+use store::{Error, Job, Sweep};
 use uuid::Uuid;
 use wire::{DeliveryId, Instant, Queue, Reference};
 
@@ -120,6 +120,8 @@ fn of_router(job: Job, lease: Duration) -> Leased {
     Leased {
         job,
         until: began + lease,
+        is_swept: false,
+        is_probe: false,
     }
 }
 
@@ -166,7 +168,7 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let (room, crowded) = {
         let lines = worker.lines();
         // What there is, even if it is little: when most slots hang, the rest must not wait for more.
-        (lines.room().min(SWEEP), lines.crowded())
+        (lines.room_for_swept().min(SWEEP), lines.crowded())
     };
     if room == 0 {
         return Ok(worker.lines().has_room_or_wants_it());
@@ -174,20 +176,25 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let limit = i64::try_from(room).unwrap_or(i64::MAX);
     let now = Instant::now();
     let lease = (Uuid::new_v4(), worker.settings.lease);
-    let jobs = worker.store.lease_due(now, limit, lease, crowded).await?;
+    let Sweep { jobs, probes, more } = worker.store.lease_due(now, limit, lease, crowded).await?;
     let found = jobs.len();
     if found == 0 {
         return Ok(false);
     }
     metrics::swept(Queue::Deliver, found);
     let until = now + worker.settings.lease;
-    let leased = jobs.into_iter().map(|job| Leased { job, until }).collect();
-    let held = worker.hold(leased).await;
+    let leased = jobs.into_iter().map(|job| Leased {
+        is_swept: true,
+        is_probe: probes.contains(&job.delivery_id),
+        job,
+        until,
+    });
+    let held = worker.hold(leased.collect()).await;
     if held == 0 {
         // The ledger leases nothing for endpoints that are disabled, so what is remembered of them may be old.
         worker.recipients.forget();
     }
-    Ok(found == room && held > 0 && worker.lines().has_room_or_wants_it())
+    Ok(more && held > 0 && worker.lines().has_room_or_wants_it())
 }
 
 /// Takes back the leases of workers that were lost, until the process stops.

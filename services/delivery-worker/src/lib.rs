@@ -21,6 +21,7 @@
 mod attempt;
 mod backoff;
 mod dispatch;
+mod health;
 mod intake;
 pub mod judge;
 mod lines;

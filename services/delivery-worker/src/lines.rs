@@ -53,6 +53,8 @@ pub(crate) struct Ticket {
     pub(crate) delivery: DeliveryId,
     pub(crate) lease: Uuid,
     pub(crate) endpoint: EndpointId,
+    /// Whether a sweep brought it.
+    pub(crate) is_swept: bool,
     /// Of its body.
     pub(crate) bytes: usize,
     /// Later the lease would not outlast an attempt.
@@ -86,6 +88,8 @@ pub(crate) struct Lines<J> {
     /// Of those waiting, how many only lack a slot.
     startable: usize,
     running: usize,
+    /// Of those running, how many a sweep brought.
+    running_swept: usize,
     recording: usize,
     bytes: usize,
     is_closed: bool,
@@ -141,6 +145,7 @@ impl<J> Lines<J> {
             waiting: 0,
             startable: 0,
             running: 0,
+            running_swept: 0,
             recording: 0,
             bytes: 0,
             is_closed: false,
@@ -199,6 +204,8 @@ impl<J> Lines<J> {
             let started = line.waiting.pop_front();
             line.running += 1;
             self.running += 1;
+            let is_swept = started.as_ref().is_some_and(|(ticket, _)| ticket.is_swept);
+            self.running_swept += usize::from(is_swept);
             if let Some((_, stage)) = started
                 .as_ref()
                 .and_then(|(ticket, _)| self.held.get_mut(&ticket.delivery))
@@ -220,6 +227,7 @@ impl<J> Lines<J> {
         *stage = Stage::Recording;
         self.recording += 1;
         self.running -= 1;
+        self.running_swept -= usize::from(ticket.is_swept);
         if let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
             line.running -= 1;
         }
@@ -242,6 +250,11 @@ impl<J> Lines<J> {
     /// Takes out what has waited for too long.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<Ticket> {
         self.take_waiting(|ticket| ticket.start_by <= now)
+    }
+
+    /// Takes out what waits in one line.
+    pub(crate) fn take_of(&mut self, endpoint: &EndpointId) -> Vec<Ticket> {
+        self.take_waiting(|ticket| ticket.endpoint == *endpoint)
     }
 
     /// Takes out everything that waits, and takes nothing more.
@@ -285,9 +298,16 @@ impl<J> Lines<J> {
         slots.min(waiting).min(recording)
     }
 
+    /// How many of them at the most: a quarter of the slots is for first attempts, so that late retries that hang do not
+    /// keep fresh deliveries waiting.
+    pub(crate) fn room_for_swept(&self) -> usize {
+        let most = (self.bounds.slots - self.bounds.slots / 4).max(1);
+        self.room().min(most.saturating_sub(self.running_swept))
+    }
+
     /// Whether there is room worth a sweep, which there is more for. If not, [`Lines::relieved`] says when there is.
     pub(crate) fn has_room_or_wants_it(&mut self) -> bool {
-        let has_room = self.room() >= self.worth_a_sweep();
+        let has_room = self.room_for_swept() >= self.worth_a_sweep();
         if !has_room && self.relief == Relief::NotNeeded {
             self.relief = Relief::Wanted;
         }
@@ -319,7 +339,7 @@ impl<J> Lines<J> {
     }
 
     fn relieve(&mut self) {
-        if self.relief == Relief::Wanted && self.room() >= self.worth_a_sweep() {
+        if self.relief == Relief::Wanted && self.room_for_swept() >= self.worth_a_sweep() {
             self.relief = Relief::Come;
         }
     }

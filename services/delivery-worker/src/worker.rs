@@ -11,7 +11,7 @@ use store::{Job, OutcomeQueue, Store};
 use tokio::sync::Notify;
 use uuid::Uuid;
 use wire::resource::EndpointSpec;
-use wire::{DeliveryId, Instant};
+use wire::{DeliveryId, EndpointId, Instant};
 
 /// Deliveries that a sweep brings at the most.
 pub(crate) const SWEEP: usize = 128;
@@ -52,6 +52,10 @@ pub(crate) struct Worker {
 pub(crate) struct Leased {
     pub(crate) job: Job,
     pub(crate) until: Instant,
+    /// Whether it was due again, and not told of by the router: so it may have waited, and may wait on.
+    pub(crate) is_swept: bool,
+    /// Whether it tests an open circuit.
+    pub(crate) is_probe: bool,
 }
 
 /// What an endpoint that cannot be read allows.
@@ -162,6 +166,13 @@ impl Worker {
         }
     }
 
+    /// Gives back what waits in an endpoint's line, whose circuit changed: it goes when it is its turn.
+    pub(crate) async fn put_back(&self, endpoint: &EndpointId) {
+        let waiting = self.lines().take_of(endpoint);
+        let leases = waiting.into_iter().map(|ticket| (ticket.delivery, ticket.lease));
+        self.release(leases.collect()).await;
+    }
+
     /// Gives the slot of an attempt to the next one.
     pub(crate) fn answered(&self, ticket: &Ticket) {
         let is_relieved = {
@@ -198,6 +209,7 @@ fn ticket(leased: &Leased, lease: Uuid, hold: Duration) -> Ticket {
         delivery: job.delivery_id,
         lease,
         endpoint: job.endpoint_id.clone(),
+        is_swept: leased.is_swept,
         bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),
         start_by: Stopwatch::now() + left.saturating_sub(hold / LEFT),
     }

@@ -140,7 +140,7 @@ pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
         .lease_due(now, 1, (lease, Duration::from_mins(1)), Vec::new())
         .await
         .unwrap();
-    let job = jobs.first().expect("a delivery is due");
+    let job = jobs.jobs.first().expect("a delivery is due");
     let succeeded = status < 300;
     let outcome = Outcome {
         delivery_id: job.delivery_id,
@@ -165,9 +165,14 @@ pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
             created_at: now,
         },
         at: now,
+        endpoint_id: job.endpoint_id.clone(),
+        counts: true,
+        answered: None,
+        ceiling: 10,
+        random: 0.5,
     };
     let queue = yard.store.outcome_queue(QueueOptions::default()).unwrap();
-    assert!(queue.record(outcome).await.unwrap());
+    assert!(queue.record(outcome).await.unwrap().moved);
     job.delivery_id
 }
 
