@@ -146,8 +146,11 @@ pub enum Turn {
     None,
     /// The circuit opened, and had been closed.
     Opened,
-    /// The circuit closed, and had been open.
-    Recovered,
+    /// The circuit closed.
+    Recovered {
+        /// And had been open since then.
+        opened_at: Instant,
+    },
     /// Every attempt has failed for five days.
     GivenUp,
 }
@@ -283,8 +286,10 @@ impl Circuit {
         if self.limit.is_some_and(|limit| limit < ceiling.max(1)) {
             return Turn::None;
         }
-        *self = Self::default();
-        Turn::Recovered
+        match std::mem::take(self).opened_at {
+            Some(opened_at) => Turn::Recovered { opened_at },
+            None => Turn::None,
+        }
     }
 
     /// Lets `more` in after as many successes as may be in flight.

@@ -3,6 +3,7 @@
 use crate::health::{GONE, disable, heed};
 use crate::lines::Ticket;
 use crate::message::{Message, compose};
+use crate::notice::{self, About};
 use crate::outcome::{Begun, Ended};
 use crate::recipients::Recipient;
 use crate::record::record;
@@ -44,6 +45,7 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let begun = Begun::of(&leased, ticket.lease, ceiling, Instant::now());
     let Leased { job, until, .. } = leased;
     let received_at = job.received_at;
+    let about = About::of(&job);
     let ended = match found {
         Ok(Some(recipient)) if recipient.is_enabled() => {
             post(&worker, &recipient, job, &begun, traceparent).await
@@ -62,12 +64,20 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let span = tracing::Span::current();
     span.record("http.status", outcome.attempt.response_status);
     span.record("error.kind", outcome.attempt.error_kind.as_deref());
-    let recorded = record(&worker, outcome, received_at, until).await;
+    let told = notice::of_delivery(&about, &outcome);
+    let Some(recorded) = record(&worker, outcome, received_at, until).await else {
+        return;
+    };
+    if recorded.moved
+        && let Some(event) = told
+    {
+        notice::raise(&worker, event).await;
+    }
     if disables_endpoint {
         disable(&worker, &ticket.endpoint, GONE).await;
     }
-    if let Some(news) = recorded.and_then(|recorded| recorded.lane) {
-        heed(&worker, &ticket.endpoint, &news).await;
+    if let Some(news) = &recorded.lane {
+        heed(&worker, &about.workspace, &ticket.endpoint, news).await;
     }
 }
 

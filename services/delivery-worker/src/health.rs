@@ -1,10 +1,11 @@
 //! What follows for an endpoint from what its attempts came to.
 
+use crate::notice;
 use crate::worker::Worker;
 use std::error::Error as StdError;
 use store::{Edit, Error, LaneNews};
 use wire::circuit::{CircuitState, Turn};
-use wire::{Change, EndpointId, Instant};
+use wire::{Change, EndpointId, Instant, WorkspaceId};
 
 /// Why an endpoint that answered 410 holds its deliveries.
 pub(crate) const GONE: &str = "gone";
@@ -14,17 +15,21 @@ const FAILING: &str = "failing";
 
 /// Heeds a change of an endpoint's health: what waits here for a circuit that opened is given back, and what may go now is
 /// looked for.
-pub(crate) async fn heed(worker: &Worker, endpoint: &EndpointId, news: &LaneNews) {
+pub(crate) async fn heed(worker: &Worker, workspace: &WorkspaceId, endpoint: &EndpointId, news: &LaneNews) {
     match news.turn {
         Turn::None => {}
         Turn::Opened => tracing::warn!(
             endpoint.id = %endpoint,
             "an endpoint's circuit opened: its deliveries wait, and a probe tests it now and then"
         ),
-        Turn::Recovered => tracing::info!(
-            endpoint.id = %endpoint,
-            "an endpoint recovered: its deliveries go again"
-        ),
+        Turn::Recovered { opened_at } => {
+            tracing::info!(
+                endpoint.id = %endpoint,
+                "an endpoint recovered: its deliveries go again"
+            );
+            let event = notice::recovered(workspace, endpoint, opened_at, Instant::now());
+            notice::raise(worker, event).await;
+        }
         Turn::GivenUp => disable(worker, endpoint, FAILING).await,
     }
     if !news.circuit.is_free() {
@@ -43,6 +48,10 @@ pub(crate) async fn disable(worker: &Worker, id: &EndpointId, reason: &'static s
         Ok(Some(change)) => {
             tracing::warn!(endpoint.id = %id, reason, "an endpoint is disabled, and holds its deliveries");
             worker.recipients.forget();
+            if let Some(workspace) = &change.workspace {
+                let event = notice::disabled(workspace, id, reason, Instant::now());
+                notice::raise(worker, event).await;
+            }
             if let Err(error) = worker.conveyor.announce(&change).await {
                 tracing::warn!(
                     error.chain = &error as &dyn StdError,

@@ -7,7 +7,7 @@ use broker::Conveyor;
 use std::error::Error as StdError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Stopwatch};
-use store::{Job, OutcomeQueue, Store};
+use store::{AcceptQueue, Job, OutcomeQueue, Store};
 use tokio::sync::Notify;
 use uuid::Uuid;
 use wire::resource::EndpointSpec;
@@ -35,6 +35,8 @@ pub(crate) struct Worker {
     pub(crate) conveyor: Conveyor,
     pub(crate) egress: egress::Client,
     pub(crate) outcomes: OutcomeQueue,
+    /// For operational events.
+    pub(crate) notices: AcceptQueue,
     pub(crate) recipients: Recipients,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
@@ -73,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) conveyor: Conveyor,
     pub(crate) egress: egress::Client,
     pub(crate) outcomes: OutcomeQueue,
+    /// For operational events.
+    pub(crate) notices: AcceptQueue,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
 }
@@ -93,6 +97,7 @@ impl Worker {
             conveyor: parts.conveyor,
             egress: parts.egress,
             outcomes: parts.outcomes,
+            notices: parts.notices,
             settings: parts.settings,
             connect_timeout: parts.connect_timeout,
             lines: Mutex::new(Lines::new(bounds)),

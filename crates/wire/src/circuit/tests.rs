@@ -111,7 +111,7 @@ fn after_a_probe_that_succeeds_one_two_four_and_then_all_are_let_in() {
     loop {
         second += 1;
         let turn = circuit.observe(ended(second, Answered::Well), 0.5);
-        if turn == Turn::Recovered {
+        if turn == (Turn::Recovered { opened_at: at(0) }) {
             break;
         }
         assert_eq!((turn, circuit.state), (Turn::None, CircuitState::HalfOpen));
@@ -129,7 +129,7 @@ fn an_endpoint_that_takes_one_at_a_time_is_recovered_by_its_probe() {
         ceiling: 1,
         ..ended(20, Answered::Well)
     };
-    assert_eq!(circuit.observe(probe, 0.5), Turn::Recovered);
+    assert_eq!(circuit.observe(probe, 0.5), Turn::Recovered { opened_at: at(0) });
 }
 
 #[test]
@@ -260,7 +260,7 @@ proptest! {
             let has_opened = before.state == CircuitState::Closed && circuit.state == CircuitState::Open;
             prop_assert_eq!(turn == Turn::Opened, has_opened);
             let has_closed = before.state != CircuitState::Closed && circuit.state == CircuitState::Closed;
-            prop_assert_eq!(turn == Turn::Recovered, has_closed);
+            prop_assert_eq!(matches!(turn, Turn::Recovered { .. }), has_closed);
             if observed.result == Answered::Well {
                 prop_assert!(circuit.state != CircuitState::Open || before.state == CircuitState::Open);
             } else if before.state == CircuitState::Open {

@@ -23,6 +23,7 @@ fn endpoint(name: &str) -> EndpointId {
 
 fn ticket(endpoint_name: &str, start_by: Instant) -> Ticket {
     Ticket {
+        is_swept: false,
         delivery: DeliveryId::generate(),
         lease: Uuid::from_u128(7),
         endpoint: endpoint(endpoint_name),
@@ -369,4 +370,23 @@ proptest! {
         }
         prop_assert!(waiting.is_empty(), "{} never started", waiting.len());
     }
+}
+
+#[test]
+fn what_sweeps_bring_leaves_a_quarter_of_the_slots_to_first_attempts() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[]);
+    let mut started = 0;
+    while lines.room_for_swept() > 0 {
+        let endpoint = format!("swept{started}");
+        let swept = Ticket {
+            is_swept: true,
+            ..ticket(&endpoint, now + Duration::from_mins(1))
+        };
+        assert_eq!(lines.admit(swept, THREE_AT_A_TIME, ()), Admission::Held);
+        assert!(lines.start(now).is_some());
+        started += 1;
+    }
+    assert_eq!(started, 6);
+    assert!(lines.room() > 0, "the rest is for what the router tells of");
 }
