@@ -5,6 +5,7 @@
 
 pub(crate) mod bytes;
 mod configured;
+mod lane;
 mod playbooks;
 mod recorded;
 mod registered;

@@ -21,6 +21,7 @@ mod event_types;
 mod events;
 mod given;
 mod hostile;
+mod lanes;
 mod nahook;
 mod playbooks;
 mod portal;
