@@ -118,7 +118,7 @@ impl QueryFragment<Pg> for Record<'_> {
              kept AS (INSERT INTO attempts (id, delivery_id, number, response_status, duration_ms, error_kind, error_message, \
              request_headers, response_headers, response_body, created_at) \
              SELECT id, delivery_id, number, response_status, duration_ms, error_kind, error_message, request_headers, \
-             response_headers, response_body, created_at FROM input ON CONFLICT (id) DO NOTHING) \
+             response_headers, response_body, created_at FROM input ON CONFLICT (id) DO NOTHING), \
              moved AS (UPDATE deliveries AS held SET state = input.state, reason = input.reason, due_at = input.due_at, \
              attempts = CASE WHEN input.counted < input.number THEN input.counted ELSE greatest(held.attempts, input.number) END, \
              lease_until = NULL, lease_token = NULL, \
