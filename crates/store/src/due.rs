@@ -186,7 +186,7 @@ fn taken(
             let in_flight = in_flight.get(&lane.endpoint_id).copied().unwrap_or(0) + leased;
             let may_go = !lane.is_limited() || lane.free(now, in_flight, 1) > 0;
             more |= may_go && lane.circuit != "open" && next_due.is_some_and(|due| due <= now);
-            lane.after(now, leased, next_due)
+            lane.after(now, leased, in_flight, next_due)
         })
         .collect();
     let taken = Taken { leased, probes, more };

@@ -27,6 +27,9 @@ use wire::{EndpointId, Instant, WorkspaceId};
 /// How long a lane must have been empty before it sleeps for longer than this.
 const WAKEFUL: Duration = Duration::from_secs(10);
 
+/// How soon a lane is looked at that has as many in flight as it may. What frees a slot of it says so before.
+const BUSY: Duration = Duration::from_millis(250);
+
 /// How long a probe is waited for: the longest attempt, and its recording.
 const PROBE: Duration = Duration::from_secs(90);
 
@@ -80,14 +83,29 @@ impl Lane {
         }
     }
 
-    /// What to write after `leased` of it were leased at `now` and the next is due at `next_due`.
-    pub(crate) fn after(&self, now: Instant, leased: usize, next_due: Option<Instant>) -> Looked {
+    /// What to write after `leased` of it were leased at `now`, so that `in_flight` are, and the next is due at `next_due`.
+    ///
+    /// What is left of a lane that could go on at once is left for want of room. Any other is not ready before it can, so
+    /// that a worker which looks on until nothing is ready comes to an end.
+    pub(crate) fn after(
+        &self,
+        now: Instant,
+        leased: usize,
+        in_flight: usize,
+        next_due: Option<Instant>,
+    ) -> Looked {
         let probe_at = if self.is_probed(now) && leased > 0 {
             Some(now + PROBE)
         } else {
             self.probe_at
         };
-        let not_before = probe_at.filter(|_| self.is_open()).unwrap_or(now);
+        let not_before = if self.is_open() {
+            probe_at.unwrap_or(now)
+        } else if self.is_limited() && self.free(now, in_flight, 1) == 0 {
+            now + BUSY
+        } else {
+            now
+        };
         let idle_since = if leased > 0 { None } else { self.idle_since };
         let (ready_at, idle_since) = next_look(now, next_due, idle_since, not_before);
         Looked {

@@ -22,6 +22,9 @@ const GATHERED: usize = SWEEP;
 /// How long a full worker waits before it looks for itself whether it still is.
 const FULL: Duration = Duration::from_secs(1);
 
+/// How long deliveries that had to wait for their turn are gathered before they are looked for.
+const GATED: Duration = Duration::from_millis(50);
+
 /// How long after a worker was lost its delivery is tried again: as after a first failure.
 const LOST: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,10 @@ pub(crate) async fn consume(worker: Arc<Worker>, mut consumer: Consumer, shutdow
         let Some(jobs) = read(&worker, leases, &shutdown).await else {
             return;
         };
+        if jobs.len() < count {
+            // Their endpoint was limited or failing, so the router's leases were not given.
+            worker.gated.notify_one();
+        }
         worker.hold(jobs).await;
         metrics::consumed(Queue::Deliver, count, began.elapsed());
         for message in messages {
@@ -125,6 +132,12 @@ fn of_router(job: Job, lease: Duration) -> Leased {
     }
 }
 
+/// Waits until a delivery was made waiting whose endpoint may have a slot for it, and then until a few more may have been.
+async fn gated(worker: &Worker) {
+    worker.gated.notified().await;
+    tokio::time::sleep(GATED).await;
+}
+
 /// Takes what is due while there are free slots, until the process stops.
 pub(crate) async fn sweep(worker: Arc<Worker>, shutdown: Shutdown) {
     let stopping = shutdown.stopping();
@@ -135,6 +148,7 @@ pub(crate) async fn sweep(worker: Arc<Worker>, shutdown: Shutdown) {
         tokio::select! {
             () = stopping.cancelled() => return,
             () = worker.relieved.notified() => {}
+            () = gated(&worker) => {}
             () = tokio::time::sleep(pause) => {}
         }
         // Again at once while full batches come.
@@ -179,7 +193,8 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let Sweep { jobs, probes, more } = worker.store.lease_due(now, limit, lease, crowded).await?;
     let found = jobs.len();
     if found == 0 {
-        return Ok(false);
+        // Lanes that were looked at in vain stand before others.
+        return Ok(more);
     }
     metrics::swept(Queue::Deliver, found);
     let until = now + worker.settings.lease;

@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) freed: Notify,
     /// There is room for a sweep again.
     pub(crate) relieved: Notify,
+    /// Deliveries were made that wait for their turn.
+    pub(crate) gated: Notify,
 }
 
 /// A delivery with the end of its lease.
@@ -104,6 +106,7 @@ impl Worker {
             turn: Notify::new(),
             freed: Notify::new(),
             relieved: Notify::new(),
+            gated: Notify::new(),
         }
     }
 

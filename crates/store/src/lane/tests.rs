@@ -41,10 +41,18 @@ fn a_lane_sleeps_past_ten_seconds_only_after_ten_seconds_of_emptiness() {
 fn an_open_circuit_lets_one_probe_go_and_waits_for_it() {
     let open = lane("ws_a", "open", Some(1));
     assert_eq!(open.free(at(14), 0, 100), 0);
-    assert_eq!(open.after(at(14), 0, Some(at(0))).ready_at, Some(at(15)));
+    assert_eq!(open.after(at(14), 0, 0, Some(at(0))).ready_at, Some(at(15)));
     assert_eq!(open.free(at(15), 7, 100), 1, "leases of before are no probes");
-    let looked = open.after(at(15), 1, Some(at(0)));
+    let looked = open.after(at(15), 1, 1, Some(at(0)));
     assert_eq!((looked.ready_at, looked.probe_at), (Some(at(105)), Some(at(105))));
+}
+
+#[test]
+fn a_lane_that_is_busy_is_not_ready_at_once_and_one_that_lacked_room_is() {
+    let limited = lane("ws_a", "closed", Some(5));
+    let ready = |in_flight| limited.after(at(1), 1, in_flight, Some(at(0))).ready_at.unwrap();
+    assert!(ready(5) > at(1));
+    assert_eq!(ready(4), at(1));
 }
 
 #[test]
@@ -200,7 +208,7 @@ fn steps(model: &Model, is_careless: bool) -> Vec<Model> {
                 idle_since: model.idle_since.map(at),
                 ..lane("ws_a", "closed", None)
             }
-            .after(at(model.clock), *leased, next_due.map(at));
+            .after(at(model.clock), *leased, *leased, next_due.map(at));
             after.ready_at = looked.ready_at.map(|ready| ready.since(START).as_secs());
             after.idle_since = looked.idle_since.map(|since| since.since(START).as_secs());
             after.locked_by = None;

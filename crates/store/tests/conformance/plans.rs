@@ -80,7 +80,7 @@ on_both! {
         assert!(!lease().await.jobs.is_empty());
         let (workspaces, ready) = ("(timestamptz, text, timestamptz, bigint)", "(text[], timestamptz, text[], bigint)");
         let asked = types(if yard.is_postgres() { ready } else { "" });
-        let part = if yard.is_postgres() { "AS ready" } else { "`idle_since`" };
+        let part = if yard.is_postgres() { "AS ready" } else { "SELECT `endpoint_lanes`.`endpoint_id`" };
         planner.explain(part, &asked).uses("endpoint_lanes_ready_idx (workspace_id=?", "endpoint_lanes_ready_idx");
         lease().await;
         let part = if yard.is_postgres() { "RECURSIVE turn" } else { "DISTINCT ready" };
