@@ -17,7 +17,10 @@
 //!
 //! Nothing here does I/O or reads a clock.
 
-use crate::rate::{Bucket, Rate};
+mod line;
+
+use crate::rate::Rate;
+use line::{Line, Listed};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Instant;
 use uuid::Uuid;
@@ -110,27 +113,6 @@ enum Relief {
     NotNeeded,
     Wanted,
     Come,
-}
-
-#[derive(Debug)]
-struct Line<J> {
-    limits: Limits,
-    waiting: VecDeque<(Ticket, J)>,
-    /// Of those waiting, how many only lack a slot.
-    startable: usize,
-    running: usize,
-    bucket: Bucket,
-    listed: Listed,
-}
-
-/// Where a line is lined up itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Listed {
-    Nowhere,
-    /// In `ready`.
-    Ready,
-    /// In `throttled`.
-    Throttled,
 }
 
 impl<J> Lines<J> {
@@ -403,26 +385,6 @@ impl<J> Lines<J> {
             self.settle(&ticket.endpoint);
         }
         taken
-    }
-}
-
-impl<J> Line<J> {
-    fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            waiting: VecDeque::new(),
-            startable: 0,
-            running: 0,
-            bucket: Bucket::default(),
-            listed: Listed::Nowhere,
-        }
-    }
-
-    fn is_idle(&self, now: Instant) -> bool {
-        self.running == 0
-            && self.waiting.is_empty()
-            && self.listed == Listed::Nowhere
-            && self.bucket.is_full(now)
     }
 }
 
