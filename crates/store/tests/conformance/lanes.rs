@@ -119,7 +119,7 @@ on_both! {
         let status = yard.store.lane(endpoint_id("one")).await.unwrap();
         assert_eq!((status.waiting, status.in_flight), (30, 0));
         assert_eq!(status.oldest_due_at, Some(now));
-        assert_eq!(status.circuit, news.circuit);
+        assert_eq!((status.circuit.state, status.circuit.in_a_row), (CircuitState::Open, 10));
         let probe_at = news.circuit.probe_at.unwrap();
         let (_, swept) = lease(yard, probe_at, 100).await;
         assert_eq!((swept.jobs.len(), swept.probes.len()), (1, 1), "one probe");
@@ -189,7 +189,7 @@ on_both! {
         let before = now + Duration::from_hours(72);
         lease(yard, before, 100).await;
         assert_eq!(yard.store.lane(endpoint_id("one")).await.unwrap().waiting, 11, "one is a probe");
-        lease(yard, before + Duration::from_mins(10), 100).await;
+        lease(yard, before + Duration::from_hours(2), 100).await;
         let mut reasons = Vec::new();
         for id in made {
             let found = yard.store.delivery(&workspace(), id).await.unwrap().unwrap();
@@ -247,47 +247,61 @@ on_both! {
     }
 
     async fn whatever_makes_a_delivery_wait_wakes_its_lane(yard: &Yard) {
-        let now = Instant::now();
-        // The lane is put to sleep for good.
-        let later = now + Duration::from_mins(1);
-        let asleep = || async {
+        let start = Instant::now();
+        // A quarter of an hour for each step: the lane is put to sleep for good, something happens, and what it made wait
+        // is due a minute later.
+        let quarter = |step: u64| start + Duration::from_mins(15) * u32::try_from(step).unwrap();
+        let asleep = async |step: u64| {
             for second in [0, 11, 22] {
-                lease(yard, later + Duration::from_secs(second), 10).await;
+                let (_, swept) = lease(yard, quarter(step) + Duration::from_secs(second), 10).await;
+                assert!(swept.jobs.is_empty(), "nothing waits before step {step}");
             }
+            quarter(step) + Duration::from_mins(1)
         };
-        let far = later + Duration::from_mins(5);
-        let one = backlog(yard, 1, now).await[0];
-        let (token, _) = lease(yard, now, 10).await;
-        asleep().await;
-        yard.store.release(vec![(one, token)], far).await.unwrap();
-        let (token, swept) = lease(yard, far, 10).await;
-        assert_eq!(swept.jobs.len(), 1, "given back");
-        asleep().await;
-        assert_eq!(yard.store.reap(far + HOLD * 2, Duration::ZERO, 10).await.unwrap(), 1);
-        assert_eq!(lease(yard, far + HOLD * 2, 10).await.1.jobs.len(), 1, "lost");
-        asleep().await;
-        assert_eq!(yard.store.void_leases(far).await.unwrap(), 1);
-        let (again, swept) = lease(yard, far, 10).await;
-        assert_eq!(swept.jobs.len(), 1, "voided");
-        assert_ne!(token, again);
-        asleep().await;
-        let retried = Outcome { due_at: Some(far), ..ended(one, again, DeliveryState::ScheduledRetry, now) };
-        record(yard, retried).await;
-        let (token, swept) = lease(yard, far, 10).await;
-        assert_eq!(swept.jobs.len(), 1, "failed");
-        record(yard, ended(one, token, DeliveryState::DeadLetter, far)).await;
-        asleep().await;
-        assert!(yard.store.retry_delivery(&workspace(), one, far).await.unwrap());
-        assert_eq!(lease(yard, far, 10).await.1.jobs.len(), 1, "retried by hand");
-        asleep().await;
-        let event = accepted(&yard.store, 1, now).await[0];
-        yard.store.add_deliveries(event, vec![delivery(event, "one", far)], far).await.unwrap();
-        assert_eq!(lease(yard, far, 10).await.1.jobs.len(), 1, "replayed");
-        asleep().await;
-        let event = accepted(&yard.store, 1, now).await[0];
+        let comes = async |at: Instant, what: &str| {
+            assert!(lease(yard, at - Duration::from_secs(1), 10).await.1.jobs.is_empty(), "{what}, too early");
+            let (token, swept) = lease(yard, at, 10).await;
+            assert_eq!(swept.jobs.len(), 1, "{what}");
+            token
+        };
+        let one = backlog(yard, 1, start).await[0];
+        let (token, _) = lease(yard, start, 10).await;
+
+        let at = asleep(1).await;
+        yard.store.release(vec![(one, token)], at).await.unwrap();
+        comes(at, "given back").await;
+
+        let at = asleep(2).await;
+        assert_eq!(yard.store.reap(quarter(2), at.since(quarter(2)), 10).await.unwrap(), 1);
+        comes(at, "lost").await;
+
+        let at = asleep(3).await;
+        assert_eq!(yard.store.void_leases(at).await.unwrap(), 1);
+        let token = comes(at, "voided").await;
+
+        let at = asleep(4).await;
+        let failed = ended(one, token, DeliveryState::ScheduledRetry, quarter(4));
+        record(yard, Outcome { due_at: Some(at), answered: None, ..failed }).await;
+        let token = comes(at, "failed").await;
+
+        let at = asleep(5).await;
+        let dead = ended(one, token, DeliveryState::DeadLetter, quarter(5));
+        record(yard, Outcome { answered: None, ..dead }).await;
+        asleep(6).await;
+        let at = at + (quarter(6).since(quarter(5)));
+        assert!(yard.store.retry_delivery(&workspace(), one, at).await.unwrap());
+        comes(at, "retried by hand").await;
+
+        let at = asleep(7).await;
+        let event = accepted(&yard.store, 1, start).await[0];
+        yard.store.add_deliveries(event, vec![delivery(event, "one", at)], at).await.unwrap();
+        comes(at, "replayed").await;
+
+        let at = asleep(8).await;
+        let event = accepted(&yard.store, 1, start).await[0];
         let routing = yard.store.routing_queue(QueueOptions::default()).unwrap();
-        routing.route(vec![routed(event, vec![delivery(event, "one", far)])]).await.unwrap();
-        assert_eq!(lease(yard, far, 10).await.1.jobs.len(), 1, "routed");
+        routing.route(vec![routed(event, vec![delivery(event, "one", at)])]).await.unwrap();
+        comes(at, "routed").await;
     }
 
     async fn an_endpoint_without_failures_leaves_nothing_to_remember(yard: &Yard) {

@@ -55,7 +55,7 @@ async fn while_a_circuit_is_open_deliveries_wait_without_using_attempts_and_then
         })
         .await;
         let asked = yard.receiver.requests().len();
-        assert!((10..30).contains(&asked), "{asked} requests until it opened");
+        assert!((10..60).contains(&asked), "{asked} requests until it opened");
         let fresh = yard.told(&to).await;
         let status = yard.store.lane(to.clone()).await.unwrap();
         assert_eq!(status.waiting, 121);
@@ -67,7 +67,7 @@ async fn while_a_circuit_is_open_deliveries_wait_without_using_attempts_and_then
                 untouched.push(*id);
             }
         }
-        assert!(untouched.len() >= 90, "{}", untouched.len());
+        assert!(untouched.len() >= 120 - asked, "{}", untouched.len());
 
         yard.receiver.answer_all(Reply::status(200));
         yard.store.drain(to.clone(), Instant::now()).await.unwrap();
@@ -190,11 +190,22 @@ async fn two_workers_share_one_circuit() {
     })
     .await;
     let before = yard.receiver.requests().len();
+    let probe_at = yard
+        .store
+        .lane(to.clone())
+        .await
+        .unwrap()
+        .circuit
+        .probe_at
+        .unwrap();
     // Many sweeps of both.
     for _ in 0..10 {
         let fresh = yard.told(&to).await;
         yard.comes_to(fresh, DeliveryState::Pending).await;
     }
-    assert_eq!(yard.receiver.requests().len(), before, "neither sends anything");
+    let after = yard.receiver.requests().len();
+    // On a machine that is busy for that long, their one probe may have gone.
+    let most = before + usize::from(Instant::now() >= probe_at);
+    assert!(after <= most, "{after} requests, {before} before it opened");
     other.shutdown.begin(boot::shutdown::Cause::Requested);
 }
