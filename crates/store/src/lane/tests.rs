@@ -135,7 +135,7 @@ enum Worker {
     Seen { leased: usize, next_due: Option<u64> },
 }
 
-/// In this step the model is, and what it may come to.
+/// What the model may come to next.
 fn steps(model: &Model, is_careless: bool) -> Vec<Model> {
     let mut next = Vec::new();
     for maker in 0..MAKERS {
@@ -169,6 +169,18 @@ fn steps(model: &Model, is_careless: bool) -> Vec<Model> {
         }
         next.push(after);
     }
+    next.extend(worker_step(model));
+    // The clock may go on at any time, a few seconds at once.
+    if model.clock < 60 {
+        let mut after = model.clone();
+        after.clock += 5;
+        next.push(after);
+    }
+    next
+}
+
+/// What the worker's next statement comes to, unless there is nothing for it to do.
+fn worker_step(model: &Model) -> Option<Model> {
     let due = |model: &Model| {
         let waiting = model
             .deliveries
@@ -182,7 +194,8 @@ fn steps(model: &Model, is_careless: bool) -> Vec<Model> {
             if model.locked_by.is_none() && model.ready_at.is_some_and(|ready| ready <= model.clock) {
                 after.locked_by = Some(Who::Worker);
                 after.worker = Worker::Locked;
-                next.push(after);
+            } else {
+                return None;
             }
         }
         Worker::Locked => {
@@ -194,14 +207,12 @@ fn steps(model: &Model, is_careless: bool) -> Vec<Model> {
                 }
             }
             after.worker = Worker::Leased { leased };
-            next.push(after);
         }
         Worker::Leased { leased } => {
             after.worker = Worker::Seen {
                 leased: *leased,
                 next_due: due(model),
             };
-            next.push(after);
         }
         Worker::Seen { leased, next_due } => {
             let looked = Lane {
@@ -213,16 +224,9 @@ fn steps(model: &Model, is_careless: bool) -> Vec<Model> {
             after.idle_since = looked.idle_since.map(|since| since.since(START).as_secs());
             after.locked_by = None;
             after.worker = Worker::Idle;
-            next.push(after);
         }
     }
-    // The clock may go on at any time, a few seconds at once.
-    if model.clock < 60 {
-        let mut after = model.clone();
-        after.clock += 5;
-        next.push(after);
-    }
-    next
+    Some(after)
 }
 
 /// A state from which nothing more happens though a delivery that was committed waits.
