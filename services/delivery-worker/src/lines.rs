@@ -8,7 +8,8 @@
 //!
 //! # Theory of operation
 //!
-//! Each endpoint has a line that is bounded, and takes up at most `concurrency` slots. The slots go round the lines that
+//! Each endpoint has a line that is bounded, and takes up at most `concurrency` slots: few at first, and one more with
+//! each that was answered, so that a hundred endpoints that hang at once do not have all slots before the first times out. The slots go round the lines that
 //! can go on, one each. A line that is more than half full asks the sweep to leave its endpoint out; one that is full
 //! turns deliveries away, and they stay due in the ledger, for this worker or another.
 //!
@@ -31,6 +32,8 @@ use wire::{DeliveryId, EndpointId};
 pub(crate) struct Bounds {
     /// Deliveries being attempted.
     pub(crate) slots: usize,
+    /// Attempts at the same time that a line begins with.
+    pub(crate) window: usize,
     /// Deliveries waiting in one line.
     pub(crate) line: usize,
     /// Deliveries waiting in all lines.
@@ -147,7 +150,7 @@ impl<J> Lines<J> {
         let line = self
             .by_endpoint
             .entry(endpoint.clone())
-            .or_insert_with(|| Line::new(limits));
+            .or_insert_with(|| Line::new(limits, self.bounds.window));
         line.limits = limits;
         if line.waiting.len() >= self.bounds.line {
             return Admission::NoRoom;
@@ -211,7 +214,7 @@ impl<J> Lines<J> {
         self.running -= 1;
         self.running_swept -= usize::from(ticket.is_swept);
         if let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
-            line.running -= 1;
+            line.answered();
         }
         self.settle(&ticket.endpoint);
         self.relieve();
@@ -358,7 +361,7 @@ impl<J> Lines<J> {
         };
         let allowed = match line.listed {
             Listed::Throttled => 0,
-            Listed::Nowhere | Listed::Ready => line.limits.concurrency.saturating_sub(line.running),
+            Listed::Nowhere | Listed::Ready => line.allowed(),
         };
         let startable = line.waiting.len().min(allowed);
         self.startable = self.startable - line.startable + startable;

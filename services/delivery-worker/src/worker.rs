@@ -19,6 +19,9 @@ pub(crate) const SWEEP: usize = 128;
 /// Twice a sweep: a line that is at most half full takes a whole sweep of its endpoint's.
 const LINE: usize = 2 * SWEEP;
 
+/// Attempts at the same time that a line begins with: a hundred endpoints that hang leave room among 256 slots.
+const WINDOW: usize = 2;
+
 /// Room for 32 lines that are half full.
 const WAITING: usize = 32 * SWEEP;
 
@@ -88,6 +91,7 @@ impl Worker {
         let slots = parts.settings.slots.get();
         let bounds = Bounds {
             slots,
+            window: WINDOW,
             line: LINE,
             waiting: WAITING,
             recording: slots.saturating_mul(4),

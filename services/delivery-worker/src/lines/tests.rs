@@ -6,6 +6,7 @@ use wire::resource::RateLimit;
 
 const BOUNDS: Bounds = Bounds {
     slots: 8,
+    window: 100,
     line: 6,
     waiting: 20,
     recording: 5,
@@ -389,4 +390,31 @@ fn what_sweeps_bring_leaves_a_quarter_of_the_slots_to_first_attempts() {
     }
     assert_eq!(started, 6);
     assert!(lines.room() > 0, "the rest is for what the router tells of");
+}
+
+#[test]
+fn an_endpoint_begins_with_few_at_a_time_and_gets_more_as_it_answers() {
+    let now = Instant::now();
+    let bounds = Bounds {
+        window: 1,
+        recording: 100,
+        ..BOUNDS
+    };
+    let mut lines = lines_of(bounds, now, &[("new", 6), ("hangs", 6)]);
+    let first = start_all(&mut lines, now);
+    assert_eq!(first.len(), 2, "one each");
+    let of_new = |tickets: &[Ticket]| {
+        tickets
+            .iter()
+            .find(|ticket| ticket.endpoint == endpoint("new"))
+            .cloned()
+            .unwrap()
+    };
+    lines.finish(&of_new(&first));
+    let second = start_all(&mut lines, now);
+    assert_eq!(second.len(), 2, "two of the one that answered");
+    for ticket in &second {
+        lines.finish(ticket);
+    }
+    assert_eq!(start_all(&mut lines, now).len(), 3, "and no more than it allows");
 }
