@@ -481,11 +481,7 @@ on_both! {
 /// What runs were told and have taken in.
 fn told(yard: &Yard) {
     let at = yard.literal(Instant::now());
-    let id = if yard.is_postgres() {
-        "gen_random_uuid()"
-    } else {
-        "randomblob(16)"
-    };
+    let id = if yard.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
     yard.execute(&format!(
         "INSERT INTO run_inbox (id, run_id, kind, created_at, taken_at) \
          WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000) \
