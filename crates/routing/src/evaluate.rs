@@ -20,7 +20,7 @@ pub async fn resolve(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
-    mut heard: HashMap<EventId, Heard>,
+    mut heard: BTreeMap<EventId, Heard>,
     moment: impl FnOnce() -> Moment,
 ) -> Result<Vec<RoutedEvent>, JailError> {
     let evaluated = evaluate(jail, events, table).await?;
@@ -182,7 +182,7 @@ mod tests {
             ..event()
         };
         let (jail, events) = (Jail::in_thread(), [small, big]);
-        let routed = block_on(resolve(&jail, &events, &table, HashMap::new(), || MOMENT)).unwrap();
+        let routed = block_on(resolve(&jail, &events, &table, BTreeMap::new(), || MOMENT)).unwrap();
         let made = |routed: &RoutedEvent| -> Vec<(String, Option<Bytes>)> {
             let deliveries = routed.deliveries.iter();
             deliveries
@@ -210,7 +210,7 @@ mod tests {
             );
             MOMENT
         };
-        let routed = block_on(resolve(&jail, &[event()], &table, HashMap::new(), moment)).unwrap();
+        let routed = block_on(resolve(&jail, &[event()], &table, BTreeMap::new(), moment)).unwrap();
         assert_eq!(
             routed[0].deliveries[0].lease,
             Some((MOMENT.lease, MOMENT.lease_until))

@@ -185,7 +185,7 @@ impl<'e> Asked<'e> {
         let mut jobs = Vec::new();
         if self.shapes.iter().any(|shape| !shape.digest().is_empty()) {
             let envelope = self.incoming.envelope_text();
-            let expressions = self.shapes.iter().flat_map(|shape| shape.expressions());
+            let expressions = self.shapes.iter().flat_map(Shape::expressions);
             jobs.extend(expressions.map(|expression| job(expression, &envelope, Want::Value)));
         }
         if !self.data.is_empty() {
@@ -215,7 +215,7 @@ impl<'e> Asked<'e> {
             .data
             .iter()
             .zip(answers)
-            .filter(|(_, answer)| answer.as_ref().is_ok_and(|output| is_true(output.clone())))
+            .filter(|(_, answer)| answer.as_ref().is_ok_and(is_true))
             .map(|(expression, _)| *expression)
             .collect();
         let is_it = |(_, wait): &&&(i32, Wait)| {

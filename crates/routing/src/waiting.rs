@@ -113,9 +113,9 @@ pub async fn offer(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
-    shapes: &HashMap<String, Vec<WaitShape>>,
+    shapes: &BTreeMap<String, Vec<WaitShape>>,
     given: &[(EventId, RunId, bool)],
-) -> Result<HashMap<EventId, Heard>, WaitFailure> {
+) -> Result<BTreeMap<EventId, Heard>, WaitFailure> {
     let mut offered: Vec<Offered<'_>> = events
         .iter()
         .map(|event| {
@@ -126,12 +126,12 @@ pub async fn offer(
     correlate(jail, &mut offered, shapes).await?;
     let waits = match events.first() {
         Some(event) => Waits::read(store, &event.workspace_id, counted(&offered), given.len()).await?,
-        None => return Ok(HashMap::new()),
+        None => return Ok(BTreeMap::new()),
     };
     filter(jail, &mut offered, &waits).await?;
     offered.sort_by_key(|event| event.incoming.id);
     let mut spent = Spent::default();
-    let mut heard = HashMap::new();
+    let mut heard = BTreeMap::new();
     for event in offered {
         let id = event.incoming.id;
         let found = event.decide(&waits, &mut spent);
@@ -184,7 +184,7 @@ impl<'e> Offered<'e> {
                     Some(Ok(true)) => matching.push(wait.candidate.clone()),
                     Some(Err(error)) if failed.insert(data) => {
                         let reason = format!("the expression over the data fails: {error}");
-                        self.failed.push(missed(&wait.candidate, reason));
+                        self.failed.push(missed(&wait.candidate, &reason));
                     }
                     Some(Ok(false) | Err(_)) | None => {}
                 },
@@ -242,7 +242,7 @@ fn counted(offered: &[Offered<'_>]) -> HashMap<read::Key, usize> {
     counts
 }
 
-fn missed(wait: &Candidate, reason: String) -> Waited {
+fn missed(wait: &Candidate, reason: &str) -> Waited {
     Waited {
         run_id: wait.run,
         matched: false,
@@ -266,7 +266,7 @@ pub(crate) fn gift_row(gift: &waitbox::Gift) -> Gift {
 async fn correlate(
     jail: &Jail,
     offered: &mut [Offered<'_>],
-    shapes: &HashMap<String, Vec<WaitShape>>,
+    shapes: &BTreeMap<String, Vec<WaitShape>>,
 ) -> Result<(), JailError> {
     let mut of_type: HashMap<&str, Vec<(Shape, RunId)>> = HashMap::new();
     for (event_type, rows) in shapes {
@@ -322,7 +322,7 @@ async fn correlate(
 /// The values of a shape's expressions, or why one has none.
 pub(crate) fn yielded(answers: Vec<Result<Output, ExpressionError>>) -> Result<Vec<Value>, ExpressionError> {
     let value = |answer| match answer? {
-        Output::Value(json) => serde_json::from_slice(&json).map_err(|_| ExpressionError::NoOutput),
+        Output::Value(json) => serde_json::from_slice(&json).or(Err(ExpressionError::NoOutput)),
         Output::Boolean(verdict) => Ok(verdict.into()),
         Output::Text(_) => Err(ExpressionError::NoOutput),
     };
@@ -353,12 +353,14 @@ async fn filter(jail: &Jail, offered: &mut [Offered<'_>], waits: &Waits) -> Resu
     let answers = ask(jail, jobs).await?;
     for ((number, expression), answer) in asked.into_iter().zip(answers) {
         if let Some(event) = offered.get_mut(number) {
-            event.verdicts.insert(expression, answer.map(is_true));
+            event
+                .verdicts
+                .insert(expression, answer.map(|output| is_true(&output)));
         }
     }
     Ok(())
 }
 
-pub(crate) fn is_true(output: Output) -> bool {
-    output == Output::Boolean(true)
+pub(crate) fn is_true(output: &Output) -> bool {
+    *output == Output::Boolean(true)
 }

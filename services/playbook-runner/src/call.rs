@@ -106,7 +106,7 @@ async fn call(runner: &Runner, run: &HeldRun, nonce: &str, request: HttpRequest)
         Ok(answer) => span.record("http.status", answer.status.as_u16()),
         Err(error) => span.record("error.kind", error.kind().as_str()),
     };
-    answered.map_or_else(|error| Err(failed(&error)), reply)
+    answered.map_or_else(|error| Err(failed(&error)), |answer| reply(&answer))
 }
 
 /// The values of the secrets as they are now.
@@ -145,7 +145,7 @@ fn failed(error: &SendError) -> CallFailure {
     failure(error.kind().as_str(), error.to_string())
 }
 
-fn reply(answer: Answer) -> Result {
+fn reply(answer: &Answer) -> Result {
     if answer.body_truncated {
         return Err(if answer.body.len() >= ANSWER_BYTES {
             failure(
@@ -182,7 +182,7 @@ fn compose(
 ) -> std::result::Result<Request, CallFailure> {
     let fill = |text: &str| fill(text, nonce, secrets).map_err(|error| missing(&error));
     let method = Method::from_bytes(request.method.as_bytes())
-        .map_err(|_| failure("blocked", format!("`{}` is no method", request.method)))?;
+        .map_err(|_invalid| failure("blocked", format!("`{}` is no method", request.method)))?;
     let mut url = url::Url::parse(&request.uri)
         .map_err(|error| failure("blocked", format!("the address cannot be called: {error}")))?;
     if !request.query.is_empty() {
@@ -193,11 +193,12 @@ fn compose(
     }
     let mut custom_headers = Vec::with_capacity(request.headers.len());
     for (name, value) in &request.headers {
-        custom_headers.push((fill(name)?, fill(value)?));
+        // Not the name: one that is refused is quoted in the run's error.
+        custom_headers.push((name.clone(), fill(value)?));
     }
     let mut headers = HeaderMap::new();
     let mut add = |name: &'static str, value: &str, is_secret: bool| {
-        let mut value = HeaderValue::from_str(value).map_err(|_| {
+        let mut value = HeaderValue::from_str(value).map_err(|_invalid| {
             failure(
                 "blocked",
                 format!("the value of `{name}` cannot be sent in a header"),
@@ -270,4 +271,103 @@ fn filled(
         ),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use playbook::secrets::places;
+    use serde_json::json;
+    use wire::{Instant, PlaybookId, RunId, RunState, WorkspaceId};
+
+    const AT: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
+
+    fn run() -> HeldRun {
+        HeldRun {
+            id: RunId::new(AT, 1),
+            workspace_id: WorkspaceId::from_stored("ws_one"),
+            playbook_id: PlaybookId::from_stored("pb_one"),
+            version: 1,
+            event_id: None,
+            state: RunState::Running,
+            input: Vec::new(),
+            engine: None,
+            error: None,
+            output: None,
+            epoch: 1,
+            revision: 0,
+            steps: 0,
+            generation: 0,
+            slot: None,
+            created_at: AT,
+            ended_at: None,
+            project: None,
+        }
+    }
+
+    fn request(place: &str) -> HttpRequest {
+        HttpRequest {
+            method: "PUT".to_owned(),
+            uri: "https://api.example.com/a?b=1".to_owned(),
+            query: vec![("c d".to_owned(), format!("&{place}"))],
+            headers: vec![("X-Team".to_owned(), format!("pay {place}"))],
+            body: Some(Body::Json(json!({"n": 1, "in": [place]}))),
+            authentication: Some(Credentials::Basic {
+                username: "Aladdin".to_owned(),
+                password: place.to_owned(),
+            }),
+            key: "run_1/do/0/a".to_owned(),
+            attempt: 3,
+        }
+    }
+
+    fn composed(request: &HttpRequest, secrets: &Value) -> std::result::Result<Request, CallFailure> {
+        compose(request, &run(), "nonce", secrets, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn secrets_go_where_their_places_are() {
+        let place = places(&json!({"key": null}), "nonce")["key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let sent = composed(&request(&place), &json!({"key": "open sesame"})).unwrap();
+        assert_eq!(sent.url, "https://api.example.com/a?b=1&c+d=%26open+sesame");
+        assert_eq!(
+            sent.custom_headers,
+            [("X-Team".to_owned(), "pay open sesame".to_owned())]
+        );
+        assert_eq!(sent.body, r#"{"in":["open sesame"],"n":1}"#);
+        let header = |name: &str| sent.headers[name].to_str().unwrap();
+        // RFC 7617 §2
+        assert_eq!(header("authorization"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert!(sent.headers["authorization"].is_sensitive());
+        assert_eq!(header("idempotency-key"), "run_1/do/0/a");
+        assert_eq!(header("x-hookyard-run"), RunId::new(AT, 1).to_string());
+        assert_eq!(header("x-hookyard-attempt"), "3");
+        assert_eq!(
+            (sent.max_answer_bytes, sent.deadlines.total),
+            (1 << 20, Duration::from_secs(30))
+        );
+    }
+
+    #[test]
+    fn a_secret_that_is_gone_or_cannot_be_sent_is_an_error_without_it() {
+        let place = places(&json!({"key": null}), "nonce")["key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let gone = composed(&request(&place), &json!({})).unwrap_err();
+        assert_eq!(gone.kind, "unsealed");
+        assert!(gone.message.contains("`/key`"), "{}", gone.message);
+        let bearer = HttpRequest {
+            authentication: Some(Credentials::Bearer { token: place }),
+            ..request("")
+        };
+        let unfit = composed(&bearer, &json!({"key": "a\nb"})).unwrap_err();
+        assert_eq!(
+            unfit.message,
+            "the value of `authorization` cannot be sent in a header"
+        );
+    }
 }

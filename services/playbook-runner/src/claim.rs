@@ -73,7 +73,7 @@ async fn be_born(runner: &Runner) {
         // One process has the file, and this is it: whoever had runs is gone.
         let _ = runner.store.release_silent(Duration::ZERO, i64::MAX).await;
     }
-    while runner.store.beat(runner.worker, "starting").await.is_err() {
+    while runner.store.beat(runner.worker, &runner.name).await.is_err() {
         tokio::select! {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(PAUSE) => {}

@@ -35,6 +35,7 @@ use crate::runner::Runner;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use playbook::{Effect, Event, Issued, Version};
+use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -59,6 +60,8 @@ struct Course {
     version: Version,
     /// How many runs of its playbook may go on beside it.
     limit: Option<SlotLimit>,
+    /// The shape of its secrets, for its start.
+    secrets: Value,
     /// For the places of its secrets.
     nonce: String,
     state: Option<Bytes>,
@@ -174,12 +177,11 @@ impl Course {
         tokio::select! {
             biased;
             () = self.bell.notified() => Ok(Next::Bell),
-            done = self.calls.next() => match done {
-                Some((id, result)) => Ok(Next::Done(id, result)),
-                None => {
-                    tracing::error!("a call broke; the run is begun again from its state");
-                    Err(End::Left)
-                }
+            done = self.calls.next() => if let Some((id, result)) = done {
+                Ok(Next::Done(id, result))
+            } else {
+                tracing::error!("a call broke; the run is begun again from its state");
+                Err(End::Left)
             },
             () = timer => Ok(Next::Tick),
             () = grace => Ok(Next::Stop),

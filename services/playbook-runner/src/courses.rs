@@ -30,9 +30,11 @@ impl Courses {
     /// Rings for a run; says whether it is in hand.
     pub(crate) fn ring(&self, id: RunId) -> bool {
         let courses = self.lock();
-        let bell = courses.get(&id);
-        bell.iter().for_each(|bell| bell.notify_one());
-        bell.is_some()
+        let Some(bell) = courses.get(&id) else {
+            return false;
+        };
+        bell.notify_one();
+        true
     }
 
     pub(crate) fn has(&self, id: RunId) -> bool {

@@ -49,7 +49,7 @@ pub(crate) async fn beat(runner: Arc<Runner>) {
 }
 
 async fn beat_once(runner: &Runner, strays: &mut HashSet<RunId>) -> Result<(), Error> {
-    runner.store.beat(runner.worker, &name()).await?;
+    runner.store.beat(runner.worker, &runner.name).await?;
     boot::metrics::runs_active(u64::try_from(runner.courses.count()).unwrap_or(u64::MAX));
     let left = runner.store.release_silent(SILENCE, LOOK).await?;
     if !left.is_empty() {
@@ -84,7 +84,7 @@ async fn finish(runner: &Runner) {
         if tokio::time::Instant::now() >= next_beat {
             next_beat += BEAT;
             // What is not heard now is heard at the next beat, or it is over.
-            let _ = runner.store.beat(runner.worker, &name()).await;
+            let _ = runner.store.beat(runner.worker, &runner.name).await;
         }
     }
     match runner.store.retire(runner.worker).await {
@@ -94,12 +94,6 @@ async fn finish(runner: &Runner) {
             "runs could not be let go of; others take them over when this runner was silent for a while"
         ),
     }
-}
-
-/// Its process, for people.
-fn name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} {}", host.trim(), std::process::id())
 }
 
 /// Rings for runs that were told something, until the process stops.

@@ -45,6 +45,8 @@ pub(crate) struct Runner {
     pub(crate) born: OnceCell<()>,
     /// Who this is: new for each process, since whatever an earlier one had is for anybody to take.
     pub(crate) worker: Uuid,
+    /// Its host and process, for people.
+    pub(crate) name: String,
 }
 
 /// What a runner is made of.
@@ -79,6 +81,7 @@ impl Runner {
             is_full: AtomicBool::new(false),
             born: OnceCell::new(),
             worker: Uuid::new_v4(),
+            name: name(),
         }
     }
 
@@ -124,6 +127,14 @@ impl Runner {
             }
         }
     }
+}
+
+/// Of Linux; elsewhere the process alone.
+fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{} {}", host.trim(), std::process::id())
+        .trim()
+        .to_owned()
 }
 
 /// The values of a playbook's secrets. To be read when a call is sent, and to be kept nowhere.

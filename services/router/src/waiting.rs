@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::route::Router;
 use routing::{Heard, WaitFailure};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use store::{Event, RoutingTable, WaitShape};
 use wire::{EventId, RunId, WorkspaceId};
 
@@ -11,7 +11,7 @@ use wire::{EventId, RunId, WorkspaceId};
 #[derive(Debug, Default)]
 pub(crate) struct Waitbox {
     /// What is asked of events, by workspace and type. Empty where nobody waits for any of them.
-    shapes: HashMap<WorkspaceId, HashMap<String, Vec<WaitShape>>>,
+    shapes: HashMap<WorkspaceId, BTreeMap<String, Vec<WaitShape>>>,
     /// Who has events of the batch already.
     pub(crate) given: Vec<(EventId, RunId, bool)>,
 }
@@ -30,7 +30,7 @@ impl Router {
             .filter_map(|event| Some((event.workspace_id.clone(), event.event_type.clone()?)))
             .collect();
         let types: Vec<(WorkspaceId, String)> = types.into_iter().collect();
-        let mut shapes: HashMap<WorkspaceId, HashMap<String, Vec<WaitShape>>> = HashMap::new();
+        let mut shapes: HashMap<WorkspaceId, BTreeMap<String, Vec<WaitShape>>> = HashMap::new();
         for row in self.store.wait_shapes(types.clone()).await? {
             if let Some((workspace, event_type)) = types.get(row.asked) {
                 let of_workspace = shapes.entry(workspace.clone()).or_default();
@@ -47,11 +47,11 @@ impl Router {
         events: &[Event],
         table: &RoutingTable,
         waitbox: &Waitbox,
-    ) -> Result<HashMap<EventId, Heard>, WaitFailure> {
-        let none = HashMap::new();
+    ) -> Result<BTreeMap<EventId, Heard>, WaitFailure> {
+        let none = BTreeMap::new();
         let shapes = waitbox.shapes.get(workspace).unwrap_or(&none);
         if shapes.is_empty() && waitbox.given.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(BTreeMap::new());
         }
         routing::offer(&self.store, &self.jail, events, table, shapes, &waitbox.given).await
     }

@@ -63,10 +63,7 @@ impl Waits {
                 let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= PAGE);
                 asked.after = rows.last().map(|row| (row.run_id, row.effect, row.filter));
                 let found = waits.entry(key.clone()).or_default();
-                found.extend(
-                    rows.into_iter()
-                        .filter_map(|row| Wait::of(row, asked.is_broadcast)),
-                );
+                found.extend(rows.iter().filter_map(|row| Wait::of(row, asked.is_broadcast)));
                 if is_full && (asked.is_broadcast || takers(found) < wanted) {
                     still_open.push((asked, key, wanted));
                 }
@@ -100,7 +97,7 @@ fn takers(waits: &[Wait]) -> usize {
 
 impl Wait {
     /// A row that cannot be read is nobody's: another release wrote it, which sees to it.
-    fn of(row: WaitRow, is_broadcast: bool) -> Option<Self> {
+    fn of(row: &WaitRow, is_broadcast: bool) -> Option<Self> {
         Some(Self {
             expectation: serde_json::from_str(&row.spec).ok()?,
             candidate: Candidate {

@@ -2,17 +2,16 @@
 
 use crate::given::{self, workspace};
 use crate::on_both;
-use crate::planner::{Asked, Planner};
 use crate::runs::started;
 use crate::yard::Yard;
 use bytes::Bytes;
 use hookyard_store::{
     CommitQueue, Committed, Control, Controlled, HeldRun, Hold, NewEvent, NewWait, QueueOptions, RunCommit,
-    SlotLimit, Slotted, StepRow, Store, Telling,
+    StepRow, Store, Telling,
 };
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{EventId, Instant, PlaybookId, RunId, RunState, StepState};
+use wire::{EventId, Instant, RunId, RunState, StepState};
 
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -84,7 +83,7 @@ pub(crate) fn commits(yard: &Yard) -> CommitQueue {
     yard.store.commit_queue(QueueOptions::default()).unwrap()
 }
 
-async fn claimed(store: &Store, worker: Uuid) -> Vec<HeldRun> {
+pub(crate) async fn claimed(store: &Store, worker: Uuid) -> Vec<HeldRun> {
     store.claim_runs(worker, Instant::now(), 100).await.unwrap()
 }
 
@@ -131,7 +130,7 @@ on_both! {
         assert_eq!((&run.engine, run.epoch, run.revision, run.steps, run.slot), (&None, 1, 0, 0, None));
         let named = yard.store.claim_named(worker, now, vec![ids[0], ids[2]]).await.unwrap();
         assert_eq!(named.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2]]);
-        let early = ids[1].instant() - Duration::from_secs(60);
+        let early = ids[1].instant() - Duration::from_mins(1);
         assert!(yard.store.claim_runs(worker, early, 9).await.unwrap().is_empty(), "none is ready yet");
         let shown = yard.store.run(&workspace(), ids[0]).await.unwrap().unwrap();
         assert_eq!((shown.state, shown.started_at.is_some()), (RunState::Running, true));
@@ -303,93 +302,6 @@ on_both! {
         assert_eq!(claimed(&yard.store, worker).await.len(), 1);
     }
 
-    async fn no_more_runs_go_on_than_may_and_each_gets_its_turn(yard: &Yard) {
-        const RUNS: usize = 50;
-        const MOST: usize = 3;
-        started(yard, RUNS).await;
-        let queue = commits(yard);
-        let workers = (0..4).map(|_| {
-            let (store, queue) = (yard.store.clone(), queue.clone());
-            tokio::spawn(async move { work_off(&store, &queue, RUNS).await })
-        });
-        for worker in workers.collect::<Vec<_>>() {
-            let most = tokio::time::timeout(Duration::from_mins(1), worker).await.unwrap().unwrap();
-            assert!(most <= MOST, "{most} at once");
-        }
-        let ended = yard.number("SELECT count(*) AS value FROM runs WHERE state = 'completed' AND slot IS NULL AND NOT queued");
-        assert_eq!(ended, i64::try_from(RUNS).unwrap());
-
-        async fn work_off(store: &Store, queue: &CommitQueue, runs: usize) -> usize {
-            let (worker, mut most) = (Uuid::new_v4(), 0);
-            let limit = SlotLimit { key: String::new(), most: 3 };
-            loop {
-                let taken = store.claim_runs(worker, Instant::now(), 5).await.unwrap();
-                for run in taken {
-                    match store.take_slot(&run, worker, limit.clone(), Instant::now()).await.unwrap() {
-                        Slotted::Taken(slot) => assert!(slot < 3),
-                        Slotted::Queued => continue,
-                        Slotted::Lost => panic!("nobody else has it"),
-                    }
-                    let page = store.runs(&workspace(), None, None, 100).await.unwrap();
-                    most = most.max(page.rows.iter().filter(|run| run.state == RunState::Running && run.steps > 0).count());
-                    let begun = RunCommit { steps_total: 1, ..commit(&run, worker, "begun") };
-                    queue.commit(begun).await.unwrap();
-                    let ended = RunCommit {
-                        revision: run.revision + 1,
-                        state: RunState::Completed,
-                        hold: Hold::Parked(None),
-                        limit: Some(limit.clone()),
-                        ..commit(&run, worker, "ended")
-                    };
-                    assert!(matches!(queue.commit(ended).await.unwrap(), Committed::Kept(_)));
-                }
-                let page = store.runs(&workspace(), Some(RunState::Completed), None, 100).await.unwrap();
-                if page.rows.len() == runs {
-                    return most;
-                }
-            }
-        }
-    }
-
-    async fn who_waits_longest_is_next(yard: &Yard) {
-        let ids = started(yard, 4).await;
-        let worker = Uuid::new_v4();
-        let limit = SlotLimit { key: String::new(), most: 1 };
-        let mut runs = claimed(&yard.store, worker).await;
-        runs.sort_by_key(|run| run.id);
-        for (index, expected) in [(0, Slotted::Taken(0)), (2, Slotted::Queued), (1, Slotted::Queued), (3, Slotted::Queued), (0, Slotted::Taken(0))] {
-            let slotted = yard.store.take_slot(&runs[index], worker, limit.clone(), Instant::now()).await.unwrap();
-            assert_eq!(slotted, expected, "{index}");
-        }
-        let shown = yard.store.run(&workspace(), ids[2]).await.unwrap().unwrap();
-        assert_eq!((shown.state, shown.queued, shown.started_at), (RunState::Pending, true, None));
-        assert!(claimed(&yard.store, worker).await.is_empty());
-        let ended = RunCommit {
-            state: RunState::Faulted,
-            hold: Hold::Parked(None),
-            limit: Some(limit.clone()),
-            ..commit(&runs[0], worker, "x")
-        };
-        assert_eq!(commits(yard).commit(ended).await.unwrap(), Committed::Kept(vec![ids[1]]));
-        let next = claimed(&yard.store, worker).await;
-        assert_eq!((next[0].id, next[0].slot, next.len()), (ids[1], Some(0), 1));
-        // Whoever lost the run gets none.
-        assert_eq!(yard.store.take_slot(&runs[1], worker, limit, Instant::now()).await.unwrap(), Slotted::Lost);
-    }
-
-    async fn a_limit_that_is_gone_lets_all_go_on(yard: &Yard) {
-        started(yard, 3).await;
-        let worker = Uuid::new_v4();
-        let limit = SlotLimit { key: String::new(), most: 1 };
-        for run in claimed(&yard.store, worker).await {
-            yard.store.take_slot(&run, worker, limit.clone(), Instant::now()).await.unwrap();
-        }
-        assert!(claimed(&yard.store, worker).await.is_empty());
-        // Its playbook is not there, and so is no limit.
-        assert_eq!(yard.store.refill_slots(Instant::now(), 10).await.unwrap().len(), 2);
-        assert_eq!(claimed(&yard.store, worker).await.len(), 2);
-    }
-
     async fn a_message_is_told_once_and_an_exclusive_one_to_one_run(yard: &Yard) {
         let ids = started(yard, 2).await;
         let (event, at) = (EventId::generate(), yard.literal(Instant::now()));
@@ -406,106 +318,5 @@ on_both! {
         assert_eq!((insert(ids[0], true), insert(ids[0], true), insert(ids[1], true), insert(ids[1], false)), (1, 1, 1, 2));
         let told = yard.store.inbox(vec![ids[0]]).await.unwrap();
         assert_eq!(told[0].what, Telling::Message { event_id: event, effect: 1, filter: 0 });
-    }
-
-    async fn claiming_reads_what_is_ready_in_order_however_much_is_parked(yard: &Yard) {
-        let planner = Planner::over(yard).await;
-        parked(yard);
-        planner.store.claim_runs(Uuid::new_v4(), Instant::now(), 10).await.unwrap();
-        if yard.is_postgres() {
-            planner.plan("UPDATE runs").uses("", "using runs_ready_idx").sorts_nothing();
-            planner.store.claim_named(Uuid::new_v4(), Instant::now(), vec![RunId::generate()]).await.unwrap();
-            planner.plan("UPDATE runs").uses("", "using runs_pkey");
-        } else {
-            planner.plan("SELECT `runs`.`id` FROM `runs`").uses("runs_ready_idx (ready_at<?)", "").sorts_nothing();
-        }
-    }
-
-    async fn looking_after_runs_reads_by_index(yard: &Yard) {
-        told(yard);
-        let planner = Planner::over(yard).await;
-        let store = &planner.store;
-        store.told(Uuid::new_v4()).await.unwrap();
-        planner.plan("owner").uses("runs_owner_idx (owner=?)", "using runs_owner_idx");
-        store.inbox(vec![RunId::generate()]).await.unwrap();
-        planner.plan("run_inbox").reads_no_table_whole();
-        store.release_silent(SILENCE, 10).await.unwrap();
-        planner.plan(if yard.is_postgres() { "\"owner\" IS NOT NULL" } else { "`owner` IS NOT NULL" }).uses("runs_owner_idx", "runs_owner_idx");
-        store.refill_slots(Instant::now(), 10).await.unwrap();
-        planner.plan("queued").uses("runs_queued_idx", "runs_queued_idx");
-        let playbook = PlaybookId::from_stored("pb_1");
-        store.cancel_runs(&workspace(), Some(RunId::generate()), 10, Instant::now()).await.unwrap();
-        planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_unfinished_idx", "runs_unfinished_idx").sorts_nothing();
-        store.cancel_runs_of(&playbook, None, 10, Instant::now()).await.unwrap();
-        planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_playbook_unfinished_idx", "runs_playbook_unfinished_idx").sorts_nothing();
-        store.steps(&workspace(), RunId::generate(), None, 10).await.unwrap();
-        planner.plan("runs").uses("(id=?)", "runs_pkey");
-    }
-
-    async fn keeping_touches_only_the_runs_it_names(yard: &Yard) {
-        let planner = Planner::over(yard).await;
-        let queue = planner.store.commit_queue(QueueOptions::default()).unwrap();
-        let run = HeldRun {
-            id: RunId::generate(),
-            workspace_id: workspace(),
-            playbook_id: PlaybookId::from_stored("pb_1"),
-            version: 1,
-            event_id: None,
-            state: RunState::Running,
-            input: Vec::new(),
-            engine: None,
-            error: None,
-            output: None,
-            epoch: 1,
-            revision: 0,
-            steps: 0,
-            generation: 0,
-            slot: None,
-            created_at: Instant::now(),
-            ended_at: None,
-            project: None,
-        };
-        assert_eq!(queue.commit(commit(&run, Uuid::new_v4(), "x")).await.unwrap(), Committed::Lost);
-        let types = "(uuid[], uuid[], bigint[], bigint[], text[], bytea[], bytea[], text[], int[], bool[], timestamptz[], \
-                     timestamptz[], timestamptz[], uuid[], int[], text[], text[], text[], text[], int[], bytea[], bytea[], \
-                     bool[], text[], timestamptz[], timestamptz[], uuid[], uuid[], text[], text[], timestamptz[], text[], \
-                     bytea[], text[], bytea[], text[], uuid[], int[], uuid[], int[], int[], text[], text[], bytea[], bytea[], \
-                     text[], bool[], bool[], timestamptz[], uuid[], timestamptz[])";
-        planner
-            .explain("UPDATE runs", &Asked { types, ..Asked::default() })
-            .uses("(id=?)", "using runs_pkey on runs held")
-            .reads_no_table_whole();
-    }
-}
-
-/// What runs were told and have taken in.
-fn told(yard: &Yard) {
-    let at = yard.literal(Instant::now());
-    let id = if yard.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
-    yard.execute(&format!(
-        "INSERT INTO run_inbox (id, run_id, kind, created_at, taken_at) \
-         WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000) \
-         SELECT {id}, {id}, 'pause', {at}, {at} FROM g"
-    ));
-}
-
-/// A million runs that wait for an event or a far timer; on SQLite, which plans without statistics, a few.
-fn parked(yard: &Yard) {
-    let (at, far) = (
-        yard.literal(Instant::now()),
-        yard.literal(Instant::now() + Duration::from_hours(1_000)),
-    );
-    let columns = "INSERT INTO runs (id, workspace_id, playbook_id, state, input, ready_at, created_at, updated_at, trigger)";
-    if yard.is_postgres() {
-        yard.execute(&format!(
-            "{columns} SELECT gen_random_uuid(), 'ws_' || n % 20, 'pb_' || n % 20, 'waiting', '', \
-             CASE WHEN n % 2 = 0 THEN {far} END, {at}, {at}, 'route' FROM generate_series(1, 1000000) AS n; ANALYZE runs"
-        ));
-    } else {
-        yard.execute(&format!(
-            "{columns} WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 2000) \
-             SELECT randomblob(16), 'ws_' || n % 20, 'pb_' || n % 20, 'waiting', '', \
-             CASE WHEN n % 2 = 0 THEN {far} END, {at}, {at}, 'route' FROM g"
-        ));
     }
 }

@@ -2,13 +2,15 @@
 
 use crate::given::{self, accepted, delivery, routed, workspace};
 use crate::on_both;
+use crate::running::{commit, commits};
+use crate::runs::started;
 use crate::yard::Yard;
 use bytes::Bytes;
-use hookyard_store::{Gift, Given, QueueOptions, RoutedEvent, Store, WaitKey};
+use hookyard_store::{Committed, Gift, Given, Hold, QueueOptions, RoutedEvent, RunCommit, Store, WaitKey};
 use std::collections::HashSet;
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{EventId, EventState, Instant, RunId};
+use wire::{EventId, EventState, Instant, RunId, RunState};
 
 pub(crate) const TYPE: &str = "payment.succeeded";
 
@@ -279,14 +281,33 @@ on_both! {
             "UPDATE runs SET ready_at = {} WHERE id = {}",
             yard.literal(early), literal(yard, due.uuid())
         ));
-        let owner = literal(yard, Uuid::new_v4());
-        yard.execute(&format!("UPDATE runs SET owner = {owner} WHERE id = {}", literal(yard, owned.uuid())));
+        let worker = literal(yard, Uuid::new_v4());
+        yard.execute(&format!("UPDATE runs SET owner = {worker} WHERE id = {}", literal(yard, owned.uuid())));
         let event = accepted(&yard.store, 1, Instant::now()).await[0];
         let decision = giving(event, vec![gift(due, BROADCAST), gift(owned, BROADCAST)]);
         assert_eq!(route(&yard.store, vec![decision]).await, [true]);
         let at = yard.literal(early);
         assert_eq!(yard.number(&format!("SELECT count(*) AS value FROM runs WHERE ready_at = {at}")), 1);
         assert_eq!(ready(yard), 2);
+    }
+
+    async fn a_run_is_not_parked_over_an_event_that_it_is_given_meanwhile(yard: &Yard) {
+        let queue = commits(yard);
+        for _ in 0..20 {
+            let (worker, id) = (Uuid::new_v4(), started(yard, 1).await[0]);
+            let run = yard.store.claim_named(worker, Instant::now(), vec![id]).await.unwrap().remove(0);
+            wait(yard, id, EXCLUSIVE);
+            let event = accepted(&yard.store, 1, Instant::now()).await[0];
+            let park = RunCommit { state: RunState::Waiting, hold: Hold::Parked(None), ..commit(&run, worker, "{}") };
+            let (parked, given) = tokio::join!(
+                queue.commit(park),
+                route(&yard.store, vec![giving(event, vec![gift(id, EXCLUSIVE)])]),
+            );
+            assert_eq!((parked.unwrap(), given), (Committed::Kept(Vec::new()), vec![true]));
+            let next = yard.store.claim_named(Uuid::new_v4(), Instant::now(), vec![id]).await.unwrap();
+            assert_eq!(next.len(), 1, "whoever comes next finds it ready");
+            assert_eq!(yard.store.inbox(vec![id]).await.unwrap().len(), 1);
+        }
     }
 
     async fn each_shape_is_read_once_and_waits_by_what_an_event_yields(yard: &Yard) {

@@ -45,7 +45,7 @@ on_both! {
         planner.store.waits(vec![asked()], 10).await.unwrap();
         let types = "(text[], text[], bytea[], bytea[], boolean[], uuid[], int[], int[], bigint)";
         planner
-            .explain("run_waits", &Asked { types, ..Asked::default() })
+            .explain("is_any FROM run_waits", &Asked { types, ..Asked::default() })
             .uses(
                 "run_waits_event_idx (workspace_id=? AND event_type=? AND shape=? AND correlation=? AND is_broadcast=?",
                 "using run_waits_event_idx",
@@ -60,7 +60,7 @@ on_both! {
         let type_of = |workspace: &str| (WorkspaceId::from_stored(workspace.to_owned()), TYPE.to_owned());
         planner.store.wait_shapes(vec![type_of("ws_2")]).await.unwrap();
         planner
-            .explain("run_waits", &Asked { types: "(text[], text[], bigint)", ..Asked::default() })
+            .explain("ORDER BY", &Asked { types: "(text[], text[], bigint)", ..Asked::default() })
             .uses("run_waits_event_idx (workspace_id=? AND event_type=?)", "using run_waits_event_idx")
             .sorts_nothing()
             .reads_no_table_whole();
@@ -69,11 +69,15 @@ on_both! {
 
     async fn looking_back_reads_the_events_of_its_type_alone(yard: &Yard) {
         let planner = Planner::over(yard).await;
-        yard.execute("UPDATE events SET event_type = workspace_id; ANALYZE events");
+        // One workspace has them all, and one in fifty is of the type.
+        yard.execute("UPDATE events SET workspace_id = 'ws_1', event_type = CASE WHEN source_id = 'so_1' THEN 'ws_1' ELSE 'x' END");
+        if yard.is_postgres() {
+            yard.execute("ANALYZE events");
+        }
         let of = WorkspaceId::from_stored("ws_1");
         planner.store.events_since(&of, "ws_1".to_owned(), EventId::generate(), 1_000).await.unwrap();
         planner
-            .explain("events", &Asked { text: "ws_1", uuids: vec![Uuid::nil()], ..Asked::default() })
+            .explain("length(body)", &Asked { text: "ws_1", uuids: vec![Uuid::nil()], ..Asked::default() })
             .uses("events_type_idx (workspace_id=? AND event_type=? AND id>?)", "events_{today}_workspace_id_event_type_id_idx")
             .sorts_nothing();
     }
@@ -96,7 +100,7 @@ on_both! {
         if yard.is_postgres() {
             let types = "(uuid[], uuid[], int[], int[], bool[])";
             planner
-                .explain("NOT EXISTS (SELECT 1 FROM run_inbox i", &Asked { types, ..Asked::default() })
+                .explain("FROM run_waits w", &Asked { types, ..Asked::default() })
                 .uses("", "run_waits_pkey on run_waits")
                 .reads_no_table_whole();
         } else {

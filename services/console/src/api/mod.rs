@@ -76,6 +76,7 @@ fn addresses() -> Addresses {
     let mut addresses = Addresses::default();
     resources(&mut addresses);
     callers(&mut addresses);
+    workflows(&mut addresses);
     customers(&mut addresses);
     addresses
 }
@@ -135,13 +136,6 @@ fn resources(config: &mut Addresses) {
             "/routes/{id}",
             [get(routes::one), patch(routes::update), delete(routes::remove)],
         ))
-        .service(resource("/runs", [get(runs::list)]))
-        .service(resource("/runs/{id}", [get(runs::one)]))
-        .service(resource("/runs/{id}/steps", [get(runs::steps)]))
-        .service(resource("/runs/{id}/cancel", [post(runs::cancel)]))
-        .service(resource("/runs/{id}/pause", [post(runs::pause)]))
-        .service(resource("/runs/{id}/resume", [post(runs::resume)]))
-        .service(resource("/runs/{id}/retry", [post(runs::retry)]))
         .service(resource("/rejections", [get(rejections::list)]))
         .service(resource("/rejections/{id}", [get(rejections::one)]))
         .service(resource("/rejections/{id}/accept", [post(rejections::accept)]))
@@ -161,7 +155,7 @@ fn resources(config: &mut Addresses) {
         .service(resource("/configuration", [put(configuration::apply)]));
 }
 
-/// Who sends and who operates, what they start, and what bounds them.
+/// Who sends and who operates, and what runs are targeted at.
 fn callers(config: &mut Addresses) {
     config
         .service(resource("", [get(workspace::one), patch(workspace::update)]))
@@ -221,7 +215,19 @@ fn callers(config: &mut Addresses) {
                 patch(templates::update),
                 delete(templates::remove),
             ],
-        ))
+        ));
+}
+
+/// Playbooks and what they do.
+fn workflows(config: &mut Addresses) {
+    config
+        .service(resource("/runs", [get(runs::list)]))
+        .service(resource("/runs/{id}", [get(runs::one)]))
+        .service(resource("/runs/{id}/steps", [get(runs::steps)]))
+        .service(resource("/runs/{id}/cancel", [post(runs::cancel)]))
+        .service(resource("/runs/{id}/pause", [post(runs::pause)]))
+        .service(resource("/runs/{id}/resume", [post(runs::resume)]))
+        .service(resource("/runs/{id}/retry", [post(runs::retry)]))
         .service(resource(
             "/playbooks",
             [get(playbooks::list), post(playbooks::create)],

@@ -7,6 +7,9 @@ use playbook::{CheckError, Code, Issue, Operations, Outline, StepError, Version,
 use std::fmt::Write as _;
 use store::{Playbook, PlaybookVersion};
 
+/// A longer text is no definition whatever it is called, and would only keep a thread busy.
+const LONGEST: usize = 256 << 10;
+
 /// A document that can be kept.
 #[derive(Debug)]
 pub(crate) struct Definition {
@@ -104,6 +107,9 @@ fn json(operations: &Operations) -> String {
 
 /// A name that is not the playbook's; whether there is one at all is the engine's to say.
 fn misnamed(text: &str, slug: &str) -> Option<Issue> {
+    if text.len() > LONGEST {
+        return None;
+    }
     let found = place(text, ["document", "name"])?;
     let name = found.value.as_str().filter(|_| found.found == 2)?;
     (name != slug).then(|| Issue {

@@ -178,8 +178,8 @@ sources:
   - {slug: e, app: {adapter: "http://127.0.0.1/", signing_secret: s, scheme: {}}}
 playbooks:
   - {slug: a, definition: "[]", hook: {token: hook_same}, target: {project: none, template: none}, concurrency: 0}
-  - {slug: b, definition: "document: {name: a}", hook: {token: hook_same, on: true}, secrets: {a: {b: 7}}}
-  - {slug: c, definition: "input: {schema: {document: {type: text}}}", secret: "a b", secrets: []}
+  - {slug: b, definition: {document: {dsl: 1.0.3, namespace: acme, name: a, version: 1.0.0}, do: [{a: {set: {b: 1}}}]}, hook: {token: hook_same, on: true}, secrets: {a: {b: 7}}}
+  - {slug: c, definition: {document: {dsl: 1.0.3, namespace: acme, name: c, version: 1.0.0}, input: {schema: {document: {type: text}}}, do: [{a: {set: {b: 1}}}]}, secret: "a b", secrets: []}
   - {slug: d, definition: "a: ["}
 "#;
 

@@ -201,7 +201,7 @@ routes:
   - {name: a, from: [nobody], event_types: ["a..b"], filter: "(", to: {endpoint: nowhere}}
   - {name: a, to: {}}
   - {name: b, to: {endpoint: new}, transform: {file: x.jq}}
-playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q, number: 5, definition: "a: 1"}, {slug: r, number: 5, definition: a}]
+playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q, number: 5, definition: {document: {dsl: 1.0.3, namespace: acme, name: q, version: 1.0.0}, do: [{a: {set: {b: 1}}}]}}, {slug: r, number: 5, definition: a}]
 "#;
     let details = yard.apply("", file).await.refused(400, "invalid_request");
     let paths: Vec<&str> = details

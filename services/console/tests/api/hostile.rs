@@ -34,6 +34,8 @@ fn addresses(event: &str, delivery: &str) -> Vec<(&'static str, String)> {
         "templates",
         "playbooks",
         "playbooks/greet/runs",
+        "playbooks/validate",
+        "playbooks/greet/versions/1/activate",
     ] {
         addresses.push(("POST", path.to_owned()));
     }

@@ -98,7 +98,7 @@ do:
     assert_eq!(
         error["issues"],
         json!([{"code": "invalid_value", "path": "/document/name", "message": "must be the playbook's slug, `other`",
-            "line": 1, "column": 46}])
+            "line": 1, "column": 47}])
     );
     assert_eq!(yard.get("playbooks").await.expect(200), json!([]));
 

@@ -11,7 +11,7 @@ pub(crate) use model::{
     RejectionPage, Source, Trace, Waited,
 };
 
-pub(crate) use playbooks::{Playbook, Run, RunPage, Step, StepPage, Version, VersionPage};
+pub(crate) use playbooks::{Playbook, PlaybookVersion, Run, RunPage, Step, StepPage, VersionPage};
 
 use crate::arguments::Connection;
 use console::Problem;

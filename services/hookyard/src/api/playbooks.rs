@@ -30,14 +30,14 @@ pub(crate) struct Warning {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VersionPage {
-    pub(crate) versions: Vec<Version>,
+    pub(crate) versions: Vec<PlaybookVersion>,
     pub(crate) next_cursor: Option<String>,
 }
 
 /// A version of a playbook.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Version {
+pub(crate) struct PlaybookVersion {
     pub(crate) version: i64,
     pub(crate) active: bool,
     /// Only of one version.

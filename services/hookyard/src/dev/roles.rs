@@ -111,7 +111,7 @@ impl<'a> Roles<'a> {
         let applied = self.apply(&text, outside).await;
         applied.map_err(|source| Error::Apply {
             path: path.to_owned(),
-            source,
+            source: Box::new(source),
         })
     }
 
@@ -134,7 +134,7 @@ impl<'a> Roles<'a> {
         may_be_made: bool,
     ) -> Result<Option<Demo>, Error> {
         let store = &self.platform.store;
-        let failed = |error: store::Error| Error::Demo(error.into());
+        let failed = |error: store::Error| Error::Demo(Box::new(error.into()));
         let known = data.recall::<Demo>(demo::FILE)?;
         let is_there = store.workspace(demo::WORKSPACE).await.map_err(failed)?.is_some();
         if is_there && known.is_some() {
@@ -155,7 +155,7 @@ impl<'a> Roles<'a> {
         // Before it is applied: a start that dies in between finds the same secrets again.
         data.remember(demo::FILE, &demo)?;
         let applied = self.apply(&demo.yaml(url), Outside::default()).await;
-        applied.map_err(Error::Demo)?;
+        applied.map_err(|error| Error::Demo(Box::new(error)))?;
         Ok(Some(demo))
     }
 

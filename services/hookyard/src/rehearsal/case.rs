@@ -15,7 +15,7 @@ const BEGINNING: Instant = Instant::from_unix_micros(1_767_225_600_000_000);
 /// A file of cases, `approval.test.yaml` for `approval.yaml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Cases {
+pub(crate) struct CaseFile {
     /// OpenAPI documents that the playbook calls, by their addresses: files beside this one.
     #[serde(default)]
     pub(crate) openapi: BTreeMap<String, PathBuf>,
@@ -201,7 +201,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
 #[error("{0}")]
 pub(crate) struct Mistake(String);
 
-impl Cases {
+impl CaseFile {
     /// Reads a file's text.
     pub(crate) fn parse(text: &str) -> Result<Self, Mistake> {
         let options = serde_saphyr::options! {

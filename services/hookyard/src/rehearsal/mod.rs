@@ -6,14 +6,15 @@
 //!
 //! # Reading order
 //!
-//! `case` (what is given and expected), `play` (a run), `stage` (what goes on outside of it), `judge` (what came of it,
+//! `case` (what is given and expected), `play` (a run), `stage` (what goes on outside of it), `sent` (a request in its receiver's eyes), `judge` (what came of it,
 //! held against what is expected).
 
 mod case;
 mod judge;
 mod play;
+mod sent;
 mod stage;
 
-pub(crate) use case::Cases;
+pub(crate) use case::CaseFile;
 pub(crate) use judge::{Difference, judge};
 pub(crate) use play::{Played, play};

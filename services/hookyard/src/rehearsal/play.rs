@@ -1,7 +1,8 @@
 //! One rehearsed run, from its beginning to where nothing happens to it any more.
 
 use super::case::Case;
-use super::stage::{Sent, Stage};
+use super::sent::Sent;
+use super::stage::Stage;
 use anyhow::bail;
 use expression::Jail;
 use playbook::{Emitted, Engine, Error, Event, HttpRequest, Start, Step, StepError, Summary, Version};
@@ -85,10 +86,10 @@ pub(crate) async fn play(
         took: Duration::ZERO,
         trouble: None,
     };
-    let (mut now, mut state) = (case.now, None);
+    let (mut now, mut reached) = (case.now, None);
     let mut event = start(case, shape);
     for _ in 0..MOST_EVENTS {
-        let stepped = match engine.step(version, state.as_ref(), now, &event).await {
+        let stepped = match engine.step(version, reached.as_ref(), now, &event).await {
             Ok(stepped) => stepped,
             Err(StepError::Unstartable(error)) => {
                 (played.status, played.error) = (RunState::Faulted, Some(error));
@@ -96,7 +97,7 @@ pub(crate) async fn play(
             }
             Err(other) => return Err(other.into()),
         };
-        state = Some(stepped.state);
+        reached = Some(stepped.state);
         let out = stepped.out;
         for id in out.cancelled {
             stage.give_up(id);

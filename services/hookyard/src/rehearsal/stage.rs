@@ -1,16 +1,13 @@
 //! What goes on outside of a rehearsed run: calls and their answers, events, operators, and the time.
 
 use super::case::{Answer, Case, Control, Incoming, Mock};
-use super::play::{Called, NONCE};
+use super::play::Called;
+use super::sent::sent;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use expression::{Jail, Job, Output, Want};
-use playbook::secrets::{MissingSecret, fill};
-use playbook::{
-    Awaited, Body, CallFailure, Credentials, Effect, Event, HttpRequest, Issued, ListenRequest, Reply,
-};
-use reqwest::Url;
-use serde_json::{Map, Value, json};
+use playbook::{Awaited, CallFailure, Effect, Event, Issued, ListenRequest, Reply};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use wire::Instant;
 
@@ -324,64 +321,43 @@ impl Answer {
     }
 }
 
-/// A request as its receiver would see it.
-#[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) url: String,
-    pub(super) headers: Map<String, Value>,
-    pub(super) body: Value,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn sent(request: &HttpRequest, secrets: &Value) -> Result<Sent, MissingSecret> {
-    let filled = |text: &str| fill(text, NONCE, secrets);
-    let mut url = filled(&request.uri)?;
-    if !request.query.is_empty() {
-        let mut pairs = Vec::with_capacity(request.query.len());
-        for (name, value) in &request.query {
-            pairs.push((filled(name)?, filled(value)?));
+    #[test]
+    fn a_url_fits_with_and_without_its_query_and_by_its_beginning() {
+        let url = "https://a.example/x?b=1";
+        for pattern in [
+            url,
+            "https://a.example/x",
+            "https://a.example/*",
+            "https://a.example/x?b=*",
+        ] {
+            assert!(is_url(pattern, url), "{pattern}");
         }
-        // The engine makes absolute URLs; what is none is shown as it is.
-        if let Ok(mut parsed) = Url::parse(&url) {
-            parsed.query_pairs_mut().extend_pairs(pairs);
-            url = parsed.into();
+        for pattern in [
+            "https://a.example/",
+            "https://a.example/x?b=2",
+            "https://b.example/*",
+            "",
+        ] {
+            assert!(!is_url(pattern, url), "{pattern}");
         }
     }
-    let mut headers = Map::new();
-    for (name, value) in &request.headers {
-        headers.insert(name.to_ascii_lowercase(), filled(value)?.into());
-    }
-    if let Some(credentials) = &request.authentication {
-        let value = match credentials {
-            Credentials::Bearer { token } => format!("Bearer {}", filled(token)?),
-            Credentials::Basic { username, password } => {
-                let pair = format!("{}:{}", filled(username)?, filled(password)?);
-                format!("Basic {}", STANDARD.encode(pair))
-            }
-        };
-        headers.insert("authorization".to_owned(), value.into());
-    }
-    let body = match &request.body {
-        None => Value::Null,
-        Some(Body::Text(text)) => filled(text)?.into(),
-        Some(Body::Json(value)) => filled_in(value, secrets)?,
-    };
-    Ok(Sent { url, headers, body })
-}
 
-fn filled_in(value: &Value, secrets: &Value) -> Result<Value, MissingSecret> {
-    Ok(match value {
-        Value::String(text) => fill(text, NONCE, secrets)?.into(),
-        Value::Array(items) => {
-            let items: Result<Vec<_>, _> = items.iter().map(|item| filled_in(item, secrets)).collect();
-            items?.into()
-        }
-        Value::Object(fields) => {
-            let mut filled = Map::new();
-            for (name, field) in fields {
-                filled.insert(fill(name, NONCE, secrets)?, filled_in(field, secrets)?);
-            }
-            filled.into()
-        }
-        other => other.clone(),
-    })
+    #[test]
+    fn an_answer_says_what_its_body_is() {
+        let answer: Answer =
+            serde_json::from_value(json!({"body": {"a": 1}, "headers": {"X-A": "b"}})).unwrap();
+        let reply = answer.result().unwrap();
+        assert_eq!((reply.status, reply.body.as_str()), (200, "eyJhIjoxfQ=="));
+        assert_eq!(
+            reply.headers,
+            [("x-a", "b"), ("content-type", "application/json")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        let failure: Answer = serde_json::from_value(json!({"fail": "dns"})).unwrap();
+        assert_eq!(failure.result().unwrap_err().kind, "dns");
+    }
 }

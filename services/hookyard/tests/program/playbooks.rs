@@ -154,8 +154,8 @@ fn check_points_at_every_mistake() {
     assert!(!said.contains('\u{1b}'), "colour is for terminals alone");
     assert!(said.contains("fine.yaml: valid: broken, 3 tasks"), "{said}");
     for part in [
-        "broken.yaml:3:19: invalid_expression",
-        " 3 |   - one: {set: {a: '${ .b + }'}}\n   |                   ^\n",
+        "broken.yaml:3:20: invalid_expression",
+        " 3 |   - one: {set: {a: '${ .b + }'}}\n   |                    ^\n",
         "missing_property",
         "duplicate_name",
         "broken.yaml: 3 issues",

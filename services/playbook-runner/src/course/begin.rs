@@ -30,6 +30,7 @@ impl Course {
             version: Version::new("", &playbook::Operations::default()),
             state: run.engine.clone().map(Into::into),
             limit: None,
+            secrets: Value::Null,
             nonce: String::new(),
             waiting: Waiting::default(),
             wake_at: None,
@@ -40,12 +41,12 @@ impl Course {
             bell,
             stopping,
         };
-        course.limit = course.playbook().await?.as_ref().and_then(limit_of);
+        let playbook = insist!(course, course.runner.playbook(&course.run));
+        course.limit = playbook.as_ref().and_then(limit_of);
+        if course.state.is_none() {
+            course.secrets = shape(&secrets(playbook.as_ref()));
+        }
         Ok(course)
-    }
-
-    async fn playbook(&self) -> Result<Option<Playbook>, End> {
-        Ok(insist!(self, self.runner.playbook(&self.run)))
     }
 
     /// Sets out.
@@ -153,6 +154,7 @@ impl Course {
                         "a run has no definition to go by"
                     );
                     let taken = self.told.drain(..).map(|told| told.id).collect();
+                    boot::metrics::run_broken();
                     self.fault(&runtime_error(&boot::report(&error)), taken).await?;
                     return Err(End::Parked);
                 }
@@ -161,9 +163,6 @@ impl Course {
     }
 
     async fn start(&mut self) -> Flow {
-        let playbook = self.playbook().await?;
-        let shape = shape(&secrets(playbook.as_ref()));
-        drop(playbook);
         let context = self.context().await?;
         self.nonce = Uuid::new_v4().simple().to_string();
         let start = Start {
@@ -173,7 +172,7 @@ impl Course {
                 Value::String(String::from_utf8_lossy(&self.run.input).into_owned())
             }),
             context,
-            secrets: shape,
+            secrets: std::mem::take(&mut self.secrets),
             nonce: self.nonce.clone(),
             version: self.run.version,
         };
@@ -226,6 +225,9 @@ impl Course {
             return self.retry().await;
         }
         self.waiting = Waiting::of(&issued);
+        if self.told.iter().any(is_cancel) {
+            return Ok(());
+        }
         self.issue(issued);
         let waits = self.waiting.since(&Waiting::default());
         self.look_back(&waits).await?;

@@ -174,6 +174,7 @@ impl Course {
                         return Err(End::Lost);
                     }
                     is_refused = true;
+                    metrics::run_broken();
                     let why = runtime_error("the ledger refused what a step came to");
                     commit = RunCommit {
                         taken: commit.taken,
@@ -210,6 +211,7 @@ impl Course {
             playbook.id = %self.run.playbook_id,
             "a run cannot be stepped: {why}"
         );
+        metrics::run_broken();
         self.fault(&runtime_error(&format!("the engine failed: {why}")), taken)
             .await?;
         Err(End::Parked)

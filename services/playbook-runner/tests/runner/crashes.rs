@@ -82,7 +82,16 @@ async fn many_runs_survive_the_death_of_one_of_two_runners() {
     yard.receiver
         .answer_all(Reply::status(200).after(Duration::from_millis(20)));
     yard.save(TASKS).await;
-    let (dies, _lives) = (yard.start(), yard.start());
+    let dies = yard.start();
+    until("it is known", async || {
+        yard.number("SELECT count(*) AS value FROM workers") == 1
+    })
+    .await;
+    let _lives = yard.start();
+    until("both are", async || {
+        yard.number("SELECT count(*) AS value FROM workers") == 2
+    })
+    .await;
     let mut ids = Vec::new();
     for n in 0..30 {
         ids.push(yard.run(&json!({"n": n})).await);

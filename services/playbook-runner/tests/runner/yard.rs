@@ -291,7 +291,7 @@ impl Yard {
     /// Whether a text lies in the ledger, where somebody who stole it would find it.
     pub(crate) fn holds(&self, text: &str) -> bool {
         let all = String::from_utf8_lossy(&self.database.raw()).into_owned();
-        let hexadecimal: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hexadecimal = hex::encode(text);
         all.contains(text) || all.contains(&hexadecimal)
     }
 

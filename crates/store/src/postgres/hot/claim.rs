@@ -39,13 +39,9 @@ pub(crate) fn claim(
     now: Instant,
     limit: i64,
 ) -> QueryResult<Vec<HeldRun>> {
-    let (worker, now) = (Uid(worker), Stamp(now));
-    let _rows = std::marker::PhantomData;
     Claim {
-        worker,
-        now,
+        by: &Taker::new(worker, now),
         limit,
-        _rows,
     }
     .load(conn)
 }
@@ -57,57 +53,64 @@ pub(crate) fn claim_named(
     now: Instant,
     ids: &[RunId],
 ) -> QueryResult<Vec<HeldRun>> {
-    let ids = ids.iter().copied().map(Uid::from).collect();
-    let (worker, now) = (Uid(worker), Stamp(now));
-    let _rows = std::marker::PhantomData;
+    let ids: Vec<Uid> = ids.iter().copied().map(Uid::from).collect();
     ClaimNamed {
-        worker,
-        now,
-        ids,
-        _rows,
+        by: &Taker::new(worker, now),
+        ids: &ids,
     }
     .load(conn)
 }
 
-struct Claim<'a> {
+/// Who takes runs, and when.
+struct Taker {
     worker: Uid,
     now: Stamp,
+}
+
+impl Taker {
+    fn new(worker: uuid::Uuid, now: Instant) -> Self {
+        Self {
+            worker: Uid(worker),
+            now: Stamp(now),
+        }
+    }
+
+    fn take<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE runs SET owner = ");
+        out.push_bind_param::<Uuid, _>(&self.worker)?;
+        out.push_sql(
+            ", epoch = epoch + 1, ready_at = NULL, \
+             state = CASE WHEN state IN ('pending', 'waiting') THEN 'running' ELSE state END, started_at = coalesce(started_at, ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql("), updated_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" WHERE id = ANY(ARRAY(SELECT id FROM runs WHERE owner IS NULL AND ready_at IS NOT NULL AND ready_at <= ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        Ok(())
+    }
+}
+
+struct Claim<'a> {
+    by: &'a Taker,
     limit: i64,
-    _rows: std::marker::PhantomData<&'a ()>,
 }
 
 statement!(Claim, Held, PgConnection);
 
 struct ClaimNamed<'a> {
-    worker: Uid,
-    now: Stamp,
-    ids: Vec<Uid>,
-    _rows: std::marker::PhantomData<&'a ()>,
+    by: &'a Taker,
+    ids: &'a [Uid],
 }
 
 statement!(ClaimNamed, Held, PgConnection);
-
-fn take<'b>(out: &mut AstPass<'_, 'b, Pg>, worker: &'b Uid, now: &'b Stamp) -> QueryResult<()> {
-    out.push_sql("UPDATE runs SET owner = ");
-    out.push_bind_param::<Uuid, _>(worker)?;
-    out.push_sql(
-        ", epoch = epoch + 1, ready_at = NULL, \
-         state = CASE WHEN state IN ('pending', 'waiting') THEN 'running' ELSE state END, started_at = coalesce(started_at, ",
-    );
-    out.push_bind_param::<Timestamptz, _>(now)?;
-    out.push_sql("), updated_at = ");
-    out.push_bind_param::<Timestamptz, _>(now)?;
-    out.push_sql(" WHERE id = ANY(ARRAY(SELECT id FROM runs WHERE owner IS NULL AND ready_at IS NOT NULL AND ready_at <= ");
-    out.push_bind_param::<Timestamptz, _>(now)?;
-    Ok(())
-}
 
 const RETURNING: &str = " FOR UPDATE SKIP LOCKED)) RETURNING id, workspace_id, playbook_id, version, event_id, state, input, \
                          engine, error, output, epoch, revision, steps, generation, slot, created_at, ended_at, project";
 
 impl QueryFragment<Pg> for Claim<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        take(&mut out, &self.worker, &self.now)?;
+        self.by.take(&mut out)?;
         out.push_sql(" ORDER BY ready_at, id LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(RETURNING);
@@ -117,9 +120,9 @@ impl QueryFragment<Pg> for Claim<'_> {
 
 impl QueryFragment<Pg> for ClaimNamed<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        take(&mut out, &self.worker, &self.now)?;
+        self.by.take(&mut out)?;
         out.push_sql(" AND id = ANY(");
-        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
+        out.push_bind_param::<Array<Uuid>, _>(self.ids)?;
         out.push_sql(") ORDER BY id");
         out.push_sql(RETURNING);
         Ok(())

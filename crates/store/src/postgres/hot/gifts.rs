@@ -126,12 +126,14 @@ statement!(Stand, (Bool, Bool), PgConnection);
 
 impl QueryFragment<Pg> for Stand<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // `(SELECT … LIMIT 1)` is one probe of an index a gift. An `EXISTS` may be planned as one pass over all that was ever
+        // given, which is nothing when this is planned.
         out.push_sql(
-            "SELECT EXISTS (SELECT 1 FROM run_waits w WHERE w.run_id = gift.run_id AND w.effect = gift.effect \
-             AND w.filter = gift.filter), \
-             NOT EXISTS (SELECT 1 FROM run_inbox i WHERE i.event_id = gift.event_id AND i.run_id = gift.run_id) \
-             AND NOT (gift.exclusive AND EXISTS \
-             (SELECT 1 FROM run_inbox i WHERE i.event_id = gift.event_id AND i.exclusive)) FROM ",
+            "SELECT (SELECT w.run_id FROM run_waits w WHERE w.run_id = gift.run_id AND w.effect = gift.effect \
+             AND w.filter = gift.filter LIMIT 1) IS NOT NULL, \
+             (SELECT i.run_id FROM run_inbox i WHERE i.event_id = gift.event_id AND i.run_id = gift.run_id LIMIT 1) IS NULL \
+             AND (NOT gift.exclusive OR (SELECT i.run_id FROM run_inbox i WHERE i.event_id = gift.event_id AND i.exclusive \
+             LIMIT 1) IS NULL) FROM ",
         );
         self.0.walk(&mut out)?;
         out.push_sql(

@@ -67,7 +67,7 @@ impl<'a> Route<'a> {
 
 impl QueryFragment<Pg> for Route<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH input AS (SELECT * FROM unnest(");
+        out.push_sql("WITH input AS MATERIALIZED (SELECT id, state, trace FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Text>, _>(&self.states)?;
@@ -75,12 +75,13 @@ impl QueryFragment<Pg> for Route<'_> {
         out.push_bind_param::<Array<Binary>, _>(&self.traces)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Bool>, _>(&self.taken)?;
+        // One probe an event, whatever the planner guesses: `NOT EXISTS` may become one pass over all that was ever given,
+        // and beside the update it could be repeated for each event that waits.
         out.push_sql(
-            ") AS row (id, state, trace, taken)), \
+            ") AS row (id, state, trace, taken) WHERE row.taken OR (SELECT run_id FROM run_inbox \
+             WHERE run_inbox.event_id = row.id AND run_inbox.exclusive LIMIT 1) IS NULL), \
              routed AS (UPDATE events SET state = input.state, trace = input.trace FROM input \
-             WHERE events.id = input.id AND events.state = 'accepted' AND (input.taken OR NOT EXISTS \
-             (SELECT 1 FROM run_inbox WHERE run_inbox.event_id = input.id AND run_inbox.exclusive)) \
-             RETURNING events.id)",
+             WHERE events.id = input.id AND events.state = 'accepted' RETURNING events.id)",
         );
         self.deliveries.insert(&mut out, "routed")?;
         self.runs.insert(&mut out, "routed")?;

@@ -3,7 +3,7 @@
 use crate::routing::Gift;
 use crate::runs::arrival;
 use crate::sql::{Stamp, Uid};
-use crate::sqlite::schema::{run_inbox, run_waits, runs};
+use crate::sqlite::schema::{events, run_inbox, run_waits, runs};
 use crate::statement::statement;
 use crate::waits::{Given, NewGift, Standing};
 use crate::{WaitKey, WaitRow, WaitShape};
@@ -119,6 +119,10 @@ pub(crate) fn give(
     gift: Gift,
     at: Instant,
 ) -> QueryResult<Given> {
+    let there = events::table.find(Uid::from(event)).select(events::failures);
+    if there.first::<i32>(conn).optional()?.is_none() {
+        return Ok(Given::Taken);
+    }
     let gift = NewGift { event, gift, at };
     let verdict = stand(conn, &gift)?.verdict();
     if verdict == Given::Given {

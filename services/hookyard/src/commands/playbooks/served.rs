@@ -1,6 +1,6 @@
 //! `hookyard playbook list`, `versions` and `start`: playbooks on a server.
 
-use crate::api::{Api, Playbook, Run, Version, VersionPage};
+use crate::api::{Api, Playbook, PlaybookVersion, Run, VersionPage};
 use crate::arguments::{Connection, PageOf, Start, Versions};
 use crate::commands::events::listed;
 use crate::commands::runs::watched;
@@ -75,7 +75,7 @@ pub(super) async fn versions(options: Versions, screen: Screen) -> anyhow::Resul
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let found: Version = api.get(&[playbooks, slug, versions, &version], &[]).await?;
+    let found: PlaybookVersion = api.get(&[playbooks, slug, versions, &version], &[]).await?;
     screen.show(&found, |found| {
         let definition = found.definition.clone().unwrap_or_default();
         // A definition has lines; everything else that could move a cursor is shown as a mark.

@@ -3,7 +3,7 @@
 use super::check::pointed_at;
 use super::definition::{self, File};
 use crate::arguments;
-use crate::rehearsal::{Cases, Difference, Played, judge, play};
+use crate::rehearsal::{CaseFile, Difference, Played, judge, play};
 use crate::screen::{BAD, BOLD, DIM, GOOD, Screen, plain, styled};
 use anyhow::{Context as _, bail};
 use expression::Jail;
@@ -73,7 +73,7 @@ async fn try_one(
     let file = File::read(path)?;
     let beside = path.with_extension("test.yaml");
     let cases = File::read(&beside).context("the cases of a playbook are in a file beside it")?;
-    let cases = Cases::parse(&cases.text).with_context(|| format!("{} cannot be used", cases.name))?;
+    let cases = CaseFile::parse(&cases.text).with_context(|| format!("{} cannot be used", cases.name))?;
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let mut all: BTreeMap<String, PathBuf> = cases
         .openapi
