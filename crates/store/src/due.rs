@@ -30,6 +30,8 @@ pub struct Sweep {
     pub probes: HashSet<DeliveryId>,
     /// Whether there is more that is due and may go.
     pub more: bool,
+    /// How many deliveries it gave up that had waited at an open circuit for too long.
+    pub given_up: usize,
 }
 
 /// In what order a lane's deliveries are leased.
@@ -69,6 +71,7 @@ struct Taken {
     leased: Vec<(DeliveryId, EndpointId)>,
     probes: HashSet<DeliveryId>,
     more: bool,
+    given_up: usize,
 }
 
 /// Reads the workspaces whose turn it is, with the statements of `$hot`.
@@ -105,9 +108,10 @@ macro_rules! take {
             leased.extend($hot::lease($conn, now, &in_order(order), order, $look.lease)?);
         }
         let open: Vec<&EndpointId> = of(&lanes, |lane| lane.circuit == "open");
-        $hot::give_up($conn, &open, now - LONGEST_WAIT, GIVEN_UP, now)?;
+        let given_up = $hot::give_up($conn, &open, now - LONGEST_WAIT, GIVEN_UP, now)?;
         let next_due = $hot::next_due($conn, &lanes)?;
         let (looked, mut taken) = taken(&lanes, &in_flight, leased, &next_due, &$look);
+        taken.given_up = given_up;
         taken.more |= is_cut(&lanes, each) || i64::try_from($ready.len()).is_ok_and(|count| count >= LANES);
         $hot::looked($conn, &lanes, &looked, now)?;
         QueryResult::Ok(taken)
@@ -189,7 +193,12 @@ fn taken(
             lane.after(now, leased, in_flight, next_due)
         })
         .collect();
-    let taken = Taken { leased, probes, more };
+    let taken = Taken {
+        leased,
+        probes,
+        more,
+        given_up: 0,
+    };
     (looked, taken)
 }
 
@@ -273,6 +282,7 @@ impl Store {
             jobs,
             probes: taken.probes,
             more: taken.more,
+            given_up: taken.given_up,
         })
     }
 

@@ -190,7 +190,18 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let limit = i64::try_from(room).unwrap_or(i64::MAX);
     let now = Instant::now();
     let lease = (Uuid::new_v4(), worker.settings.lease);
-    let Sweep { jobs, probes, more } = worker.store.lease_due(now, limit, lease, crowded).await?;
+    let Sweep {
+        jobs,
+        probes,
+        more,
+        given_up,
+    } = worker.store.lease_due(now, limit, lease, crowded).await?;
+    if given_up > 0 {
+        tracing::warn!(
+            count = given_up,
+            "deliveries waited at an open circuit for 72 hours, and are dead letters"
+        );
+    }
     let found = jobs.len();
     if found == 0 {
         // Lanes that were looked at in vain stand before others.

@@ -189,7 +189,8 @@ on_both! {
         let before = now + Duration::from_hours(72);
         lease(yard, before, 100).await;
         assert_eq!(yard.store.lane(endpoint_id("one")).await.unwrap().waiting, 11, "one is a probe");
-        lease(yard, before + Duration::from_hours(2), 100).await;
+        let (_, swept) = lease(yard, before + Duration::from_hours(2), 100).await;
+        assert_eq!(swept.given_up, 10, "those that had failed, and waited on");
         let mut reasons = Vec::new();
         for id in made {
             let found = yard.store.delivery(&workspace(), id).await.unwrap().unwrap();
