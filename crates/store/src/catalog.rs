@@ -54,6 +54,17 @@ pub enum Edit {
     Source(Source),
     /// Saves an endpoint with its secrets.
     Endpoint(Endpoint),
+    /// Lets an endpoint hold its deliveries for this reason, unless it does already.
+    Hold {
+        /// Which.
+        endpoint: EndpointId,
+        /// Whose.
+        workspace: WorkspaceId,
+        /// Why, in a word.
+        reason: &'static str,
+    },
+    /// Lets an endpoint's waiting deliveries go, whatever its circuit is: one first, and more as they succeed.
+    Drain(EndpointId),
     /// Saves a playbook.
     Playbook(Playbook),
     /// Saves a route or a subscription.

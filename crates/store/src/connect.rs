@@ -1,5 +1,6 @@
 //! Opening a ledger, and one call on it.
 
+use crate::due::Turns;
 use crate::{Error, KeyRing, postgres, sqlite};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub struct Settings {
 pub struct Store {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) keyring: KeyRing,
+    pub(crate) turns: Arc<Turns>,
 }
 
 #[derive(Debug)]
@@ -90,6 +92,7 @@ impl Store {
         let store = Self {
             ledger: Arc::new(ledger),
             keyring,
+            turns: Arc::default(),
         };
         store.ping().await?;
         Ok(store)

@@ -1,13 +1,206 @@
 //! The sweepers' side of the ledger: what is due, what was lost, what no message named.
 
 use crate::connect::{Ledger, read, write};
+use crate::lane::{Lane, Looked, share};
+use crate::sql::{StoredText, Uid};
 use crate::{Error, Event, Job, Store, postgres, sqlite};
+use diesel::QueryResult;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{DeliveryId, EndpointId, EventId, Instant};
+use wire::circuit::LONGEST_WAIT;
+use wire::{DeliveryId, EndpointId, EventId, Instant, WorkspaceId};
 
 /// The most that one sweep takes at once; whoever asks for more gets this much.
 pub(crate) const LONGEST_SWEEP: i64 = 10_000;
+
+/// Lanes that one sweep locks, and workspaces that share in it.
+const LANES: i64 = 64;
+
+/// Deliveries of one lane that a sweep gives up because their circuit was open for too long.
+const GIVEN_UP: i64 = 500;
+
+/// What a sweep brings.
+#[derive(Debug, Clone, Default)]
+pub struct Sweep {
+    /// The deliveries, leased.
+    pub jobs: Vec<Job>,
+    /// Those of them that test whether their endpoint is there again.
+    pub probes: HashSet<DeliveryId>,
+    /// Whether there is more that is due and may go.
+    pub more: bool,
+    /// How many deliveries it gave up that had waited at an open circuit for too long.
+    pub given_up: usize,
+}
+
+/// In what order a lane's deliveries are leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// As they are due.
+    OldestFirst,
+    /// While an endpoint recovers, so that fresh ones do not wait behind its backlog.
+    NewestFirst,
+}
+
+/// Whose turn it is: the workspace that the last sweep of this process ended with.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<String>);
+
+impl Turns {
+    fn after(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn served(&self, last: &WorkspaceId) {
+        last.as_str()
+            .clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// One sweep.
+struct Look {
+    now: Instant,
+    room: usize,
+    lease: (Uuid, Instant),
+    full: Vec<EndpointId>,
+}
+
+/// What a sweep leased.
+struct Taken {
+    leased: Vec<(DeliveryId, EndpointId)>,
+    probes: HashSet<DeliveryId>,
+    more: bool,
+    given_up: usize,
+}
+
+/// Reads the workspaces whose turn it is, with the statements of `$hot`.
+macro_rules! ready {
+    ($conn:ident, $hot:ident, $now:ident, $after:ident) => {{
+        let mut ready = $hot::ready_workspaces($conn, $now, &$after, LANES)?;
+        let left = LANES - i64::try_from(ready.len()).unwrap_or(LANES);
+        if left > 0 && !$after.is_empty() {
+            let first = $hot::ready_workspaces($conn, $now, "", left)?;
+            ready.extend(first.into_iter().filter(|id| id.as_str() <= $after.as_str()));
+        }
+        QueryResult::Ok(ready)
+    }};
+}
+
+/// Takes what is due of ready lanes, with the statements of `$hot`. Each is a statement of its own, for the reason that
+/// `lane` gives.
+macro_rules! take {
+    ($conn:ident, $hot:ident, $look:ident, $ready:ident) => {{
+        let now = $look.now;
+        let each = each($look.room, $ready.len());
+        let lanes = $hot::lock_ready($conn, now, &$ready, each, &$look.full)?;
+        let limited: Vec<&EndpointId> = of(&lanes, Lane::is_limited);
+        let in_flight = $hot::in_flight($conn, &limited)?;
+        let free = free(&lanes, &in_flight, &$look);
+        let shares = share(&lanes, &free, $look.room);
+        let in_order = |order: Order| {
+            let is_in_order = move |lane: &Lane| lane.is_recovering() == (order == Order::NewestFirst);
+            let all = lanes.iter().zip(shares.iter().copied());
+            all.filter(move |(lane, _)| is_in_order(lane)).collect::<Vec<_>>()
+        };
+        let mut leased = Vec::new();
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            leased.extend($hot::lease($conn, now, &in_order(order), order, $look.lease)?);
+        }
+        let open: Vec<&EndpointId> = of(&lanes, |lane| lane.circuit == "open");
+        let given_up = $hot::give_up($conn, &open, now - LONGEST_WAIT, GIVEN_UP, now)?;
+        let next_due = $hot::next_due($conn, &lanes)?;
+        let (looked, mut taken) = taken(&lanes, &in_flight, leased, &next_due, &$look);
+        taken.given_up = given_up;
+        taken.more |= is_cut(&lanes, each) || i64::try_from($ready.len()).is_ok_and(|count| count >= LANES);
+        $hot::looked($conn, &lanes, &looked, now)?;
+        QueryResult::Ok(taken)
+    }};
+}
+
+/// Takes lost leases back, and wakes their lanes.
+macro_rules! reap {
+    ($conn:ident, $hot:ident, $queries:ident, $now:ident, $pause:ident, $limit:ident) => {{
+        let reaped = $hot::reap($conn, $now, $now + $pause, $limit)?;
+        let count = reaped.len();
+        let mut waiting = $queries::lanes::Waiting::default();
+        for (endpoint, workspace, due_at) in reaped {
+            waiting.add(endpoint, workspace, due_at.map(Instant::from));
+        }
+        waiting.wake($conn, $now)?;
+        QueryResult::Ok(count)
+    }};
+}
+
+/// How many lanes of each workspace are locked: no more than there is room for, since others could take them meanwhile.
+fn each(room: usize, workspaces: usize) -> i64 {
+    let lanes = i64::try_from(room).unwrap_or(LANES).min(LANES);
+    let workspaces = i64::try_from(workspaces).unwrap_or(LANES).max(1);
+    (lanes / workspaces).max(1)
+}
+
+/// Whether the workspaces may have more ready lanes than were looked at.
+fn is_cut(lanes: &[Lane], each: i64) -> bool {
+    let mut counts: HashMap<&WorkspaceId, i64> = HashMap::new();
+    lanes.iter().any(|lane| {
+        let count = counts.entry(&lane.workspace_id).or_default();
+        *count += 1;
+        *count >= each
+    })
+}
+
+fn of(lanes: &[Lane], is_one: impl Fn(&Lane) -> bool) -> Vec<&EndpointId> {
+    let chosen = lanes.iter().filter(|lane| is_one(lane));
+    chosen.map(|lane| &lane.endpoint_id).collect()
+}
+
+/// How many each lane may still have.
+fn free(lanes: &[Lane], in_flight: &HashMap<EndpointId, usize>, look: &Look) -> Vec<usize> {
+    let in_flight = |lane: &Lane| in_flight.get(&lane.endpoint_id).copied().unwrap_or(0);
+    let free = |lane: &Lane| lane.free(look.now, in_flight(lane), look.room);
+    lanes.iter().map(free).collect()
+}
+
+/// What was leased, and what to write into the lanes.
+fn taken(
+    lanes: &[Lane],
+    in_flight: &HashMap<EndpointId, usize>,
+    leased: Vec<(Uid, StoredText)>,
+    next_due: &HashMap<EndpointId, Instant>,
+    look: &Look,
+) -> (Vec<Looked>, Taken) {
+    let now = look.now;
+    let leased: Vec<(DeliveryId, EndpointId)> = leased
+        .into_iter()
+        .map(|(id, endpoint)| (id.into(), endpoint.into()))
+        .collect();
+    let mut counts: HashMap<&EndpointId, usize> = HashMap::new();
+    for (_, endpoint) in &leased {
+        *counts.entry(endpoint).or_default() += 1;
+    }
+    let probed: HashSet<&EndpointId> = of(lanes, |lane| lane.is_probed(now)).into_iter().collect();
+    let is_probe = |(_, endpoint): &&(DeliveryId, EndpointId)| probed.contains(endpoint);
+    let probes = leased.iter().filter(is_probe).map(|(id, _)| *id).collect();
+    let mut more = false;
+    let looked = lanes
+        .iter()
+        .map(|lane| {
+            let leased = counts.get(&lane.endpoint_id).copied().unwrap_or(0);
+            let next_due = next_due.get(&lane.endpoint_id).copied();
+            let in_flight = in_flight.get(&lane.endpoint_id).copied().unwrap_or(0) + leased;
+            let may_go = !lane.is_limited() || lane.free(now, in_flight, 1) > 0;
+            more |= may_go && lane.circuit != "open" && next_due.is_some_and(|due| due <= now);
+            lane.after(now, leased, in_flight, next_due)
+        })
+        .collect();
+    let taken = Taken {
+        leased,
+        probes,
+        more,
+        given_up: 0,
+    };
+    (looked, taken)
+}
 
 impl Store {
     /// Reads those of `ids` that wait to be routed.
@@ -35,9 +228,10 @@ impl Store {
         read!(self, |conn, queries| queries::deliveries::leased(conn, &leases))
     }
 
-    /// Leases up to `limit` deliveries that are due at `now`, oldest first, for `hold`; counts their attempts.
+    /// Leases up to `limit` deliveries that are due at `now` for `hold`; counts their attempts.
     ///
-    /// Leaves out the endpoints in `full` (whose slots this worker has used up) and disabled ones. The deliveries of a
+    /// Goes by lanes (see `lane`): the workspaces with ready lanes take turns, and so do a workspace's lanes. Leaves out the
+    /// endpoints in `full` (whose slots this worker has used up) and those that hold their deliveries. The deliveries of a
     /// deleted endpoint are leased whether it was disabled or not: the worker ends them.
     pub async fn lease_due(
         &self,
@@ -45,25 +239,65 @@ impl Store {
         limit: i64,
         lease: (Uuid, Duration),
         full: Vec<EndpointId>,
-    ) -> Result<Vec<Job>, Error> {
+    ) -> Result<Sweep, Error> {
         let (token, hold) = lease;
-        let lease = (token, now + hold);
         let limit = limit.clamp(0, LONGEST_SWEEP);
-        let ids = match &*self.ledger {
+        if limit == 0 {
+            return Ok(Sweep::default());
+        }
+        let after = self.turns.after();
+        let look = Look {
+            now,
+            room: usize::try_from(limit).unwrap_or(0),
+            lease: (token, now + hold),
+            full,
+        };
+        // Most looks find nothing, and a look costs the embedded ledger its only writer's time.
+        let ready = self.ready_workspaces(now, after).await?;
+        let Some(last) = ready.last() else {
+            return Ok(Sweep::default());
+        };
+        self.turns.served(last);
+        let taken = match &*self.ledger {
             Ledger::Postgres(ledger) => {
-                let call = move |conn: &mut _| Ok(postgres::hot::lease_due(conn, now, limit, lease, &full)?);
-                ledger.read(call).await?
+                use postgres::hot;
+                ledger
+                    .write(move |conn| Ok(take!(conn, hot, look, ready)?))
+                    .await?
             }
             Ledger::Sqlite(ledger) => {
-                let call = move |conn: &mut _| Ok(sqlite::hot::lease_due(conn, now, limit, lease, &full)?);
-                ledger.write(call).await?
+                use sqlite::hot;
+                ledger
+                    .write(move |conn| Ok(take!(conn, hot, look, ready)?))
+                    .await?
             }
         };
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let leases = taken.leased.iter().map(|(id, _)| (*id, token)).collect();
+        let jobs = if taken.leased.is_empty() {
+            Vec::new()
+        } else {
+            self.leased_jobs(leases).await?
+        };
+        Ok(Sweep {
+            jobs,
+            probes: taken.probes,
+            more: taken.more,
+            given_up: taken.given_up,
+        })
+    }
+
+    /// The workspaces whose turn it is, each once: those after the last one served, and then from the beginning.
+    async fn ready_workspaces(&self, now: Instant, after: String) -> Result<Vec<WorkspaceId>, Error> {
+        match &*self.ledger {
+            Ledger::Postgres(ledger) => {
+                use postgres::hot;
+                ledger.read(move |conn| Ok(ready!(conn, hot, now, after)?)).await
+            }
+            Ledger::Sqlite(ledger) => {
+                use sqlite::hot;
+                ledger.read(move |conn| Ok(ready!(conn, hot, now, after)?)).await
+            }
         }
-        self.leased_jobs(ids.into_iter().map(|id| (id.into(), token)).collect())
-            .await
     }
 
     /// Gives leased deliveries back unused: they are due again at `due_at`, and no attempt is counted.
@@ -88,12 +322,14 @@ impl Store {
         let limit = limit.clamp(0, LONGEST_SWEEP);
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
-                let call = move |conn: &mut _| Ok(postgres::hot::reap(conn, now, now + pause, limit)?);
-                ledger.read(call).await
+                use postgres::{hot, queries};
+                let reap = move |conn: &mut _| Ok(reap!(conn, hot, queries, now, pause, limit)?);
+                ledger.write(reap).await
             }
             Ledger::Sqlite(ledger) => {
-                let call = move |conn: &mut _| Ok(sqlite::hot::reap(conn, now, now + pause, limit)?);
-                ledger.write(call).await
+                use sqlite::{hot, queries};
+                let reap = move |conn: &mut _| Ok(reap!(conn, hot, queries, now, pause, limit)?);
+                ledger.write(reap).await
             }
         }
     }

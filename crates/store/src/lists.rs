@@ -179,9 +179,9 @@ impl Store {
         rows: Vec<NewDelivery>,
         now: Instant,
     ) -> Result<(), Error> {
-        write!(self, |conn, queries| rows.iter().try_for_each(|row| Ok(
-            queries::deliveries::insert(conn, event, row, now)?
-        )))
+        write!(self, |conn, queries| Ok(queries::deliveries::insert_all(
+            conn, event, &rows, now
+        )?))
     }
 
     /// Makes further deliveries and runs of an event that was routed before: replays. The sweepers pick them up. False when

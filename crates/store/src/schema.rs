@@ -209,6 +209,23 @@ macro_rules! ledger_schema {
             }
         }
         diesel::table! {
+            endpoint_lanes (endpoint_id) {
+                endpoint_id -> Text,
+                workspace_id -> Text,
+                ready_at -> Nullable<$time>,
+                idle_since -> Nullable<$time>,
+                held_at -> Nullable<$time>,
+                held_reason -> Nullable<Text>,
+                circuit -> Text,
+                probe_at -> Nullable<$time>,
+                max_in_flight -> Nullable<Integer>,
+                health -> Text,
+                is_gated -> Bool,
+                is_watched -> Bool,
+                updated_at -> $time,
+            }
+        }
+        diesel::table! {
             attempts (id) {
                 id -> $uid,
                 delivery_id -> $uid,
@@ -418,6 +435,7 @@ macro_rules! ledger_schema {
             rejections,
             recoveries,
             deliveries,
+            endpoint_lanes,
             attempts,
             run_inbox,
             run_waits,

@@ -186,6 +186,15 @@ impl DeliveryId {
     }
 }
 
+impl EventId {
+    /// The event that tells of `what` happened to `subject` at `at`: the same inputs give the same id, so that telling twice
+    /// records once. A UUIDv8 as [`DeliveryId::of`] makes it.
+    pub fn telling(at: Instant, subject: &str, what: &str) -> Self {
+        let begin = Self::new(at, 0);
+        derive(begin, &format!("{what} {subject}"), 0).map_or(begin, Self)
+    }
+}
+
 impl RouteId {
     /// Makes the id of a subscription, `sub_…`: a route from one event type to one endpoint, in the same table.
     pub fn of_subscription(at: Instant, random: u128) -> Self {

@@ -7,6 +7,7 @@
 //! Where it sits on the path: the gateway makes a [`Reference`] of each accepted event, the
 //! router turns it into references to deliveries and runs, the workers consume those.
 
+pub mod circuit;
 mod event_type;
 mod id;
 mod instant;

@@ -1,10 +1,12 @@
 //! One attempt: from the slot to the record.
 
+use crate::health::{GONE, disable, heed};
 use crate::lines::Ticket;
 use crate::message::{Message, Own, compose};
+use crate::notice::{self, About};
 use crate::outcome::{Begun, Ended};
 use crate::recipients::Recipient;
-use crate::record::{disable, record};
+use crate::record::record;
 use crate::worker::{Leased, Worker};
 use boot::{metrics, trace};
 use egress::{Deadlines, Method, Request, StatusCode};
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use store::Job;
 use tracing::Instrument as _;
 use tracing::field::Empty;
+use wire::resource::EndpointSpec;
 use wire::{Instant, RetryPolicy};
 
 /// Makes one attempt and records it.
@@ -34,10 +37,16 @@ pub(crate) async fn attempt(worker: Arc<Worker>, ticket: Ticket, leased: Leased)
 }
 
 async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: Option<String>) {
-    let Leased { job, until } = leased;
+    let found = worker.recipients.find(&ticket.endpoint).await;
+    let ceiling = match &found {
+        Ok(Some(recipient)) => recipient.endpoint.spec.concurrency,
+        Ok(None) | Err(_) => EndpointSpec::default_concurrency(),
+    };
+    let begun = Begun::of(&leased, ticket.lease, ceiling, Instant::now());
+    let Leased { job, until, .. } = leased;
     let received_at = job.received_at;
-    let begun = Begun::of(&job, ticket.lease, Instant::now());
-    let ended = match worker.recipients.find(&ticket.endpoint).await {
+    let about = About::of(&job);
+    let ended = match found {
         Ok(Some(recipient)) if recipient.is_enabled() => {
             post(&worker, &recipient, job, &begun, traceparent).await
         }
@@ -55,9 +64,20 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let span = tracing::Span::current();
     span.record("http.status", outcome.attempt.response_status);
     span.record("error.kind", outcome.attempt.error_kind.as_deref());
-    record(&worker, outcome, received_at, until).await;
+    let told = notice::of_delivery(&about, &outcome);
+    let Some(recorded) = record(&worker, outcome, received_at, until).await else {
+        return;
+    };
+    if recorded.moved
+        && let Some(event) = told
+    {
+        notice::raise(&worker, event).await;
+    }
     if disables_endpoint {
-        disable(&worker, &ticket.endpoint).await;
+        disable(&worker, &ticket.endpoint, GONE).await;
+    }
+    if let Some(news) = &recorded.lane {
+        heed(&worker, &about.workspace, &ticket.endpoint, news).await;
     }
 }
 

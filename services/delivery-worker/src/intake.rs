@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
-use store::{Error, Job};
+use store::{Error, Job, Sweep};
 use uuid::Uuid;
 use wire::{DeliveryId, Instant, Queue, Reference};
 
@@ -21,6 +21,9 @@ const GATHERED: usize = SWEEP;
 
 /// How long a full worker waits before it looks for itself whether it still is.
 const FULL: Duration = Duration::from_secs(1);
+
+/// How long deliveries that had to wait for their turn are gathered before they are looked for.
+const GATED: Duration = Duration::from_millis(50);
 
 /// How long after a worker was lost its delivery is tried again: as after a first failure.
 const LOST: Duration = Duration::from_secs(5);
@@ -54,6 +57,10 @@ pub(crate) async fn consume(worker: Arc<Worker>, mut consumer: Consumer, shutdow
         let Some(jobs) = read(&worker, leases, &shutdown).await else {
             return;
         };
+        if jobs.len() < count {
+            // Their endpoint was limited or failing, so the router's leases were not given.
+            worker.gated.notify_one();
+        }
         worker.hold(jobs).await;
         metrics::consumed(Queue::Deliver, count, began.elapsed());
         for message in messages {
@@ -120,7 +127,15 @@ fn of_router(job: Job, lease: Duration) -> Leased {
     Leased {
         job,
         until: began + lease,
+        is_swept: false,
+        is_probe: false,
     }
+}
+
+/// Waits until a delivery was made waiting whose endpoint may have a slot for it, and then until a few more may have been.
+async fn gated(worker: &Worker) {
+    worker.gated.notified().await;
+    tokio::time::sleep(GATED).await;
 }
 
 /// Takes what is due while there are free slots, until the process stops.
@@ -133,6 +148,7 @@ pub(crate) async fn sweep(worker: Arc<Worker>, shutdown: Shutdown) {
         tokio::select! {
             () = stopping.cancelled() => return,
             () = worker.relieved.notified() => {}
+            () = gated(&worker) => {}
             () = tokio::time::sleep(pause) => {}
         }
         // Again at once while full batches come.
@@ -166,7 +182,7 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let (room, crowded) = {
         let lines = worker.lines();
         // What there is, even if it is little: when most slots hang, the rest must not wait for more.
-        (lines.room().min(SWEEP), lines.crowded())
+        (lines.room_for_swept().min(SWEEP), lines.crowded())
     };
     if room == 0 {
         return Ok(worker.lines().has_room_or_wants_it());
@@ -174,20 +190,37 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     let limit = i64::try_from(room).unwrap_or(i64::MAX);
     let now = Instant::now();
     let lease = (Uuid::new_v4(), worker.settings.lease);
-    let jobs = worker.store.lease_due(now, limit, lease, crowded).await?;
+    let Sweep {
+        jobs,
+        probes,
+        more,
+        given_up,
+    } = worker.store.lease_due(now, limit, lease, crowded).await?;
+    if given_up > 0 {
+        tracing::warn!(
+            count = given_up,
+            "deliveries waited at an open circuit for 72 hours, and are dead letters"
+        );
+    }
     let found = jobs.len();
     if found == 0 {
-        return Ok(false);
+        // Lanes that were looked at in vain stand before others.
+        return Ok(more);
     }
     metrics::swept(Queue::Deliver, found);
     let until = now + worker.settings.lease;
-    let leased = jobs.into_iter().map(|job| Leased { job, until }).collect();
-    let held = worker.hold(leased).await;
+    let leased = jobs.into_iter().map(|job| Leased {
+        is_swept: true,
+        is_probe: probes.contains(&job.delivery_id),
+        job,
+        until,
+    });
+    let held = worker.hold(leased.collect()).await;
     if held == 0 {
         // The ledger leases nothing for endpoints that are disabled, so what is remembered of them may be old.
         worker.recipients.forget();
     }
-    Ok(found == room && held > 0 && worker.lines().has_room_or_wants_it())
+    Ok(more && held > 0 && worker.lines().has_room_or_wants_it())
 }
 
 /// Takes back the leases of workers that were lost, until the process stops.

@@ -6,11 +6,13 @@
 //! # Theory of operation
 //!
 //! - **Leases** say who has a delivery. The router leases a first attempt for whoever gets its reference; a sweep leases
-//!   what is due. A lease that runs out is taken back by the reaper of any worker, so a worker that dies loses nothing.
+//!   what is due, lane by lane. A lease that runs out is taken back by the reaper of any worker, so a worker that dies loses nothing.
 //! - **Lines** (`lines.rs`) keep endpoints apart: each has a bounded line and at most `concurrency` requests under way, at
 //!   no more than its rate. What finds no room is given back at once and stays due.
 //! - **Judging** ([`judge`](mod@judge)) is pure: what the receiver did and the endpoint's schedule come to the next state.
 //! - **Recording** is batched and guarded by the lease: who lost it moves nothing, unless it brings a success.
+//! - **Health** ([`wire::circuit`]) is kept in the ledger with an endpoint's lane, for all workers together: an endpoint that
+//!   fails is left alone but for a probe now and then, and let in again little by little.
 //! - **Ending**: nothing new is taken, requests under way are finished, everything else is given back.
 //!
 //! # What it must never do
@@ -21,10 +23,12 @@
 mod attempt;
 mod backoff;
 mod dispatch;
+mod health;
 mod intake;
 pub mod judge;
 mod lines;
 mod message;
+mod notice;
 mod outcome;
 mod rate;
 mod recipients;
@@ -55,11 +59,16 @@ pub fn start(platform: &Platform, egress: egress::Client) -> Result<(), Error> {
         .store
         .outcome_queue(QueueOptions::default())
         .map_err(Error::Writer)?;
+    let notices = platform
+        .store
+        .accept_queue(QueueOptions::default())
+        .map_err(Error::Writer)?;
     let worker = Arc::new(Worker::new(Parts {
         store: platform.store.clone(),
         conveyor: platform.conveyor.clone(),
         egress,
         outcomes,
+        notices,
         settings: platform.settings.delivery.clone(),
         connect_timeout: platform.settings.egress.connect_timeout,
     }));

@@ -8,7 +8,8 @@
 //!
 //! # Theory of operation
 //!
-//! Each endpoint has a line that is bounded, and takes up at most `concurrency` slots. The slots go round the lines that
+//! Each endpoint has a line that is bounded, and takes up at most `concurrency` slots: few at first, and one more with
+//! each that was answered, so that a hundred endpoints that hang at once do not have all slots before the first times out. The slots go round the lines that
 //! can go on, one each. A line that is more than half full asks the sweep to leave its endpoint out; one that is full
 //! turns deliveries away, and they stay due in the ledger, for this worker or another.
 //!
@@ -17,7 +18,10 @@
 //!
 //! Nothing here does I/O or reads a clock.
 
-use crate::rate::{Bucket, Rate};
+mod line;
+
+use crate::rate::Rate;
+use line::{Line, Listed};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Instant;
 use uuid::Uuid;
@@ -28,6 +32,8 @@ use wire::{DeliveryId, EndpointId};
 pub(crate) struct Bounds {
     /// Deliveries being attempted.
     pub(crate) slots: usize,
+    /// Attempts at the same time that a line begins with.
+    pub(crate) window: usize,
     /// Deliveries waiting in one line.
     pub(crate) line: usize,
     /// Deliveries waiting in all lines.
@@ -53,6 +59,8 @@ pub(crate) struct Ticket {
     pub(crate) delivery: DeliveryId,
     pub(crate) lease: Uuid,
     pub(crate) endpoint: EndpointId,
+    /// Whether a sweep brought it.
+    pub(crate) is_swept: bool,
     /// Of its body.
     pub(crate) bytes: usize,
     /// Later the lease would not outlast an attempt.
@@ -86,6 +94,8 @@ pub(crate) struct Lines<J> {
     /// Of those waiting, how many only lack a slot.
     startable: usize,
     running: usize,
+    /// Of those running, how many a sweep brought.
+    running_swept: usize,
     recording: usize,
     bytes: usize,
     is_closed: bool,
@@ -108,27 +118,6 @@ enum Relief {
     Come,
 }
 
-#[derive(Debug)]
-struct Line<J> {
-    limits: Limits,
-    waiting: VecDeque<(Ticket, J)>,
-    /// Of those waiting, how many only lack a slot.
-    startable: usize,
-    running: usize,
-    bucket: Bucket,
-    listed: Listed,
-}
-
-/// Where a line is lined up itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Listed {
-    Nowhere,
-    /// In `ready`.
-    Ready,
-    /// In `throttled`.
-    Throttled,
-}
-
 impl<J> Lines<J> {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
@@ -141,6 +130,7 @@ impl<J> Lines<J> {
             waiting: 0,
             startable: 0,
             running: 0,
+            running_swept: 0,
             recording: 0,
             bytes: 0,
             is_closed: false,
@@ -160,7 +150,7 @@ impl<J> Lines<J> {
         let line = self
             .by_endpoint
             .entry(endpoint.clone())
-            .or_insert_with(|| Line::new(limits));
+            .or_insert_with(|| Line::new(limits, self.bounds.window));
         line.limits = limits;
         if line.waiting.len() >= self.bounds.line {
             return Admission::NoRoom;
@@ -199,6 +189,8 @@ impl<J> Lines<J> {
             let started = line.waiting.pop_front();
             line.running += 1;
             self.running += 1;
+            let is_swept = started.as_ref().is_some_and(|(ticket, _)| ticket.is_swept);
+            self.running_swept += usize::from(is_swept);
             if let Some((_, stage)) = started
                 .as_ref()
                 .and_then(|(ticket, _)| self.held.get_mut(&ticket.delivery))
@@ -220,8 +212,9 @@ impl<J> Lines<J> {
         *stage = Stage::Recording;
         self.recording += 1;
         self.running -= 1;
+        self.running_swept -= usize::from(ticket.is_swept);
         if let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
-            line.running -= 1;
+            line.answered();
         }
         self.settle(&ticket.endpoint);
         self.relieve();
@@ -242,6 +235,11 @@ impl<J> Lines<J> {
     /// Takes out what has waited for too long.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<Ticket> {
         self.take_waiting(|ticket| ticket.start_by <= now)
+    }
+
+    /// Takes out what waits in one line.
+    pub(crate) fn take_of(&mut self, endpoint: &EndpointId) -> Vec<Ticket> {
+        self.take_waiting(|ticket| ticket.endpoint == *endpoint)
     }
 
     /// Takes out everything that waits, and takes nothing more.
@@ -285,9 +283,16 @@ impl<J> Lines<J> {
         slots.min(waiting).min(recording)
     }
 
+    /// How many of them at the most: a quarter of the slots is for first attempts, so that late retries that hang do not
+    /// keep fresh deliveries waiting.
+    pub(crate) fn room_for_swept(&self) -> usize {
+        let most = (self.bounds.slots - self.bounds.slots / 4).max(1);
+        self.room().min(most.saturating_sub(self.running_swept))
+    }
+
     /// Whether there is room worth a sweep, which there is more for. If not, [`Lines::relieved`] says when there is.
     pub(crate) fn has_room_or_wants_it(&mut self) -> bool {
-        let has_room = self.room() >= self.worth_a_sweep();
+        let has_room = self.room_for_swept() >= self.worth_a_sweep();
         if !has_room && self.relief == Relief::NotNeeded {
             self.relief = Relief::Wanted;
         }
@@ -319,7 +324,7 @@ impl<J> Lines<J> {
     }
 
     fn relieve(&mut self) {
-        if self.relief == Relief::Wanted && self.room() >= self.worth_a_sweep() {
+        if self.relief == Relief::Wanted && self.room_for_swept() >= self.worth_a_sweep() {
             self.relief = Relief::Come;
         }
     }
@@ -356,7 +361,7 @@ impl<J> Lines<J> {
         };
         let allowed = match line.listed {
             Listed::Throttled => 0,
-            Listed::Nowhere | Listed::Ready => line.limits.concurrency.saturating_sub(line.running),
+            Listed::Nowhere | Listed::Ready => line.allowed(),
         };
         let startable = line.waiting.len().min(allowed);
         self.startable = self.startable - line.startable + startable;
@@ -383,26 +388,6 @@ impl<J> Lines<J> {
             self.settle(&ticket.endpoint);
         }
         taken
-    }
-}
-
-impl<J> Line<J> {
-    fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            waiting: VecDeque::new(),
-            startable: 0,
-            running: 0,
-            bucket: Bucket::default(),
-            listed: Listed::Nowhere,
-        }
-    }
-
-    fn is_idle(&self, now: Instant) -> bool {
-        self.running == 0
-            && self.waiting.is_empty()
-            && self.listed == Listed::Nowhere
-            && self.bucket.is_full(now)
     }
 }
 

@@ -195,6 +195,7 @@ mod tests {
             delivery_id: DeliveryId::new(AT, 1),
             lease: Some(Uuid::from_u128(1)),
             attempts: 0,
+            workspace_id: WorkspaceId::from_stored("ws_acme"),
             event_id: EventId::new(AT, 2),
             endpoint_id: EndpointId::from_stored("ep_one"),
             event_type: Some("payment.succeeded".to_owned()),

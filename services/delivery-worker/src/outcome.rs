@@ -4,13 +4,15 @@ use crate::judge::{self, ENDPOINT_DELETED, Fault, Reply, Verdict, judge};
 use crate::message::recorded_answer;
 use crate::retry_after;
 use crate::tokens::TokenFailure;
+use crate::worker::Leased;
 use boot::metrics;
 use bytes::Bytes;
 use egress::{Answer, Kind, SendError};
 use std::time::Duration;
-use store::{Job, NewAttempt, Outcome};
+use store::{NewAttempt, Outcome};
 use uuid::Uuid;
-use wire::{AttemptId, DeliveryId, DeliveryState, Instant, RetryPolicy};
+use wire::circuit::Answered;
+use wire::{AttemptId, DeliveryId, DeliveryState, EndpointId, Instant, RetryPolicy};
 
 /// An attempt that has begun.
 #[derive(Debug)]
@@ -19,6 +21,12 @@ pub(crate) struct Begun {
     lease: Uuid,
     number: i32,
     pub(crate) at: Instant,
+    endpoint: EndpointId,
+    due_at: Option<Instant>,
+    /// Whether it tests an open circuit.
+    is_probe: bool,
+    /// How many attempts the endpoint allows in flight.
+    ceiling: u32,
 }
 
 /// An attempt that is over.
@@ -31,12 +39,17 @@ pub(crate) struct Ended {
 }
 
 impl Begun {
-    pub(crate) fn of(job: &Job, lease: Uuid, at: Instant) -> Self {
+    pub(crate) fn of(leased: &Leased, lease: Uuid, ceiling: u32, at: Instant) -> Self {
+        let job = &leased.job;
         Self {
             delivery: job.delivery_id,
             lease,
             number: job.number(),
             at,
+            endpoint: job.endpoint_id.clone(),
+            due_at: job.due_at,
+            is_probe: leased.is_probe,
+            ceiling,
         }
     }
 
@@ -52,8 +65,10 @@ impl Begun {
             Ok(answer) => answer.elapsed,
             Err(_) => now.since(self.at),
         };
-        let verdict = self.judged(reply(&answered, now), policy, took, now);
-        let mut ended = self.ended(verdict, took, now);
+        let reply = reply(&answered, now);
+        let said = said(&reply);
+        let verdict = self.judged(reply, policy, took, now);
+        let mut ended = self.ended(verdict, Some(said), took, now);
         let attempt = &mut ended.outcome.attempt;
         attempt.request_headers = request_headers;
         if let Ok(answer) = answered {
@@ -72,7 +87,7 @@ impl Begun {
             sentence: by,
         };
         let verdict = self.judged(reply, policy, Duration::ZERO, now);
-        self.ended(verdict, Duration::ZERO, now)
+        self.ended(verdict, Some(Answered::Badly), Duration::ZERO, now)
     }
 
     /// Ends without a request, because the endpoint's token could not be fetched.
@@ -83,7 +98,7 @@ impl Begun {
             sentence: failure.to_string(),
         };
         let verdict = self.judged(reply, policy, took, now);
-        self.ended(verdict, took, now)
+        self.ended(verdict, Some(Answered::Badly), took, now)
     }
 
     /// Ends the delivery without a request, because its endpoint was deleted.
@@ -98,7 +113,7 @@ impl Begun {
             }),
             disables_endpoint: false,
         };
-        self.ended(verdict, Duration::ZERO, now)
+        self.ended(verdict, None, Duration::ZERO, now)
     }
 
     fn judged(&self, reply: Reply, policy: &RetryPolicy, took: Duration, now: Instant) -> Verdict {
@@ -113,7 +128,18 @@ impl Begun {
         judge(reply, attempt)
     }
 
-    fn ended(&self, verdict: Verdict, took: Duration, now: Instant) -> Ended {
+    fn ended(&self, verdict: Verdict, answered: Option<Answered>, took: Duration, now: Instant) -> Ended {
+        // A probe that failed uses no attempt up: its delivery waits on as it did before.
+        let waits_on = matches!(
+            verdict.state,
+            DeliveryState::ScheduledRetry | DeliveryState::DeadLetter
+        );
+        let counts = !(self.is_probe && waits_on);
+        let (state, due_at) = match (counts, self.number) {
+            (true, _) => (verdict.state, verdict.due_at),
+            (false, ..=1) => (DeliveryState::Pending, Some(self.due_at.unwrap_or(now))),
+            (false, _) => (DeliveryState::ScheduledRetry, Some(self.due_at.unwrap_or(now))),
+        };
         let no_headers = Bytes::from_static(b"[]");
         let (kind, message) = match verdict.fault {
             Some(fault) => (Some(fault.kind.to_owned()), Some(fault.message)),
@@ -135,11 +161,16 @@ impl Begun {
             outcome: Outcome {
                 delivery_id: self.delivery,
                 lease: self.lease,
-                state: verdict.state,
+                state,
                 reason: verdict.reason.map(str::to_owned),
-                due_at: verdict.due_at,
+                due_at,
                 attempt,
                 at: now,
+                endpoint_id: self.endpoint.clone(),
+                counts,
+                answered,
+                ceiling: self.ceiling,
+                random: rand::random(),
             },
             disables_endpoint: verdict.disables_endpoint,
         }
@@ -159,6 +190,20 @@ fn reply(answered: &Result<Answer, SendError>, now: Instant) -> Reply {
             kind: error.kind().as_str(),
             sentence: error.to_string(),
         },
+    }
+}
+
+/// What an answer says of its endpoint: whether it would be helped by fewer requests at a time.
+fn said(reply: &Reply) -> Answered {
+    match reply {
+        Reply::Answered { status, .. } if status.is_success() => Answered::Well,
+        Reply::Answered { status, .. }
+            if status.is_server_error() || matches!(status.as_u16(), 408 | 429) =>
+        {
+            Answered::Overloaded
+        }
+        Reply::Unanswered { kind, .. } if *kind == Kind::Timeout.as_str() => Answered::Overloaded,
+        Reply::Answered { .. } | Reply::Unanswered { .. } => Answered::Badly,
     }
 }
 
@@ -191,6 +236,10 @@ mod tests {
             lease: Uuid::from_u128(7),
             number: 1,
             at: NOW,
+            endpoint: EndpointId::from_stored("ep_one"),
+            due_at: Some(NOW),
+            is_probe: false,
+            ceiling: 10,
         }
     }
 
@@ -272,5 +321,56 @@ mod tests {
         assert_eq!(given_up.state, DeliveryState::Failed);
         assert_eq!(given_up.reason.as_deref(), Some("endpoint_deleted"));
         assert_eq!(given_up.due_at, None);
+    }
+
+    #[test]
+    fn a_probe_that_failed_uses_no_attempt_up_and_one_that_ended_it_does() {
+        let probe = |number| Begun {
+            number,
+            is_probe: true,
+            ..begun()
+        };
+        let sent = |number, status| {
+            let headers = Bytes::from_static(b"[]");
+            probe(number)
+                .sent(Ok(answer(status, &[])), headers, &policy(), NOW)
+                .outcome
+        };
+        for (number, state) in [(1, DeliveryState::Pending), (5, DeliveryState::ScheduledRetry)] {
+            let failed = sent(number, 500);
+            assert_eq!(
+                (failed.state, failed.due_at, failed.counts),
+                (state, Some(NOW), false)
+            );
+        }
+        let delivered = sent(1, 200);
+        assert_eq!(
+            (delivered.state, delivered.counts),
+            (DeliveryState::Delivered, true)
+        );
+        let gone = sent(1, 410);
+        assert_eq!((gone.state, gone.counts), (DeliveryState::Failed, true));
+    }
+
+    #[test]
+    fn timeouts_and_the_statuses_of_too_many_requests_say_that_there_are_too_many() {
+        for (status, expected) in [
+            (200, Answered::Well),
+            (404, Answered::Badly),
+            (408, Answered::Overloaded),
+            (429, Answered::Overloaded),
+            (500, Answered::Overloaded),
+            (503, Answered::Overloaded),
+        ] {
+            assert_eq!(sent(Ok(answer(status, &[]))).answered, Some(expected), "{status}");
+        }
+        let unanswered = |kind| {
+            said(&Reply::Unanswered {
+                kind,
+                sentence: String::new(),
+            })
+        };
+        assert_eq!(unanswered("timeout"), Answered::Overloaded);
+        assert_eq!(unanswered("dns"), Answered::Badly);
     }
 }

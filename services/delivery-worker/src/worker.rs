@@ -8,17 +8,20 @@ use broker::Conveyor;
 use std::error::Error as StdError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Stopwatch};
-use store::{Job, OutcomeQueue, Store};
+use store::{AcceptQueue, Job, OutcomeQueue, Store};
 use tokio::sync::Notify;
 use uuid::Uuid;
 use wire::resource::EndpointSpec;
-use wire::{DeliveryId, Instant};
+use wire::{DeliveryId, EndpointId, Instant};
 
 /// Deliveries that a sweep brings at the most.
 pub(crate) const SWEEP: usize = 128;
 
 /// Twice a sweep: a line that is at most half full takes a whole sweep of its endpoint's.
 const LINE: usize = 2 * SWEEP;
+
+/// Attempts at the same time that a line begins with: a hundred endpoints that hang leave room among 256 slots.
+const WINDOW: usize = 2;
 
 /// Room for 32 lines that are half full.
 const WAITING: usize = 32 * SWEEP;
@@ -36,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) conveyor: Conveyor,
     pub(crate) egress: egress::Client,
     pub(crate) outcomes: OutcomeQueue,
+    /// For operational events.
+    pub(crate) notices: AcceptQueue,
     pub(crate) recipients: Recipients,
     pub(crate) tokens: Tokens,
     pub(crate) settings: settings::Delivery,
@@ -47,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) freed: Notify,
     /// There is room for a sweep again.
     pub(crate) relieved: Notify,
+    /// Deliveries were made that wait for their turn.
+    pub(crate) gated: Notify,
 }
 
 /// A delivery with the end of its lease.
@@ -54,6 +61,10 @@ pub(crate) struct Worker {
 pub(crate) struct Leased {
     pub(crate) job: Job,
     pub(crate) until: Instant,
+    /// Whether it was due again, and not told of by the router: so it may have waited, and may wait on.
+    pub(crate) is_swept: bool,
+    /// Whether it tests an open circuit.
+    pub(crate) is_probe: bool,
 }
 
 /// What an endpoint that cannot be read allows.
@@ -71,6 +82,8 @@ pub(crate) struct Parts {
     pub(crate) conveyor: Conveyor,
     pub(crate) egress: egress::Client,
     pub(crate) outcomes: OutcomeQueue,
+    /// For operational events.
+    pub(crate) notices: AcceptQueue,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
 }
@@ -80,6 +93,7 @@ impl Worker {
         let slots = parts.settings.slots.get();
         let bounds = Bounds {
             slots,
+            window: WINDOW,
             line: LINE,
             waiting: WAITING,
             recording: slots.saturating_mul(4),
@@ -92,12 +106,14 @@ impl Worker {
             conveyor: parts.conveyor,
             egress: parts.egress,
             outcomes: parts.outcomes,
+            notices: parts.notices,
             settings: parts.settings,
             connect_timeout: parts.connect_timeout,
             lines: Mutex::new(Lines::new(bounds)),
             turn: Notify::new(),
             freed: Notify::new(),
             relieved: Notify::new(),
+            gated: Notify::new(),
         }
     }
 
@@ -165,6 +181,13 @@ impl Worker {
         }
     }
 
+    /// Gives back what waits in an endpoint's line, whose circuit changed: it goes when it is its turn.
+    pub(crate) async fn put_back(&self, endpoint: &EndpointId) {
+        let waiting = self.lines().take_of(endpoint);
+        let leases = waiting.into_iter().map(|ticket| (ticket.delivery, ticket.lease));
+        self.release(leases.collect()).await;
+    }
+
     /// Gives the slot of an attempt to the next one.
     pub(crate) fn answered(&self, ticket: &Ticket) {
         let is_relieved = {
@@ -201,6 +224,7 @@ fn ticket(leased: &Leased, lease: Uuid, hold: Duration) -> Ticket {
         delivery: job.delivery_id,
         lease,
         endpoint: job.endpoint_id.clone(),
+        is_swept: leased.is_swept,
         bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),
         start_by: Stopwatch::now() + left.saturating_sub(hold / LEFT),
     }

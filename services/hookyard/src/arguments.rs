@@ -64,6 +64,9 @@ pub enum Command {
     /// List the runs of playbooks, show one, or have a say in it.
     #[command(args_conflicts_with_subcommands = true)]
     Runs(Runs),
+    /// List endpoints, see what keeps one's deliveries, hold them, and let them go.
+    #[command(subcommand)]
+    Endpoints(crate::commands::endpoints::Endpoints),
     /// Deliver an event again, as a new delivery with the same webhook-id; or show what today's rules would send instead.
     Replay(Replay),
     /// Send again what failed, at a pace and behind fresh traffic; watch, hold or end that.

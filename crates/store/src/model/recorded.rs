@@ -324,6 +324,9 @@ pub struct Job {
     pub lease: Option<Uuid>,
     /// How many attempts were begun, see [`Job::number`].
     pub attempts: i32,
+    /// Whose.
+    #[diesel(deserialize_as = StoredText)]
+    pub workspace_id: WorkspaceId,
     /// The event.
     #[diesel(deserialize_as = Uid)]
     pub event_id: EventId,

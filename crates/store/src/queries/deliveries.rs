@@ -3,6 +3,7 @@
 use super::super::Conn;
 use super::super::schema::{attempts, deliveries, events};
 use super::in_state;
+use super::lanes::Waiting;
 use crate::sql::{Stamp, Uid};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use diesel::dsl::sql;
@@ -10,7 +11,7 @@ use diesel::sql_types::Text;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
 use std::collections::HashMap;
 use uuid::Uuid;
-use wire::{AttemptId, DeliveryId, EventId, Instant, RouteId, WorkspaceId};
+use wire::{AttemptId, DeliveryId, DeliveryState, EventId, Instant, RouteId, WorkspaceId};
 
 /// Reads the jobs of these leases. A delivery's id carries its event's time, and the range of those times keeps Postgres
 /// out of all partitions but these days'.
@@ -32,6 +33,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
             deliveries::id,
             deliveries::lease_token,
             deliveries::attempts,
+            deliveries::workspace_id,
             deliveries::event_id,
             deliveries::endpoint_id,
             deliveries::event_type,
@@ -52,6 +54,11 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
 pub(crate) fn void_leases(conn: &mut Conn, now: Instant) -> Result<usize, Error> {
     let mut voided = 0;
     let held = deliveries::table.filter(in_state("delivering"));
+    let lanes: Vec<(String, String)> = held
+        .clone()
+        .select((deliveries::endpoint_id, deliveries::workspace_id))
+        .distinct()
+        .load(conn)?;
     let back = (
         deliveries::due_at.eq(Some(Stamp(now))),
         deliveries::lease_token.eq(None::<Uid>),
@@ -65,6 +72,11 @@ pub(crate) fn void_leases(conn: &mut Conn, now: Instant) -> Result<usize, Error>
     voided += diesel::update(held)
         .set((deliveries::state.eq("scheduled_retry"), back))
         .execute(conn)?;
+    let mut waiting = Waiting::default();
+    for (endpoint, workspace) in lanes {
+        waiting.add(endpoint, workspace, Some(now));
+    }
+    waiting.wake(conn, now)?;
     Ok(voided)
 }
 
@@ -95,18 +107,25 @@ pub(crate) fn release(
     due_at: Instant,
 ) -> Result<usize, Error> {
     let mut released = 0;
+    let mut waiting = Waiting::default();
     for (id, token) in leases {
         let mine = deliveries::table
             .find(Uid::from(*id))
             .filter(deliveries::state.eq("delivering"))
             .filter(deliveries::lease_token.eq(Some(Uid(*token))));
-        let Some((attempts, first)) = mine
-            .select((deliveries::attempts, deliveries::first_attempt_at))
-            .first::<(i32, Option<Stamp>)>(conn)
+        let Some((attempts, first, endpoint, workspace)) = mine
+            .select((
+                deliveries::attempts,
+                deliveries::first_attempt_at,
+                deliveries::endpoint_id,
+                deliveries::workspace_id,
+            ))
+            .first::<(i32, Option<Stamp>, String, String)>(conn)
             .optional()?
         else {
             continue;
         };
+        waiting.add(endpoint, workspace, Some(due_at));
         let state = if first.is_none() {
             "pending"
         } else {
@@ -122,6 +141,7 @@ pub(crate) fn release(
             ))
             .execute(conn)?;
     }
+    waiting.wake(conn, due_at)?;
     Ok(released)
 }
 
@@ -276,6 +296,15 @@ pub(crate) fn retry(
             deliveries::updated_at.eq(Stamp(now)),
         ))
         .execute(conn)?;
+    if moved > 0 {
+        let endpoint: String = deliveries::table
+            .find(Uid::from(id))
+            .select(deliveries::endpoint_id)
+            .first(conn)?;
+        let mut waiting = Waiting::default();
+        waiting.add(endpoint, workspace.as_str().to_owned(), Some(now));
+        waiting.wake(conn, now)?;
+    }
     Ok(moved > 0)
 }
 
@@ -301,13 +330,26 @@ pub(crate) fn cancel(
     Ok(moved > 0)
 }
 
-/// Inserts a delivery of `event`, unless it is there already.
-pub(crate) fn insert(
+/// Inserts deliveries of `event`, and wakes the lanes of those that wait.
+pub(crate) fn insert_all(
     conn: &mut Conn,
     event: EventId,
-    delivery: &NewDelivery,
+    rows: &[NewDelivery],
     now: Instant,
 ) -> QueryResult<()> {
+    let mut waiting = Waiting::default();
+    for row in rows {
+        insert(conn, event, row, now)?;
+        if row.state == DeliveryState::Pending {
+            let endpoint = row.endpoint_id.as_str().to_owned();
+            waiting.add(endpoint, row.workspace_id.as_str().to_owned(), row.due_at);
+        }
+    }
+    waiting.wake(conn, now)
+}
+
+/// Inserts a delivery of `event`, unless it is there already.
+fn insert(conn: &mut Conn, event: EventId, delivery: &NewDelivery, now: Instant) -> QueryResult<()> {
     diesel::insert_into(deliveries::table)
         .values((
             (

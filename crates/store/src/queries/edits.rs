@@ -27,7 +27,19 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::Environment(environment) => save_environment(conn, environment),
         Edit::ManagementToken(token) => save_management_token(conn, token),
         Edit::Source(source) => save_source(conn, &SourceRow::of(source, keyring)?),
-        Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
+        Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?, now),
+        Edit::Hold {
+            endpoint,
+            workspace,
+            reason,
+        } => Ok(super::lanes::hold(
+            conn,
+            endpoint.as_str(),
+            workspace.as_str(),
+            reason,
+            now,
+        )?),
+        Edit::Drain(id) => Ok(super::lanes::go_on(conn, id.as_str(), now)?),
         Edit::Playbook(playbook) => {
             save_playbook(conn, &PlaybookRow::of(playbook, keyring)?)?;
             super::versions::keep(conn, playbook)
@@ -181,7 +193,7 @@ fn save_source(conn: &mut Conn, row: &SourceRow) -> Result<(), Error> {
     saved(replaced, &row.id)
 }
 
-fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
+fn save_endpoint(conn: &mut Conn, row: &EndpointRow, now: Instant) -> Result<(), Error> {
     let replaced = diesel::insert_into(endpoints::table)
         .values((
             endpoints::id.eq(&row.id),
@@ -212,7 +224,9 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
         ))
         .filter(endpoints::workspace_id.eq(excluded(endpoints::workspace_id)))
         .execute(conn)?;
-    saved(replaced, &row.id)
+    saved(replaced, &row.id)?;
+    super::lanes::follow(conn, row, now)?;
+    Ok(())
 }
 
 fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {

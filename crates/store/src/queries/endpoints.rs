@@ -66,6 +66,8 @@ pub(crate) fn remove(conn: &mut Conn, id: &EndpointId, now: Instant) -> Result<(
     diesel::update(endpoints::table.find(id.as_str()))
         .set(Removal::at(now))
         .execute(conn)?;
+    // The worker ends what waits for it.
+    super::lanes::let_all_go(conn, id.as_str(), now)?;
     Ok(())
 }
 
@@ -78,6 +80,11 @@ pub(crate) fn remove_of(conn: &mut Conn, application: &ApplicationId, now: Insta
     };
     let ids = owned().select(endpoints::id.nullable());
     diesel::delete(routes::table.filter(routes::endpoint_id.eq_any(ids))).execute(conn)?;
+    let mut lanes: Vec<String> = owned().select(endpoints::id).load(conn)?;
     diesel::update(owned()).set(Removal::at(now)).execute(conn)?;
+    lanes.sort_unstable();
+    for endpoint in lanes {
+        super::lanes::let_all_go(conn, &endpoint, now)?;
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ pub(crate) mod edits;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod handshakes;
+pub(crate) mod lanes;
 pub(crate) mod names;
 pub(crate) mod playbooks;
 pub(crate) mod recover;

@@ -9,6 +9,7 @@ use hookyard_store::{
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use uuid::Uuid;
+use wire::circuit::Answered;
 use wire::resource::{
     ApplicationSpec, DedupeSpec, EndpointSpec, EventTypeSpec, PlaybookSpec, RouteSpec, SourceSpec, Target,
 };
@@ -171,6 +172,15 @@ pub(crate) fn outcome(delivery: DeliveryId, lease: Uuid, number: i32, state: Del
             created_at: at,
         },
         at,
+        endpoint_id: endpoint_id("one"),
+        counts: true,
+        answered: Some(if succeeded {
+            Answered::Well
+        } else {
+            Answered::Badly
+        }),
+        ceiling: 10,
+        random: 0.5,
     }
 }
 

@@ -12,11 +12,22 @@ use wire::{DeliveryId, DeliveryState, EventId, Instant};
 const HOLD: Duration = Duration::from_secs(30);
 
 async fn lease(yard: &Yard, now: Instant, limit: i64, full: &[&str]) -> Vec<Job> {
-    let full = full.iter().map(|name| given::endpoint_id(name)).collect();
-    yard.store
-        .lease_due(now, limit, (Uuid::new_v4(), HOLD), full)
-        .await
-        .unwrap()
+    let full: Vec<_> = full.iter().map(|name| given::endpoint_id(name)).collect();
+    let mut jobs = Vec::new();
+    loop {
+        let left = limit.saturating_sub(i64::try_from(jobs.len()).unwrap());
+        let lease = (Uuid::new_v4(), HOLD);
+        let swept = yard
+            .store
+            .lease_due(now, left, lease, full.clone())
+            .await
+            .unwrap();
+        let is_over = !swept.more || swept.jobs.is_empty();
+        jobs.extend(swept.jobs);
+        if is_over {
+            return jobs;
+        }
+    }
 }
 
 async fn find(yard: &Yard, id: DeliveryId) -> Delivery {
@@ -40,7 +51,7 @@ on_both! {
         })
         .await;
         let token = Uuid::new_v4();
-        let jobs = yard.store.lease_due(now, 2, (token, HOLD), vec![]).await.unwrap();
+        let jobs = yard.store.lease_due(now, 2, (token, HOLD), vec![]).await.unwrap().jobs;
         assert_eq!(ids(&jobs), HashSet::from([made[0], made[2]]));
         for job in &jobs {
             assert_eq!((job.lease, job.attempts, job.number(), &*job.body), (Some(token), 1, 1, &b"{}"[..]));
@@ -98,7 +109,7 @@ on_both! {
                     let mut got = Vec::new();
                     loop {
                         let lease = (Uuid::new_v4(), HOLD);
-                        let jobs = store.lease_due(now, 7, lease, vec![]).await.unwrap();
+                        let jobs = store.lease_due(now, 7, lease, vec![]).await.unwrap().jobs;
                         if jobs.is_empty() {
                             return got;
                         }

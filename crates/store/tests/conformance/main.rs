@@ -17,6 +17,7 @@ mod edits;
 mod event_types;
 mod given;
 mod handshakes;
+mod lanes;
 mod leases;
 mod lists;
 mod lookups;

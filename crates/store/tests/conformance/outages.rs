@@ -207,6 +207,7 @@ async fn routing_and_recording_survive_broken_connections() {
             .record(outcome(id, token, 1, DeliveryState::Delivered))
             .await
             .unwrap()
+            .moved
     );
 }
 

@@ -27,7 +27,7 @@ async fn lease(yard: &Yard, now: Instant) -> Uuid {
         .lease_due(now, 1, (token, Duration::from_secs(30)), vec![])
         .await
         .unwrap();
-    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs.jobs.len(), 1);
     token
 }
 
@@ -41,7 +41,7 @@ on_both! {
         let done = outcome(id, token, 1, Delivered);
         let attempt = done.attempt.clone();
         let at = done.at;
-        assert!(queue(yard).record(done).await.unwrap());
+        assert!(queue(yard).record(done).await.unwrap().moved);
         let now = find(yard, id).await;
         assert_eq!((now.state, now.attempts, now.due_at), (Delivered, 1, None));
         assert_eq!((now.delivered_at, now.first_attempt_at), (Some(at), Some(attempt.created_at)));
@@ -56,12 +56,12 @@ on_both! {
         let queue = queue(yard);
         let failed = outcome(id, first, 1, ScheduledRetry);
         let due_at = failed.due_at.unwrap();
-        assert!(queue.record(failed).await.unwrap());
+        assert!(queue.record(failed).await.unwrap().moved);
         let waiting = find(yard, id).await;
         assert_eq!((waiting.state, waiting.attempts, waiting.due_at), (ScheduledRetry, 1, Some(due_at)));
         let second = lease(yard, due_at).await;
         let dead = Outcome { reason: Some("exhausted".to_owned()), ..outcome(id, second, 2, DeadLetter) };
-        assert!(queue.record(dead).await.unwrap());
+        assert!(queue.record(dead).await.unwrap().moved);
         let dead = find(yard, id).await;
         assert_eq!((dead.state, dead.attempts, dead.due_at), (DeadLetter, 2, None));
         assert_eq!((dead.reason.as_deref(), dead.delivered_at), (Some("exhausted"), None));
@@ -74,11 +74,11 @@ on_both! {
         let later = Instant::now() + Duration::from_mins(1);
         assert_eq!(yard.store.reap(later, Duration::ZERO, 10).await.unwrap(), 1);
         let mine = lease(yard, later).await;
-        assert!(!queue(yard).record(outcome(id, lost, 1, Failed)).await.unwrap());
+        assert!(!queue(yard).record(outcome(id, lost, 1, Failed)).await.unwrap().moved);
         let now = find(yard, id).await;
         assert_eq!((now.state, now.attempts), (Delivering, 2));
         assert_eq!(yard.store.attempts(id).await.unwrap().len(), 1);
-        assert!(queue(yard).record(outcome(id, mine, 2, ScheduledRetry)).await.unwrap());
+        assert!(queue(yard).record(outcome(id, mine, 2, ScheduledRetry)).await.unwrap().moved);
     }
 
     async fn a_late_success_still_ends_the_retries(yard: &Yard) {
@@ -86,21 +86,21 @@ on_both! {
         let later = Instant::now() + Duration::from_mins(1);
         yard.store.reap(later, Duration::ZERO, 10).await.unwrap();
         let mine = lease(yard, later).await;
-        assert!(queue(yard).record(outcome(id, lost, 1, Delivered)).await.unwrap());
+        assert!(queue(yard).record(outcome(id, lost, 1, Delivered)).await.unwrap().moved);
         let now = find(yard, id).await;
         assert_eq!((now.state, now.due_at), (Delivered, None));
-        assert!(!queue(yard).record(outcome(id, mine, 2, ScheduledRetry)).await.unwrap());
-        assert!(!queue(yard).record(outcome(id, mine, 2, Delivered)).await.unwrap());
+        assert!(!queue(yard).record(outcome(id, mine, 2, ScheduledRetry)).await.unwrap().moved);
+        assert!(!queue(yard).record(outcome(id, mine, 2, Delivered)).await.unwrap().moved);
         assert_eq!(find(yard, id).await.state, Delivered);
         assert_eq!(yard.store.attempts(id).await.unwrap().len(), 3);
-        assert!(yard.store.lease_due(later + Duration::from_hours(1), 9, (mine, Duration::ZERO), vec![]).await.unwrap().is_empty());
+        assert!(yard.store.lease_due(later + Duration::from_hours(1), 9, (mine, Duration::ZERO), vec![]).await.unwrap().jobs.is_empty());
     }
 
     async fn the_same_outcome_again_is_kept_once(yard: &Yard) {
         let (id, token) = held(yard, "one").await;
         let done = outcome(id, token, 1, ScheduledRetry);
-        assert!(queue(yard).record(done.clone()).await.unwrap());
-        assert!(!queue(yard).record(done).await.unwrap());
+        assert!(queue(yard).record(done.clone()).await.unwrap().moved);
+        assert!(!queue(yard).record(done).await.unwrap().moved);
         assert_eq!(yard.store.attempts(id).await.unwrap().len(), 1);
         assert_eq!(find(yard, id).await.state, ScheduledRetry);
     }
@@ -116,7 +116,7 @@ on_both! {
             outcome(other, others, 1, Delivered),
         ] {
             let queue = queue.clone();
-            records.spawn(async move { (row.delivery_id, queue.record(row).await.unwrap()) });
+            records.spawn(async move { (row.delivery_id, queue.record(row).await.unwrap().moved) });
         }
         let moved = records.join_all().await;
         assert_eq!(moved.iter().filter(|(of, moved)| *of == id && *moved).count(), 1, "{moved:?}");
@@ -144,7 +144,7 @@ on_both! {
         let mut records = tokio::task::JoinSet::new();
         for row in rows {
             let queue = queue.clone();
-            records.spawn(async move { (row.delivery_id, queue.record(row).await) });
+            records.spawn(async move { (row.delivery_id, queue.record(row).await.map(|recorded| recorded.moved)) });
         }
         for (id, answer) in records.join_all().await {
             assert_eq!(answer.is_ok(), id != bad, "{answer:?}");
@@ -164,7 +164,7 @@ on_both! {
         let stranger = wire::WorkspaceId::from_stored("ws_other");
         assert!(!store.retry_delivery(&stranger, id, now).await.unwrap());
         assert!(store.retry_delivery(&of, id, now).await.unwrap());
-        let again = store.lease_due(now, 1, (token, Duration::from_secs(1)), vec![]).await.unwrap();
+        let again = store.lease_due(now, 1, (token, Duration::from_secs(1)), vec![]).await.unwrap().jobs;
         assert_eq!(again[0].number(), 2, "a retry by hand goes on counting");
         store.release(vec![(id, token)], now).await.unwrap();
         assert_eq!(find(yard, id).await.state, ScheduledRetry);

@@ -214,6 +214,8 @@ INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, 
     SELECT id, workspace, id, 'ep_' || n % 200,
     CASE n % 100 WHEN 0 THEN 'pending' WHEN 1 THEN 'scheduled_retry' WHEN 2 THEN 'delivering' ELSE 'delivered' END,
     CASE WHEN n % 100 < 2 THEN at END, CASE WHEN n % 100 = 2 THEN at END, at, at FROM numbered;
+INSERT INTO endpoint_lanes (endpoint_id, workspace_id, ready_at, updated_at)
+    SELECT endpoint_id, min(workspace_id), min(due_at), now() FROM deliveries GROUP BY endpoint_id;
 INSERT INTO attempts (id, delivery_id, number, duration_ms, request_headers, response_headers, response_body, created_at)
     SELECT id, id, 1, 1, '', '', '', at FROM numbered;
 INSERT INTO runs (id, workspace_id, playbook_id, event_id, state, input, created_at, updated_at)
@@ -227,4 +229,6 @@ CREATE TEMPORARY TABLE numbered AS WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL S
 INSERT INTO events (id, workspace_id, source_id, state, received_at, method, headers, body)
     SELECT id, workspace, 'so_' || n % 50, CASE WHEN n % 100 = 0 THEN 'accepted' ELSE 'routed' END, at, 'POST', '', '' FROM numbered;
 INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, created_at, updated_at)
-    SELECT id, workspace, id, 'ep_' || n % 200, 'pending', at, at, at FROM numbered";
+    SELECT id, workspace, id, 'ep_' || n % 200, 'pending', at, at, at FROM numbered;
+INSERT INTO endpoint_lanes (endpoint_id, workspace_id, ready_at, updated_at)
+    SELECT endpoint_id, min(workspace_id), min(due_at), 0 FROM deliveries GROUP BY endpoint_id";

@@ -62,7 +62,51 @@ pub(super) async fn one(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    Ok(ok(EndpointView::of(&find(&console, &opened, &path.1).await?)))
+    shown(&console, find(&console, &opened, &path.1).await?).await
+}
+
+/// The endpoint with what its deliveries are up to.
+async fn shown(console: &Console, row: Endpoint) -> Result<HttpResponse, Error> {
+    let lane = console.store().lane(row.id.clone()).await?;
+    Ok(ok(EndpointView::with_lane(&row, lane)))
+}
+
+/// Lets it hold its deliveries: those that wait, and new ones. What is under way is finished.
+pub(super) async fn hold(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let mut row = find(&console, &opened, &path.1).await?;
+    row.spec.enabled = false;
+    row.updated_at = Instant::now();
+    let hold = Edit::Hold {
+        endpoint: row.id.clone(),
+        workspace: row.workspace_id.clone(),
+        reason: "paused",
+    };
+    console
+        .edit(opened.id(), vec![hold, Edit::Endpoint(row.clone())])
+        .await?;
+    shown(&console, row).await
+}
+
+/// Lets what it holds go, whoever made it hold that, and whatever its circuit is: one first, and more as they succeed.
+pub(super) async fn drain(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let mut row = find(&console, &opened, &path.1).await?;
+    row.spec.enabled = true;
+    row.updated_at = Instant::now();
+    console
+        .edit(
+            opened.id(),
+            vec![Edit::Endpoint(row.clone()), Edit::Drain(row.id.clone())],
+        )
+        .await?;
+    shown(&console, row).await
 }
 
 pub(super) async fn update(

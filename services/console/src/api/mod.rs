@@ -120,6 +120,8 @@ fn resources(config: &mut Addresses) {
             "/endpoints/{id}/rotate-secret",
             [post(endpoints::rotate)],
         ))
+        .service(resource("/endpoints/{id}/hold", [post(endpoints::hold)]))
+        .service(resource("/endpoints/{id}/drain", [post(endpoints::drain)]))
         .service(resource("/sources", [get(sources::list), post(sources::create)]))
         .service(resource(
             "/sources/{id}",

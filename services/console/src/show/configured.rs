@@ -1,5 +1,6 @@
 //! What is configured.
 
+use super::lane::LaneView;
 use crate::check::{Directory, Made};
 use crate::secret::{self, Signing};
 use secrecy::ExposeSecret;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Endpoint, Environment, Handshakes, Route, SigningSecret, Source};
+use store::{Endpoint, Environment, Handshakes, LaneStatus, Route, SigningSecret, Source};
 use wire::resource::{
     Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
 };
@@ -51,6 +52,9 @@ pub(crate) struct EndpointView {
     /// Only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+    /// Only where one endpoint is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<LaneView>,
 }
 
 /// How attempts authenticate, without the secret part.
@@ -106,6 +110,14 @@ impl RateLimitView {
 }
 
 impl EndpointView {
+    /// The endpoint with its lane.
+    pub(crate) fn with_lane(row: &Endpoint, lane: LaneStatus) -> Self {
+        Self {
+            lane: Some(LaneView::of(lane, row.spec.concurrency)),
+            ..Self::of(row)
+        }
+    }
+
     /// The endpoint without its secret.
     pub(crate) fn of(row: &Endpoint) -> Self {
         let spec = row.spec.clone();
@@ -137,6 +149,7 @@ impl EndpointView {
             created_at: row.created_at,
             updated_at: row.updated_at,
             secret: None,
+            lane: None,
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod bytes;
 mod configured;
 mod diff;
 mod explained;
+mod lane;
 mod playbooks;
 mod recorded;
 mod recoveries;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::json;
 use std::time::Duration;
 use store::{
-    Acceptance, Accepted, NewAttempt, NewClaim, NewDelivery, NewEvent, NewRejection, NewRun, Outcome,
+    Acceptance, Accepted, Job, NewAttempt, NewClaim, NewDelivery, NewEvent, NewRejection, NewRun, Outcome,
     QueueOptions, RejectedRequest, RoutedEvent,
 };
 use wire::{
@@ -180,9 +180,26 @@ async fn recorded(yard: &Yard, status: i32, state: DeliveryState) -> DeliveryId 
         .lease_due(now, 1, (lease, Duration::from_mins(1)), Vec::new())
         .await
         .unwrap();
-    let job = jobs.first().expect("a delivery is due");
-    let succeeded = status < 300;
-    let outcome = Outcome {
+    let job = jobs.jobs.first().expect("a delivery is due");
+    let state = if status < 300 {
+        DeliveryState::Delivered
+    } else {
+        DeliveryState::ScheduledRetry
+    };
+    let mut outcome = outcome(job, lease, state, now);
+    outcome.attempt.response_status = Some(status);
+    if let Some(message) = &mut outcome.attempt.error_message {
+        *message = format!("the receiver answered {status}");
+    }
+    let queue = yard.store.outcome_queue(QueueOptions::default()).unwrap();
+    assert!(queue.record(outcome).await.unwrap().moved);
+    job.delivery_id
+}
+
+/// What came of an attempt of this job: a success, or a failure that is tried again in an hour.
+pub(crate) fn outcome(job: &Job, lease: uuid::Uuid, state: DeliveryState, now: Instant) -> Outcome {
+    let succeeded = state == DeliveryState::Delivered;
+    Outcome {
         delivery_id: job.delivery_id,
         lease,
         state,
@@ -191,20 +208,22 @@ async fn recorded(yard: &Yard, status: i32, state: DeliveryState) -> DeliveryId 
         attempt: NewAttempt {
             id: AttemptId::new(now, rand::random()),
             number: job.number(),
-            response_status: Some(status),
+            response_status: Some(if succeeded { 200 } else { 500 }),
             duration_ms: 12,
             error_kind: (!succeeded).then(|| "http_status".to_owned()),
-            error_message: (!succeeded).then(|| format!("the receiver answered {status}")),
+            error_message: (!succeeded).then(|| "the receiver answered 500".to_owned()),
             request_headers: Bytes::from_static(br#"[["webhook-id","msg_1"]]"#),
             response_headers: Bytes::from_static(br#"[["server","x"]]"#),
             response_body: Bytes::from_static(b"\xffno"),
             created_at: now,
         },
         at: now,
-    };
-    let queue = yard.store.outcome_queue(QueueOptions::default()).unwrap();
-    assert!(queue.record(outcome).await.unwrap());
-    job.delivery_id
+        endpoint_id: job.endpoint_id.clone(),
+        counts: true,
+        answered: None,
+        ceiling: 10,
+        random: 0.5,
+    }
 }
 
 /// A request that the gateway refused.

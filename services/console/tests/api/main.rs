@@ -22,6 +22,7 @@ mod events;
 mod explain;
 mod given;
 mod hostile;
+mod lanes;
 mod nahook;
 mod playbooks;
 mod portal;

@@ -6,6 +6,7 @@ use wire::resource::RateLimit;
 
 const BOUNDS: Bounds = Bounds {
     slots: 8,
+    window: 100,
     line: 6,
     waiting: 20,
     recording: 5,
@@ -23,6 +24,7 @@ fn endpoint(name: &str) -> EndpointId {
 
 fn ticket(endpoint_name: &str, start_by: Instant) -> Ticket {
     Ticket {
+        is_swept: false,
         delivery: DeliveryId::generate(),
         lease: Uuid::from_u128(7),
         endpoint: endpoint(endpoint_name),
@@ -369,4 +371,50 @@ proptest! {
         }
         prop_assert!(waiting.is_empty(), "{} never started", waiting.len());
     }
+}
+
+#[test]
+fn what_sweeps_bring_leaves_a_quarter_of_the_slots_to_first_attempts() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[]);
+    let mut started = 0;
+    while lines.room_for_swept() > 0 {
+        let endpoint = format!("swept{started}");
+        let swept = Ticket {
+            is_swept: true,
+            ..ticket(&endpoint, now + Duration::from_mins(1))
+        };
+        assert_eq!(lines.admit(swept, THREE_AT_A_TIME, ()), Admission::Held);
+        assert!(lines.start(now).is_some());
+        started += 1;
+    }
+    assert_eq!(started, 6);
+    assert!(lines.room() > 0, "the rest is for what the router tells of");
+}
+
+#[test]
+fn an_endpoint_begins_with_few_at_a_time_and_gets_more_as_it_answers() {
+    let now = Instant::now();
+    let bounds = Bounds {
+        window: 1,
+        recording: 100,
+        ..BOUNDS
+    };
+    let mut lines = lines_of(bounds, now, &[("new", 6), ("hangs", 6)]);
+    let first = start_all(&mut lines, now);
+    assert_eq!(first.len(), 2, "one each");
+    let of_new = |tickets: &[Ticket]| {
+        tickets
+            .iter()
+            .find(|ticket| ticket.endpoint == endpoint("new"))
+            .cloned()
+            .unwrap()
+    };
+    lines.finish(&of_new(&first));
+    let second = start_all(&mut lines, now);
+    assert_eq!(second.len(), 2, "two of the one that answered");
+    for ticket in &second {
+        lines.finish(ticket);
+    }
+    assert_eq!(start_all(&mut lines, now).len(), 3, "and no more than it allows");
 }

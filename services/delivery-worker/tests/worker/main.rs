@@ -7,6 +7,7 @@
 )]
 
 mod apart;
+mod circuits;
 mod lost;
 mod outcomes;
 mod received;

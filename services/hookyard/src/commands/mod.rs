@@ -3,6 +3,7 @@
 mod apply;
 mod deliveries;
 mod doctor;
+pub(crate) mod endpoints;
 mod events;
 mod keys;
 mod migrate;
@@ -46,6 +47,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Rejections(options) => block_on(rejections::run(options, screen)),
         Command::Runs(options) => block_on(runs::run(options, screen)),
         Command::Playbook(command) => block_on(playbooks::run(command, screen)),
+        Command::Endpoints(command) => block_on(endpoints::run(command, screen)),
         Command::Replay(options) => block_on(replay::run(options, screen)),
         Command::Recover(options) => block_on(recover::run(*options, screen)),
         Command::Retry(options) => block_on(deliveries::retry(options, screen)),

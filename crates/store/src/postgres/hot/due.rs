@@ -1,81 +1,154 @@
 //! LEASE and REAP.
 
-use crate::sql::{Stamp, Uid};
+use crate::due::Order;
+use crate::lane::Lane;
+use crate::sql::{Stamp, StoredText, Uid};
 use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use wire::{EndpointId, Instant};
 
-/// Leases what is due, oldest first, and returns it. `lease` is the token and until when it holds.
-pub(crate) fn lease_due(
+/// Leases up to its share of what is due of each lane, and returns it with its endpoint. `lease` is the token and until when
+/// it holds.
+pub(crate) fn lease(
     conn: &mut PgConnection,
     now: Instant,
-    limit: i64,
+    lanes: &[(&Lane, usize)],
+    order: Order,
     lease: (uuid::Uuid, Instant),
-    full: &[EndpointId],
-) -> QueryResult<Vec<Uid>> {
-    let full = full.iter().map(EndpointId::as_str).collect();
-    LeaseDue {
+) -> QueryResult<Vec<(Uid, StoredText)>> {
+    let lanes = || lanes.iter().filter(|(_, share)| *share > 0);
+    if lanes().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let leasing = Lease {
         now: Stamp(now),
-        limit,
         token: Uid(lease.0),
         until: Stamp(lease.1),
-        full,
+        endpoints: lanes().map(|(lane, _)| lane.endpoint_id.as_str()).collect(),
+        shares: lanes()
+            .map(|(_, share)| i64::try_from(*share).unwrap_or(i64::MAX))
+            .collect(),
+    };
+    match order {
+        Order::OldestFirst => leasing.load(conn),
+        Order::NewestFirst => NewestFirst(leasing).load(conn),
     }
-    .load(conn)
 }
 
-struct LeaseDue<'a> {
+struct Lease<'a> {
     now: Stamp,
-    limit: i64,
     token: Uid,
     until: Stamp,
-    full: Vec<&'a str>,
+    endpoints: Vec<&'a str>,
+    shares: Vec<i64>,
 }
 
-statement!(LeaseDue, Uuid, PgConnection);
+struct NewestFirst<'a>(Lease<'a>);
 
-impl QueryFragment<Pg> for LeaseDue<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+statement!(Lease, (Uuid, Text), PgConnection);
+statement!(NewestFirst, (Uuid, Text), PgConnection);
+
+impl QueryFragment<Pg> for Lease<'_> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.walk(out, "due_at")
+    }
+}
+
+impl QueryFragment<Pg> for NewestFirst<'_> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk(out, "due_at DESC")
+    }
+}
+
+impl Lease<'_> {
+    fn walk<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>, order: &str) -> QueryResult<()> {
         out.push_sql("UPDATE deliveries SET state = 'delivering', attempts = attempts + 1, lease_token = ");
         out.push_bind_param::<Uuid, _>(&self.token)?;
         out.push_sql(", lease_until = ");
         out.push_bind_param::<Timestamptz, _>(&self.until)?;
         out.push_sql(", updated_at = ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" WHERE id = ANY(ARRAY(SELECT due.id FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.endpoints)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.shares)?;
         out.push_sql(
-            " WHERE id = ANY(ARRAY(SELECT id FROM deliveries WHERE state IN ('pending', 'scheduled_retry') AND due_at <= ",
+            ") AS lane (endpoint_id, share), LATERAL (SELECT id FROM deliveries \
+             WHERE deliveries.endpoint_id = lane.endpoint_id AND state IN ('pending', 'scheduled_retry') AND due_at <= ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
-        out.push_sql(" AND endpoint_id <> ALL(");
-        out.push_bind_param::<Array<Text>, _>(&self.full)?;
-        out.push_sql(
-            ") AND endpoint_id NOT IN (SELECT id FROM endpoints WHERE NOT enabled AND deleted_at IS NULL) \
-             ORDER BY due_at LIMIT ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(" FOR UPDATE SKIP LOCKED)) RETURNING id");
+        out.push_sql(" ORDER BY ");
+        out.push_sql(order);
+        out.push_sql(" LIMIT lane.share FOR UPDATE SKIP LOCKED) AS due)) RETURNING id, endpoint_id");
         Ok(())
     }
 }
 
-/// Takes back leases that ran out, and returns how many.
+/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns how many.
+pub(crate) fn give_up(
+    conn: &mut PgConnection,
+    endpoints: &[&EndpointId],
+    before: Instant,
+    limit: i64,
+    now: Instant,
+) -> QueryResult<usize> {
+    if endpoints.is_empty() {
+        return Ok(0);
+    }
+    GiveUp {
+        endpoints: endpoints.iter().map(|id| id.as_str()).collect(),
+        before: Stamp(before),
+        limit,
+        now: Stamp(now),
+    }
+    .load::<Uid>(conn)
+    .map(|given_up| given_up.len())
+}
+
+struct GiveUp<'a> {
+    endpoints: Vec<&'a str>,
+    before: Stamp,
+    limit: i64,
+    now: Stamp,
+}
+
+statement!(GiveUp, Uuid, PgConnection);
+
+impl QueryFragment<Pg> for GiveUp<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE deliveries SET state = 'dead_letter', reason = 'circuit_open', due_at = NULL, updated_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" WHERE id = ANY(ARRAY(SELECT due.id FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.endpoints)?;
+        out.push_sql(
+            ") AS lane (endpoint_id), LATERAL (SELECT id FROM deliveries \
+             WHERE deliveries.endpoint_id = lane.endpoint_id AND state IN ('pending', 'scheduled_retry') AND due_at < ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.before)?;
+        out.push_sql(" ORDER BY due_at LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(" FOR UPDATE SKIP LOCKED) AS due)) RETURNING id");
+        Ok(())
+    }
+}
+
+/// Takes back leases that ran out, and returns the endpoints, workspaces and next times of their deliveries.
 pub(crate) fn reap(
     conn: &mut PgConnection,
     now: Instant,
     retry_at: Instant,
     limit: i64,
-) -> QueryResult<usize> {
+) -> QueryResult<Vec<(String, String, Option<Stamp>)>> {
     Reap {
         now: Stamp(now),
         retry_at: Stamp(retry_at),
         limit,
         _rows: std::marker::PhantomData,
     }
-    .load::<Uid>(conn)
-    .map(|reaped| reaped.len())
+    .load(conn)
 }
 
 struct Reap<'a> {
@@ -85,7 +158,7 @@ struct Reap<'a> {
     _rows: std::marker::PhantomData<&'a ()>,
 }
 
-statement!(Reap, Uuid, PgConnection);
+statement!(Reap, (Text, Text, Nullable<Timestamptz>), PgConnection);
 
 impl QueryFragment<Pg> for Reap<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -105,7 +178,7 @@ impl QueryFragment<Pg> for Reap<'_> {
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" ORDER BY lease_until LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(" FOR UPDATE SKIP LOCKED)) RETURNING id");
+        out.push_sql(" FOR UPDATE SKIP LOCKED)) RETURNING endpoint_id, workspace_id, due_at");
         Ok(())
     }
 }

@@ -88,13 +88,27 @@ impl Deliveries<'_> {
         out.push_sql(
             ", made AS (INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, route_id, event_type, state, reason, \
              due_at, lease_until, lease_token, body, replay_of, created_at, updated_at) \
-             SELECT row.*, row.created_at FROM ",
+             SELECT row.id, row.workspace_id, row.event_id, row.endpoint_id, row.route_id, row.event_type, \
+             CASE WHEN gate.is_shut THEN 'pending' ELSE row.state END, row.reason, row.due_at, \
+             CASE WHEN NOT gate.is_shut THEN row.lease_until END, CASE WHEN NOT gate.is_shut THEN row.lease_token END, \
+             row.body, row.replay_of, row.created_at, row.created_at FROM ",
         );
         self.walk(out)?;
-        // `IS TRUE` keeps the look-up a hash table; a bare IN becomes a join, row by row.
-        out.push_sql(" WHERE (row.event_id IN (SELECT id FROM ");
+        // `IS TRUE` keeps a look-up a hash table; a bare IN becomes a join, row by row. Where the gate is shut a delivery
+        // waits for its turn, and so its lane is touched, whether or not there is anything to change in it (see `lane`).
+        out.push_sql(
+            ", LATERAL (SELECT row.state = 'delivering' AND (row.endpoint_id IN \
+             (SELECT endpoint_id FROM endpoint_lanes WHERE is_gated)) IS TRUE AS is_shut) AS gate \
+             WHERE (row.event_id IN (SELECT id FROM ",
+        );
         out.push_sql(of);
-        out.push_sql(")) IS TRUE ON CONFLICT (id) DO NOTHING)");
+        out.push_sql(
+            ")) IS TRUE ON CONFLICT (id) DO NOTHING RETURNING endpoint_id, workspace_id, state, due_at, created_at), \
+             woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
+             SELECT endpoint_id, min(workspace_id), min(due_at), max(created_at) FROM made WHERE state = 'pending' \
+             GROUP BY endpoint_id ORDER BY endpoint_id \
+             ON CONFLICT (endpoint_id) DO UPDATE SET ready_at = least(lane.ready_at, excluded.ready_at))",
+        );
         Ok(())
     }
 

@@ -5,12 +5,12 @@ use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-/// Writes the outcomes, and returns the deliveries that they moved.
-pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashSet<Uid>> {
+/// Writes the outcomes, and returns the deliveries that they moved, and of each whether its endpoint is watched.
+pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
     Ok(Record::of(outcomes).load(conn)?.into_iter().collect())
 }
 
@@ -24,6 +24,8 @@ struct Record<'a> {
     ended_at: Vec<Stamp>,
     ids: Vec<Uid>,
     numbers: Vec<i32>,
+    /// How many attempts count, with this one.
+    counts: Vec<i32>,
     statuses: Vec<Option<i32>>,
     durations_ms: Vec<i32>,
     error_kinds: Vec<Option<&'a str>>,
@@ -34,7 +36,7 @@ struct Record<'a> {
     created_at: Vec<Stamp>,
 }
 
-statement!(Record, Uuid, PgConnection);
+statement!(Record, (Uuid, Bool), PgConnection);
 
 impl<'a> Record<'a> {
     fn of(rows: &[&'a Outcome]) -> Self {
@@ -47,6 +49,7 @@ impl<'a> Record<'a> {
             ended_at: rows.iter().map(|row| row.at.into()).collect(),
             ids: rows.iter().map(|row| row.attempt.id.into()).collect(),
             numbers: rows.iter().map(|row| row.attempt.number).collect(),
+            counts: rows.iter().map(|row| row.counted()).collect(),
             statuses: rows.iter().map(|row| row.attempt.response_status).collect(),
             durations_ms: rows.iter().map(|row| row.attempt.duration_ms).collect(),
             error_kinds: rows.iter().map(|row| row.attempt.error_kind.as_deref()).collect(),
@@ -105,24 +108,32 @@ impl QueryFragment<Pg> for Record<'_> {
         out.push_bind_param::<Array<Binary>, _>(&self.response_bodies)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.counts)?;
         // A worker that lost its lease moves nothing, unless it brings a success to a delivery that has none yet: the
         // receiver has the event, so no retry must follow.
         out.push_sql(
             ") AS row (delivery_id, lease, state, reason, due_at, ended_at, id, number, response_status, duration_ms, error_kind, \
-             error_message, request_headers, response_headers, response_body, created_at)), \
+             error_message, request_headers, response_headers, response_body, created_at, counted)), \
              kept AS (INSERT INTO attempts (id, delivery_id, number, response_status, duration_ms, error_kind, error_message, \
              request_headers, response_headers, response_body, created_at) \
              SELECT id, delivery_id, number, response_status, duration_ms, error_kind, error_message, request_headers, \
-             response_headers, response_body, created_at FROM input ON CONFLICT (id) DO NOTHING) \
-             UPDATE deliveries AS held SET state = input.state, reason = input.reason, \
+             response_headers, response_body, created_at FROM input ON CONFLICT (id) DO NOTHING), \
+             moved AS (UPDATE deliveries AS held SET state = input.state, reason = input.reason, \
              error_kind = input.error_kind, due_at = input.due_at, \
-             attempts = greatest(held.attempts, input.number), lease_until = NULL, lease_token = NULL, \
+             attempts = CASE WHEN input.counted < input.number THEN input.counted ELSE greatest(held.attempts, input.number) END, \
+             lease_until = NULL, lease_token = NULL, \
              first_attempt_at = coalesce(held.first_attempt_at, input.created_at), \
              delivered_at = CASE WHEN input.state = 'delivered' THEN input.ended_at ELSE held.delivered_at END, \
              updated_at = input.ended_at \
              FROM input WHERE held.id = input.delivery_id AND (held.lease_token = input.lease \
              OR (input.state = 'delivered' AND held.state <> 'delivered')) \
-             RETURNING held.id",
+             RETURNING held.id, held.endpoint_id, held.workspace_id, held.state, held.due_at, held.updated_at), \
+             woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
+             SELECT endpoint_id, min(workspace_id), min(due_at), max(updated_at) FROM moved WHERE state <> 'delivered' \
+             GROUP BY endpoint_id ORDER BY endpoint_id \
+             ON CONFLICT (endpoint_id) DO UPDATE SET ready_at = least(lane.ready_at, excluded.ready_at)) \
+             SELECT id, (endpoint_id IN (SELECT endpoint_id FROM endpoint_lanes WHERE is_watched)) IS TRUE FROM moved",
         );
         Ok(())
     }

@@ -1,84 +1,148 @@
 //! LEASE and REAP: the statements of Postgres, in the caller's transaction, which locks out everybody else.
 
-use crate::sql::{Stamp, Uid};
+use crate::due::Order;
+use crate::lane::Lane;
+use crate::sql::{Stamp, StoredText, Uid};
 use crate::statement::statement;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 use std::marker::PhantomData;
 use wire::{EndpointId, Instant};
 
-/// Leases what is due, oldest first, and returns it. `lease` is the token and until when it holds.
-pub(crate) fn lease_due(
+/// Leases up to its share of what is due of each lane, and returns it with its endpoint. `lease` is the token and until when
+/// it holds.
+pub(crate) fn lease(
     conn: &mut SqliteConnection,
     now: Instant,
-    limit: i64,
+    lanes: &[(&Lane, usize)],
+    order: Order,
     lease: (uuid::Uuid, Instant),
-    full: &[EndpointId],
-) -> QueryResult<Vec<Uid>> {
-    let full: serde_json::Value = full.iter().map(EndpointId::as_str).collect();
-    LeaseDue {
-        now: Stamp(now),
-        limit,
-        token: Uid(lease.0),
-        until: Stamp(lease.1),
-        full: full.to_string(),
-        _rows: PhantomData,
+) -> QueryResult<Vec<(Uid, StoredText)>> {
+    let mut leased = Vec::new();
+    for (lane, share) in lanes.iter().filter(|(_, share)| *share > 0) {
+        let leasing = Lease {
+            now: Stamp(now),
+            token: Uid(lease.0),
+            until: Stamp(lease.1),
+            endpoint: lane.endpoint_id.as_str(),
+            share: i64::try_from(*share).unwrap_or(i64::MAX),
+        };
+        let of_lane: Vec<(Uid, StoredText)> = match order {
+            Order::OldestFirst => leasing.load(conn)?,
+            Order::NewestFirst => NewestFirst(leasing).load(conn)?,
+        };
+        leased.extend(of_lane);
     }
-    .load(conn)
+    Ok(leased)
 }
 
-struct LeaseDue<'a> {
+struct Lease<'a> {
     now: Stamp,
-    limit: i64,
     token: Uid,
     until: Stamp,
-    /// A JSON array: SQLite has no other.
-    full: String,
-    _rows: PhantomData<&'a ()>,
+    endpoint: &'a str,
+    share: i64,
 }
 
-statement!(LeaseDue, Binary, SqliteConnection);
+struct NewestFirst<'a>(Lease<'a>);
 
-impl QueryFragment<Sqlite> for LeaseDue<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+statement!(Lease, (Binary, Text), SqliteConnection);
+statement!(NewestFirst, (Binary, Text), SqliteConnection);
+
+impl QueryFragment<Sqlite> for Lease<'_> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        self.walk(out, "due_at")
+    }
+}
+
+impl QueryFragment<Sqlite> for NewestFirst<'_> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        self.0.walk(out, "due_at DESC")
+    }
+}
+
+impl Lease<'_> {
+    fn walk<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>, order: &str) -> QueryResult<()> {
         out.push_sql("UPDATE deliveries SET state = 'delivering', attempts = attempts + 1, lease_token = ");
         out.push_bind_param::<Binary, _>(&self.token)?;
         out.push_sql(", lease_until = ");
         out.push_bind_param::<BigInt, _>(&self.until)?;
         out.push_sql(", updated_at = ");
         out.push_bind_param::<BigInt, _>(&self.now)?;
-        out.push_sql(
-            " WHERE id IN (SELECT id FROM deliveries WHERE state IN ('pending', 'scheduled_retry') AND due_at <= ",
-        );
+        out.push_sql(" WHERE id IN (SELECT id FROM deliveries WHERE endpoint_id = ");
+        out.push_bind_param::<Text, _>(self.endpoint)?;
+        out.push_sql(" AND state IN ('pending', 'scheduled_retry') AND due_at <= ");
         out.push_bind_param::<BigInt, _>(&self.now)?;
-        out.push_sql(" AND endpoint_id NOT IN (SELECT value FROM json_each(");
-        out.push_bind_param::<Text, _>(&self.full)?;
-        out.push_sql(
-            ")) AND endpoint_id NOT IN (SELECT id FROM endpoints WHERE NOT enabled AND deleted_at IS NULL) \
-             ORDER BY due_at LIMIT ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(") RETURNING id");
+        out.push_sql(" ORDER BY ");
+        out.push_sql(order);
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.share)?;
+        out.push_sql(") RETURNING id, endpoint_id");
         Ok(())
     }
 }
 
-/// Takes back leases that ran out, and returns how many.
+/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns how many.
+pub(crate) fn give_up(
+    conn: &mut SqliteConnection,
+    endpoints: &[&EndpointId],
+    before: Instant,
+    limit: i64,
+    now: Instant,
+) -> QueryResult<usize> {
+    let mut given_up = 0;
+    for endpoint in endpoints {
+        given_up += GiveUp {
+            endpoint: endpoint.as_str(),
+            before: Stamp(before),
+            limit,
+            now: Stamp(now),
+        }
+        .execute(conn)?;
+    }
+    Ok(given_up)
+}
+
+struct GiveUp<'a> {
+    endpoint: &'a str,
+    before: Stamp,
+    limit: i64,
+    now: Stamp,
+}
+
+statement!(GiveUp, Binary, SqliteConnection);
+
+impl QueryFragment<Sqlite> for GiveUp<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE deliveries SET state = 'dead_letter', reason = 'circuit_open', due_at = NULL, updated_at = ");
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(" WHERE id IN (SELECT id FROM deliveries WHERE endpoint_id = ");
+        out.push_bind_param::<Text, _>(self.endpoint)?;
+        out.push_sql(" AND state IN ('pending', 'scheduled_retry') AND due_at < ");
+        out.push_bind_param::<BigInt, _>(&self.before)?;
+        out.push_sql(" ORDER BY due_at LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// Takes back leases that ran out, and returns the endpoints, workspaces and next times of their deliveries.
 pub(crate) fn reap(
     conn: &mut SqliteConnection,
     now: Instant,
     retry_at: Instant,
     limit: i64,
-) -> QueryResult<usize> {
+) -> QueryResult<Vec<(String, String, Option<Stamp>)>> {
     Reap {
         now: Stamp(now),
         retry_at: Stamp(retry_at),
         limit,
         _rows: PhantomData,
     }
-    .execute(conn)
+    .load(conn)
 }
 
 struct Reap<'a> {
@@ -88,7 +152,7 @@ struct Reap<'a> {
     _rows: PhantomData<&'a ()>,
 }
 
-statement!(Reap, Binary, SqliteConnection);
+statement!(Reap, (Text, Text, Nullable<BigInt>), SqliteConnection);
 
 impl QueryFragment<Sqlite> for Reap<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -106,7 +170,7 @@ impl QueryFragment<Sqlite> for Reap<'_> {
         out.push_bind_param::<BigInt, _>(&self.now)?;
         out.push_sql(" ORDER BY lease_until LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(")");
+        out.push_sql(") RETURNING endpoint_id, workspace_id, due_at");
         Ok(())
     }
 }

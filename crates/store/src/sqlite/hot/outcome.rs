@@ -1,25 +1,36 @@
 //! RECORD on SQLite.
 
+use super::lanes;
 use crate::outcome::Outcome;
 use crate::sql::{Stamp, Uid};
+use crate::sqlite::queries::lanes::Waiting;
 use crate::sqlite::schema::attempts;
 use crate::statement::statement;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 use diesel::sqlite::Sqlite;
-use diesel::{ExpressionMethods, QueryResult, RunQueryDsl, SqliteConnection};
-use std::collections::HashSet;
+use diesel::{ExpressionMethods, OptionalExtension, QueryResult, RunQueryDsl, SqliteConnection};
+use std::collections::HashMap;
+use wire::{DeliveryState, Instant};
 
-/// Writes the outcomes, and returns the deliveries that they moved.
-pub(crate) fn record(conn: &mut SqliteConnection, outcomes: &[&Outcome]) -> QueryResult<HashSet<Uid>> {
+/// Writes the outcomes, and returns the deliveries that they moved, and of each whether its endpoint is watched.
+pub(crate) fn record(conn: &mut SqliteConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
     conn.immediate_transaction(|conn| {
-        let mut moved = HashSet::with_capacity(outcomes.len());
+        let mut moved = HashMap::with_capacity(outcomes.len());
+        let mut waiting = Waiting::default();
+        let mut now = Instant::from_unix_micros(0);
         for outcome in outcomes {
             insert_attempt(conn, outcome)?;
-            if move_delivery(conn, outcome)? {
-                moved.insert(outcome.delivery_id.into());
+            let Some((endpoint, workspace)) = move_delivery(conn, outcome)? else {
+                continue;
+            };
+            moved.insert(outcome.delivery_id.into(), lanes::is_watched(conn, &endpoint)?);
+            if outcome.state != DeliveryState::Delivered {
+                waiting.add(endpoint, workspace, outcome.due_at);
+                now = now.max(outcome.at);
             }
         }
+        waiting.wake(conn, now)?;
         Ok(moved)
     })
 }
@@ -46,19 +57,21 @@ fn insert_attempt(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult
     Ok(())
 }
 
-fn move_delivery(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult<bool> {
+/// Returns its endpoint and workspace when it moved.
+fn move_delivery(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult<Option<(String, String)>> {
     let moved = Move {
         state: outcome.state.as_str(),
         reason: outcome.reason.as_deref(),
         error_kind: outcome.attempt.error_kind.as_deref(),
         due_at: outcome.due_at.map(Stamp),
-        number: outcome.attempt.number,
+        counted: outcome.counted(),
+        counts: outcome.counts,
         began_at: Stamp(outcome.attempt.created_at),
         ended_at: Stamp(outcome.at),
         id: outcome.delivery_id.into(),
         lease: Uid(outcome.lease),
     };
-    Ok(moved.execute(conn)? > 0)
+    moved.get_result(conn).optional()
 }
 
 struct Move<'a> {
@@ -66,14 +79,15 @@ struct Move<'a> {
     reason: Option<&'a str>,
     error_kind: Option<&'a str>,
     due_at: Option<Stamp>,
-    number: i32,
+    counted: i32,
+    counts: bool,
     began_at: Stamp,
     ended_at: Stamp,
     id: Uid,
     lease: Uid,
 }
 
-statement!(Move, Binary, SqliteConnection);
+statement!(Move, (Text, Text), SqliteConnection);
 
 impl QueryFragment<Sqlite> for Move<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -85,10 +99,12 @@ impl QueryFragment<Sqlite> for Move<'_> {
         out.push_bind_param::<Nullable<Text>, _>(&self.error_kind)?;
         out.push_sql(", due_at = ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.due_at)?;
-        out.push_sql(", attempts = max(attempts, ");
-        out.push_bind_param::<Integer, _>(&self.number)?;
+        out.push_sql(", attempts = max(");
+        out.push_bind_param::<Integer, _>(&self.counted)?;
+        out.push_sql(", CASE WHEN ");
+        out.push_bind_param::<Bool, _>(&self.counts)?;
         out.push_sql(
-            "), lease_until = NULL, lease_token = NULL, first_attempt_at = coalesce(first_attempt_at, ",
+            " THEN attempts ELSE 0 END), lease_until = NULL, lease_token = NULL, first_attempt_at = coalesce(first_attempt_at, ",
         );
         out.push_bind_param::<BigInt, _>(&self.began_at)?;
         out.push_sql("), delivered_at = CASE WHEN ");
@@ -105,7 +121,7 @@ impl QueryFragment<Sqlite> for Move<'_> {
         out.push_bind_param::<Binary, _>(&self.lease)?;
         out.push_sql(" OR (");
         out.push_bind_param::<Text, _>(&self.state)?;
-        out.push_sql(" = 'delivered' AND state <> 'delivered'))");
+        out.push_sql(" = 'delivered' AND state <> 'delivered')) RETURNING endpoint_id, workspace_id");
         Ok(())
     }
 }

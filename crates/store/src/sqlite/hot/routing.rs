@@ -1,5 +1,6 @@
 //! ROUTE on SQLite.
 
+use super::lanes;
 use super::waits as hot;
 use crate::routing::{NewRun, RoutedEvent};
 use crate::sql::{Stamp, Uid};
@@ -12,7 +13,7 @@ use diesel::sql_types::{Binary, Bool, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
 use std::collections::HashSet;
-use wire::{EventId, Instant, RouteId};
+use wire::{DeliveryState, EventId, Instant, RouteId};
 
 /// Writes the decisions, and returns the events that this call routed.
 pub(crate) fn route(conn: &mut SqliteConnection, routed: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
@@ -52,9 +53,14 @@ pub(super) fn insert_made(
     event: EventId,
     routed: &RoutedEvent,
 ) -> QueryResult<()> {
-    for delivery in &routed.deliveries {
-        queries::deliveries::insert(conn, event, delivery, routed.at)?;
+    let mut deliveries = routed.deliveries.clone();
+    for delivery in deliveries.iter_mut().filter(|delivery| delivery.lease.is_some()) {
+        if lanes::is_gated(conn, &delivery.endpoint_id)? {
+            delivery.state = DeliveryState::Pending;
+            delivery.lease = None;
+        }
     }
+    queries::deliveries::insert_all(conn, event, &deliveries, routed.at)?;
     for run in &routed.runs {
         insert_run(conn, event, routed.at, run)?;
     }

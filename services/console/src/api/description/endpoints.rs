@@ -9,7 +9,7 @@ use super::{
 };
 use openapi::{
     Api, Field, Method, Shape, anything, boolean, configured_id, either, field, integer, list, map, maybe,
-    named, number, object, text, word,
+    named, number, object, text, time, word,
 };
 
 const TAG: &str = "Endpoints";
@@ -81,7 +81,62 @@ pub(super) fn describe(api: &mut Api) {
         .edits()
         .gives("The endpoint, with its new secret.", one()),
     );
+    describe_lanes(api);
     describe_subscriptions(api);
+}
+
+fn describe_lanes(api: &mut Api) {
+    let one = || named("Endpoint");
+    api.add(
+        manage(
+            Method::Post,
+            "/endpoints/{id}/hold",
+            "holdEndpoint",
+            (TAG, "Let it hold its deliveries, those that wait and new ones"),
+        )
+        .edits()
+        .gives("The endpoint, disabled, with its lane.", one()),
+    );
+    api.add(
+        manage(
+            Method::Post,
+            "/endpoints/{id}/drain",
+            "drainEndpoint",
+            (TAG, "Let what it holds go: one first, and more as they succeed"),
+        )
+        .edits()
+        .gives("The endpoint, enabled, with its lane.", one()),
+    );
+}
+
+fn lane() -> Shape {
+    let when = |name| field(name, time().or_null());
+    let held = object([
+        field("since", time()),
+        field(
+            "reason",
+            word(&["paused", "disabled", "gone", "failing"]).note(
+                "`paused` and `disabled` by an operator; `gone` after an answer 410, `failing` after five days of nothing but \
+                 failures.",
+            ),
+        ),
+    ]);
+    object([
+        field(
+            "state",
+            word(&["flowing", "limited", "recovering", "open", "held"]).note("Whether its deliveries go."),
+        ),
+        field("circuit", word(&["closed", "open", "half_open"])),
+        when("openedAt"),
+        when("nextProbeAt"),
+        when("failingSince"),
+        field("failuresInARow", integer()),
+        field("limit", integer().note("How many attempts may be in flight.")),
+        field("inFlight", integer()),
+        field("waiting", integer().note("Counted up to 10,000.")),
+        when("oldestDueAt"),
+        field("held", held.or_null()),
+    ])
 }
 
 fn describe_subscriptions(api: &mut Api) {
@@ -168,6 +223,12 @@ fn endpoint() -> Shape {
         created_at(),
         updated_at(),
         maybe("secret", text().note("Only in the answer that made it.")),
+        maybe(
+            "lane",
+            lane().note(
+                "What its deliveries are up to. Only where one endpoint is asked for, held or drained.",
+            ),
+        ),
     ])
 }
 

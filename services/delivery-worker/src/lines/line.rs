@@ -1,0 +1,65 @@
+//! One endpoint's line.
+
+use super::{Limits, Ticket};
+use crate::rate::Bucket;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Line<J> {
+    pub(super) limits: Limits,
+    pub(super) waiting: VecDeque<(Ticket, J)>,
+    /// Of those waiting, how many only lack a slot.
+    pub(super) startable: usize,
+    pub(super) running: usize,
+    /// How many may run: few at first, one more with each that was answered, up to what the endpoint allows.
+    pub(super) window: usize,
+    pub(super) bucket: Bucket,
+    pub(super) listed: Listed,
+}
+
+/// Where a line is lined up itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    Nowhere,
+    /// In `ready`.
+    Ready,
+    /// In `throttled`.
+    Throttled,
+}
+
+impl<J> Line<J> {
+    pub(super) fn new(limits: Limits, window: usize) -> Self {
+        Self {
+            limits,
+            waiting: VecDeque::new(),
+            startable: 0,
+            running: 0,
+            window,
+            bucket: Bucket::default(),
+            listed: Listed::Nowhere,
+        }
+    }
+
+    /// How many more may run.
+    pub(super) fn allowed(&self) -> usize {
+        let most = self.limits.concurrency.min(self.window);
+        most.saturating_sub(self.running)
+    }
+
+    /// Notes that an attempt has ended.
+    pub(super) fn answered(&mut self) {
+        self.running -= 1;
+        self.window = self
+            .window
+            .saturating_add(1)
+            .min(self.limits.concurrency.max(self.window));
+    }
+
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.running == 0
+            && self.waiting.is_empty()
+            && self.listed == Listed::Nowhere
+            && self.bucket.is_full(now)
+    }
+}
