@@ -178,8 +178,8 @@ fn taken(
     for (_, endpoint) in &leased {
         *counts.entry(endpoint).or_default() += 1;
     }
-    let probed: HashSet<&EndpointId> = of(lanes, |lane| lane.is_probed(now)).into_iter().collect();
-    let is_probe = |(_, endpoint): &&(DeliveryId, EndpointId)| probed.contains(endpoint);
+    let tested: HashSet<&EndpointId> = of(lanes, |lane| lane.is_probed(now)).into_iter().collect();
+    let is_probe = |(_, endpoint): &&(DeliveryId, EndpointId)| tested.contains(endpoint);
     let probes = leased.iter().filter(is_probe).map(|(id, _)| *id).collect();
     let mut more = false;
     let looked = lanes
@@ -258,7 +258,7 @@ impl Store {
             return Ok(Sweep::default());
         };
         self.turns.served(last);
-        let taken = match &*self.ledger {
+        let found = match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 use postgres::hot;
                 ledger
@@ -272,17 +272,17 @@ impl Store {
                     .await?
             }
         };
-        let leases = taken.leased.iter().map(|(id, _)| (*id, token)).collect();
-        let jobs = if taken.leased.is_empty() {
+        let leases = found.leased.iter().map(|(id, _)| (*id, token)).collect();
+        let jobs = if found.leased.is_empty() {
             Vec::new()
         } else {
             self.leased_jobs(leases).await?
         };
         Ok(Sweep {
             jobs,
-            probes: taken.probes,
-            more: taken.more,
-            given_up: taken.given_up,
+            probes: found.probes,
+            more: found.more,
+            given_up: found.given_up,
         })
     }
 

@@ -18,12 +18,12 @@ const WORKSPACES: i64 = 10_000;
 /// Runs until the process stops. Whatever fails is logged and tried again in the next pass.
 pub(crate) async fn run(store: Store, settings: Retention, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
-    let mut passes = tokio::time::interval(settings.sweep_every);
-    passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut beat = tokio::time::interval(settings.sweep_every);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
-            _ = passes.tick() => {}
+            _ = beat.tick() => {}
         }
         // A batch is one short transaction; between two of them a pass can end.
         tokio::select! {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 use store::Endpoint;
+use url::form_urlencoded;
 use wire::EndpointId;
 use wire::resource::{AuthSpec, Oauth2Client};
 use zeroize::Zeroizing;
@@ -156,13 +157,14 @@ async fn fetch(
 
 /// RFC 6749 §4.4.2.
 fn form(client: &Oauth2Client) -> String {
-    let mut form = "grant_type=client_credentials".to_owned();
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
     for (name, value) in [("scope", &client.scope), ("audience", &client.audience)] {
         if let Some(value) = value {
-            form.push_str(&format!("&{name}={}", encoded(value)));
+            form.append_pair(name, value);
         }
     }
-    form
+    form.finish()
 }
 
 /// RFC 6749 §2.3.1: both halves are encoded as in a form before they are joined.
@@ -180,17 +182,7 @@ fn basic(client: &Oauth2Client, secret: &SecretString) -> Option<HeaderValue> {
 
 /// `application/x-www-form-urlencoded`.
 fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
-                encoded.push(char::from(byte))
-            }
-            b' ' => encoded.push('+'),
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 #[derive(Deserialize)]

@@ -337,8 +337,17 @@ pub(crate) fn insert_all(
     rows: &[NewDelivery],
     now: Instant,
 ) -> QueryResult<()> {
+    insert_each(conn, rows.iter().map(|row| (event, row)), now)
+}
+
+/// The same for deliveries of several events.
+pub(crate) fn insert_each<'r>(
+    conn: &mut Conn,
+    rows: impl Iterator<Item = (EventId, &'r NewDelivery)>,
+    now: Instant,
+) -> QueryResult<()> {
     let mut waiting = Waiting::default();
-    for row in rows {
+    for (event, row) in rows {
         insert(conn, event, row, now)?;
         if row.state == DeliveryState::Pending {
             let endpoint = row.endpoint_id.as_str().to_owned();

@@ -251,13 +251,16 @@ pub(crate) fn status(conn: &mut Conn, endpoint: &EndpointId) -> Result<LaneStatu
         .select(columns)
         .first(conn)
         .optional()?;
-    let (held, circuit) = lane.map_or((None, Circuit::default()), |(at, reason, health)| {
-        let held = Option::<Instant>::from(at).map(|since| Held {
-            since,
-            reason: reason.unwrap_or_default(),
-        });
-        (held, read(&health))
-    });
+    let (held, circuit) = lane.map_or_else(
+        || (None, Circuit::default()),
+        |(at, reason, health)| {
+            let held = Option::<Instant>::from(at).map(|since| Held {
+                since,
+                reason: reason.unwrap_or_default(),
+            });
+            (held, read(&health))
+        },
+    );
     let of_endpoint = || {
         deliveries::table
             .filter(deliveries::endpoint_id.eq(endpoint.as_str().to_owned()))

@@ -6,6 +6,7 @@ use super::recoveries::{RECOVERABLE, find, scan};
 use crate::recoveries::Candidate;
 use crate::sql::{Maybe, Stamp, StoredText, Uid};
 use crate::{Advance, Error, NewDelivery, Recovery, RecoveryLease};
+use bytes::Bytes;
 use diesel::dsl::sql;
 use diesel::sql_types::Bool;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
@@ -108,6 +109,20 @@ fn send(
     scanned_to: Option<DeliveryId>,
     now: Instant,
 ) -> Result<Pass, Error> {
+    let mut made = Vec::new();
+    let pass = choose(conn, recovery, scanned_to, (&mut made, now))?;
+    // All at the end, so that their lanes are touched in the order in which everybody does.
+    super::deliveries::insert_each(conn, made.iter().map(|(event, row)| (*event, row)), now)?;
+    Ok(pass)
+}
+
+/// Marks what is sent again, and adds to `made` what sends it.
+fn choose(
+    conn: &mut Conn,
+    recovery: &Recovery,
+    scanned_to: Option<DeliveryId>,
+    (made, now): (&mut Vec<(EventId, NewDelivery)>, Instant),
+) -> Result<Pass, Error> {
     let spec = &recovery.spec;
     let wanted = usize::try_from(spec.per_second.clamp(1, BATCH)).unwrap_or(1);
     let began = recovery.started_at.unwrap_or(recovery.created_at);
@@ -144,7 +159,10 @@ fn send(
                 Receiver::Queue(length) if *length >= SHORT => pass.deferred += 1,
                 Receiver::Queue(length) if there.contains(&row.event_id) => {
                     *length += 1;
-                    bytes += again(conn, recovery, &row, now)?;
+                    if let Some(again) = again(conn, recovery, &row, now)? {
+                        bytes += again.body.as_ref().map_or(0, Bytes::len);
+                        made.push((row.event_id, again));
+                    }
                     pass.recovered += 1;
                 }
                 Receiver::Gone | Receiver::Queue(_) => pass.skipped += 1,
@@ -216,8 +234,13 @@ fn end_of(id: DeliveryId) -> uuid::Uuid {
     uuid::Uuid::from_u128(id.uuid().as_u128() | (u128::MAX >> 48))
 }
 
-/// Makes the delivery that sends it again, and marks it; returns the bytes that were copied.
-fn again(conn: &mut Conn, recovery: &Recovery, row: &Candidate, now: Instant) -> Result<usize, Error> {
+/// Marks a delivery, and returns the one that sends it again.
+fn again(
+    conn: &mut Conn,
+    recovery: &Recovery,
+    row: &Candidate,
+    now: Instant,
+) -> Result<Option<NewDelivery>, Error> {
     let failed = deliveries::table
         .filter(deliveries::id.eq(Uid::from(row.id)))
         // An operator may have had it tried again a moment ago.
@@ -226,11 +249,10 @@ fn again(conn: &mut Conn, recovery: &Recovery, row: &Candidate, now: Instant) ->
         .set(deliveries::recovery_id.eq(Some(Uid::from(recovery.id))))
         .execute(conn)?;
     if marked == 0 {
-        return Ok(0);
+        return Ok(None);
     }
     let body = super::deliveries::transformed(conn, row.id)?;
-    let bytes = body.as_ref().map_or(0, Vec::len);
-    let made = NewDelivery {
+    Ok(Some(NewDelivery {
         id: row.id.recovered(recovery.id, row.event_id, &row.endpoint_id),
         workspace_id: recovery.workspace_id.clone(),
         endpoint_id: row.endpoint_id.clone(),
@@ -242,7 +264,5 @@ fn again(conn: &mut Conn, recovery: &Recovery, row: &Candidate, now: Instant) ->
         lease: None,
         body: body.map(Into::into),
         replay_of: Some(row.id),
-    };
-    super::deliveries::insert(conn, row.event_id, &made, now)?;
-    Ok(bytes)
+    }))
 }

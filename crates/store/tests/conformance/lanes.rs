@@ -209,8 +209,8 @@ on_both! {
         yard.store.edit(edits, now).await.unwrap();
         let made = backlog(yard, 3, now).await;
         endpoint.spec.enabled = false;
-        let hold = Edit::Hold { endpoint: endpoint.id.clone(), workspace: workspace(), reason: "gone" };
-        yard.store.edit(vec![hold, Edit::Endpoint(endpoint.clone())], now).await.unwrap();
+        let holding = Edit::Hold { endpoint: endpoint.id.clone(), workspace: workspace(), reason: "gone" };
+        yard.store.edit(vec![holding, Edit::Endpoint(endpoint.clone())], now).await.unwrap();
         yard.store.edit(vec![Edit::Endpoint(endpoint.clone())], now + HOLD).await.unwrap();
         assert!(lease(yard, now + HOLD, 10).await.1.jobs.is_empty());
         let status = yard.store.lane(endpoint.id.clone()).await.unwrap();

@@ -255,7 +255,7 @@ proptest! {
             prop_assert_eq!(circuit.failing_since.is_some(), circuit.in_a_row > 0);
             if let Some(probe_at) = circuit.probe_at && before.probe_at != circuit.probe_at {
                 let pause = probe_at.since(now);
-                prop_assert!(pause >= Duration::from_secs(12) && pause <= Duration::from_secs(720), "{:?}", pause);
+                prop_assert!(pause >= Duration::from_secs(12) && pause <= Duration::from_mins(12), "{:?}", pause);
             }
             let has_opened = before.state == CircuitState::Closed && circuit.state == CircuitState::Open;
             prop_assert_eq!(turn == Turn::Opened, has_opened);

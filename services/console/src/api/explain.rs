@@ -201,7 +201,7 @@ fn unsaved(
     let draft = route::read(fields, around, saved);
     let id = saved.map(|row| row.id.clone()).or_else(|| draft.id.clone());
     let last = routes.iter().map(|row| row.position).max().unwrap_or(0);
-    let position = saved.map_or(last.saturating_add(1), |row| row.position);
+    let position = saved.map_or_else(|| last.saturating_add(1), |row| row.position);
     let row = draft.build(
         id.unwrap_or_else(RouteId::generate),
         workspace,

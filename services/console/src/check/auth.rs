@@ -80,7 +80,7 @@ fn read_one(auth: &mut Fields<'_>, policy: &Policy) -> Option<Auth> {
         auth.refuse("oauth2", "must be an object, not null");
     }
     let oauth2 = auth.object("oauth2", |client| read_oauth2(client, policy));
-    bearer.or(basic).or(header).or(oauth2.flatten())
+    bearer.or(basic).or(header).or_else(|| oauth2.flatten())
 }
 
 fn read_oauth2(client: &mut Fields<'_>, policy: &Policy) -> Option<Auth> {

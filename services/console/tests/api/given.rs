@@ -181,11 +181,6 @@ async fn recorded(yard: &Yard, status: i32, state: DeliveryState) -> DeliveryId 
         .await
         .unwrap();
     let job = jobs.jobs.first().expect("a delivery is due");
-    let state = if status < 300 {
-        DeliveryState::Delivered
-    } else {
-        DeliveryState::ScheduledRetry
-    };
     let mut outcome = outcome(job, lease, state, now);
     outcome.attempt.response_status = Some(status);
     if let Some(message) = &mut outcome.attempt.error_message {

@@ -17,7 +17,7 @@ async fn dead(yard: &Yard, count: usize) {
 }
 
 async fn advanced(yard: &Yard) -> Advance {
-    let now = Instant::now() + Duration::from_secs(60);
+    let now = Instant::now() + Duration::from_mins(1);
     let lease = yard
         .store
         .take_recovery(now, Duration::from_secs(1))

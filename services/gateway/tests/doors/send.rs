@@ -410,6 +410,7 @@ async fn the_limits_of_the_key_and_of_the_workspace_are_429_with_when_to_come_ag
             per_second: 0.01,
             burst: Some(2),
         }),
+        ..WorkspaceSpec::default()
     };
     yard.edit(vec![Edit::Workspace(narrow)]).await;
     let sends = (0..5).map(|_| post(&yard, "ep_billing", br#"{"payload":{}}"#));

@@ -150,22 +150,22 @@ fn preview(found: &Preview) -> String {
 }
 
 fn line(recovery: &Recovery) -> String {
-    let mut text = format!(
+    let sent = format!(
         "{} {}: {} of {} sent again",
         plain(&recovery.id),
         styled(of_state(&recovery.status), plain(&recovery.status)),
         recovery.recovered,
         recovery.total.max(recovery.recovered)
     );
-    for (count, why) in [
+    let others = [
         (recovery.skipped, "without an event or endpoint any more"),
         (recovery.deferred, "behind fresh traffic"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {why}"));
-        }
-    }
-    text
+    ];
+    let others = others.into_iter().filter(|(count, _)| *count > 0);
+    std::iter::once(sent)
+        .chain(others.map(|(count, why)| format!("{count} {why}")))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn list(page: &RecoveryPage) -> String {

@@ -21,9 +21,7 @@ pub(crate) fn again(
         .first(conn)
         .optional()?;
     if found.is_some() {
-        for delivery in deliveries {
-            queries::deliveries::insert(conn, event, delivery, now)?;
-        }
+        queries::deliveries::insert_all(conn, event, deliveries, now)?;
         for run in runs {
             insert_run(conn, event, now, run)?;
         }

@@ -63,6 +63,11 @@ pub(super) fn describe(api: &mut Api) {
         )
         .gives("Oldest first.", list(named("Attempt"))),
     );
+    add_dead_letters(api);
+    add_wishes(api);
+}
+
+fn add_dead_letters(api: &mut Api) {
     api.add(
         manage(
             Method::Get,
@@ -83,6 +88,9 @@ pub(super) fn describe(api: &mut Api) {
             dead_letters(),
         ),
     );
+}
+
+fn add_wishes(api: &mut Api) {
     for (path, id, summary) in [
         (
             "/deliveries/{id}/retry",

@@ -67,6 +67,10 @@ pub(super) fn describe(api: &mut Api) {
         )
         .gives("What it would send again.", named("RecoveryPreview")),
     );
+    add_wishes(api);
+}
+
+fn add_wishes(api: &mut Api) {
     for (path, id, summary) in [
         (
             "/recoveries/{id}/start",
@@ -92,7 +96,7 @@ pub(super) fn describe(api: &mut Api) {
         api.add(
             manage(Method::Post, path, id, (TAG, summary))
                 .refuses(&[INVALID_STATE])
-                .gives("The recovery.", one()),
+                .gives("The recovery.", named("Recovery")),
         );
     }
 }
