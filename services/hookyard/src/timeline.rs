@@ -192,8 +192,8 @@ mod tests {
             text,
             "2026-11-29T12:00:00.000Z run_1  greet v3, by hook
 input {\"name\":\"Ada\"}
-   1     +2500ms  completed call ask in 2500ms /do/1/ask
-   2     +2500ms  faulted   call ask attempt 2 in 2500ms /do/2/ask
+   1    +2500ms  completed call ask in 2500ms /do/1/ask
+   2    +2500ms  faulted   call ask attempt 2 in 2500ms /do/2/ask
         timeout at /do/2/ask: too\u{fffd}late
 faulted in 3s, 2 steps
 timeout at /do/2/ask: too\u{fffd}late

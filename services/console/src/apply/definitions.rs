@@ -85,9 +85,7 @@ impl Written {
                 _ => Self::InPlace,
             },
             _ => match place(file, ["playbooks", index, "definition"]) {
-                Some(found) if is_block(file, &found) => Self::Block {
-                    line: found.value_line,
-                },
+                Some(found) if is_block(file, &found) => Self::Block { line: found.line },
                 _ => Self::Text,
             },
         }
@@ -99,10 +97,11 @@ fn index(path: &str) -> Option<&str> {
     path.strip_prefix("playbooks[")?.strip_suffix(']')
 }
 
-/// Whether a literal block begins there.
+/// Whether what stands behind the name there is a literal block, whose lines are those below.
 fn is_block(file: &str, found: &Place) -> bool {
-    let line = file.lines().nth(found.value_line.saturating_sub(1) as usize);
-    line.is_some_and(|line| line.chars().nth(found.value_column.saturating_sub(1) as usize) == Some('|'))
+    let line = file.lines().nth(found.line.saturating_sub(1) as usize);
+    let behind = line.and_then(|line| line.split_once("definition:"));
+    behind.is_some_and(|(_, value)| value.trim_start().starts_with('|'))
 }
 
 /// Puts the line in front of what is wrong at a path, in a file that has lines.

@@ -322,7 +322,7 @@ playbooks:
     );
     assert_eq!(
         yard.get("playbooks/p").await.expect(200)["definition"],
-        r#"{"document":{"dsl":"1.0.3","namespace":"acme","name":"p","version":"1.0.0","summary":"${ .x } ${NAME}"},"do":[{"a":{"set":{"x":"${ .x }"}}}]}"#
+        r#"{"do":[{"a":{"set":{"x":"${ .x }"}}}],"document":{"dsl":"1.0.3","name":"p","namespace":"acme","summary":"${ .x } ${NAME}","version":"1.0.0"}}"#
     );
 
     // Directly, the same file is the same configuration.

@@ -204,7 +204,7 @@ async fn playbooks_are_listed_and_shown() {
     );
     assert_eq!(
         one["definition"],
-        r#"{"document":{"dsl":"1.0.3","namespace":"acme","name":"onboarding","version":"1.0.0"},"do":[{"keep":{"set":{"seen":true}}}]}"#
+        r#"{"do":[{"keep":{"set":{"seen":true}}}],"document":{"dsl":"1.0.3","name":"onboarding","namespace":"acme","version":"1.0.0"}}"#
     );
     assert_eq!(yard.get("playbooks/pb_1").await.expect(200), one);
     yard.get("playbooks/none").await.refused(404, "not_found");

@@ -65,7 +65,7 @@ on_both! {
         assert_eq!(yard.get(&format!("runs/{}", run["id"].as_str().unwrap())).await.expect(200), *run);
         for (field, value) in [
             ("playbook", json!("welcome")), ("status", json!("pending")), ("trigger", json!("route")),
-            ("version", json!(null)), ("output", json!(null)), ("steps", json!(0)), ("startedAt", json!(null)),
+            ("version", json!(1)), ("queued", json!(false)), ("output", json!(null)), ("steps", json!(0)), ("startedAt", json!(null)),
         ] {
             assert_eq!(run[field], value, "{field}");
         }

@@ -1,7 +1,7 @@
 //! Runs: what they did, and what operators want of them.
 
 use crate::on_both;
-use crate::yard::{Yard, definition, workspace};
+use crate::yard::{TOKEN, Yard, definition, workspace};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use store::{Committed, HeldRun, Hold, QueueOptions, RunCommit, StepRow};
@@ -181,7 +181,11 @@ on_both! {
     async fn a_closed_workspace_lets_runs_go_on_unless_it_is_told_to_cancel_them(yard: &Yard) {
         let (one, other, done) = (started(yard).await, started(yard).await, started(yard).await);
         kept(yard, &done, RunState::Completed, Vec::new()).await;
-        let close = async |body: Value| yard.ask("PATCH", "", body.to_string()).await;
+        let authorization = format!("Bearer {TOKEN}");
+        let close = async |body: Value| {
+            let headers = [("authorization", authorization.as_str())];
+            yard.send("PATCH", "/management/v1/workspaces/acme", &headers, body.to_string()).await
+        };
         let details = close(json!({"runs": "cancel"})).await.refused(400, "invalid_request");
         assert!(details[0].starts_with("runs: cannot be cancelled while the workspace accepts"), "{details:?}");
         close(json!({"accepting": false, "runs": "stop"})).await.refused(400, "invalid_request");
