@@ -292,7 +292,6 @@ playbooks: [{{id: pb_1, slug: {slug}, definition: {}, target: {{project: {slug}}
         [
             "~ environment production: name One → Two",
             "~ project two: slug one → two",
-            r#"~ playbook two: definition {"do":[{"keep":{"set":{"seen":true}}}],"document":{"dsl":"1.0.3","name":"one","namespace":"acme","version":"1.0.0"}} → {"do":[{"keep":{"set":{"seen":true}}}],"document":{"dsl":"1.0.3","name":"two","namespace":"acme","version":"1.0.0"}}, slug one → two"#,
             "~ api_key Two: name One → Two",
         ]
     );
