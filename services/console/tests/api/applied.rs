@@ -280,12 +280,18 @@ playbooks: [{{id: pb_1, slug: {slug}, definition: {}, target: {{project: {slug}}
     yard.apply("", &file("One", "one")).await.expect(200);
     let renamed = yard.apply("", &file("Two", "two")).await.expect(200);
     assert_eq!(renamed["generated"], json!([]));
+    // A playbook's document bears its slug, so it changes with it.
+    let mut changes = lines(&renamed);
+    let playbook = changes.remove(2);
+    assert!(
+        playbook.starts_with("~ playbook two: definition ") && playbook.ends_with(", slug one → two"),
+        "{playbook}"
+    );
     assert_eq!(
-        lines(&renamed),
+        changes,
         [
             "~ environment production: name One → Two",
             "~ project two: slug one → two",
-            r#"~ playbook two: definition {"do":[{"keep":{"set":{"seen":true}}}],"document":{"dsl":"1.0.3","name":"one","namespace":"acme","version":"1.0.0"}} → {"do":[{"keep":{"set":{"seen":true}}}],"document":{"dsl":"1.0.3","name":"two","namespace":"acme","version":"1.0.0"}}, slug one → two"#,
             "~ api_key Two: name One → Two",
         ]
     );

@@ -40,7 +40,9 @@ playbooks:
                   with: {{type: order.packed}}
                   correlate: {{order: {{from: .data.order, expect: '${{ .order }}'}}}}
             output: {{as: '$input + {{boxes: .[0].boxes}}'}}
-        - tell: {{emit: {{event: {{with: {{type: order.shipped, data: {{order: '${{ .order }}'}}}}}}}}}}
+        - tell:
+            emit: {{event: {{with: {{type: order.shipped, data: {{order: '${{ .order }}'}}}}}}}}
+            output: {{as: $input}}
   - slug: fragile
     definition:
       document: {{dsl: 1.0.3, namespace: acme, name: fragile, version: 1.0.0}}
