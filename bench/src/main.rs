@@ -79,27 +79,9 @@ async fn measure(arguments: Arguments) -> Result<()> {
     processes::all_are_built()?;
     let servers = Servers::find_or_start(&arguments.servers).await?;
     let effort = arguments.effort;
-    let progress = Progress::over(
-        scenarios
-            .iter()
-            .map(|scenario| scenario.measurements(effort))
-            .sum(),
-    );
-    let bench = Bench {
-        servers: &servers,
-        effort,
-        progress: &progress,
-    };
-    let mut report = Report::begin(machine::look(&servers).await?, effort);
-    let mut outcome = Ok(());
-    for scenario in &scenarios {
-        outcome = scenario.run(&bench).await.map(|tables| report.add(tables));
-        if outcome.is_err() {
-            break;
-        }
-    }
-    progress.end();
+    let measured = measure_on(&servers, &scenarios, effort).await;
     servers.close().await;
+    let (report, outcome) = measured?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -112,4 +94,36 @@ async fn measure(arguments: Arguments) -> Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// What was measured, and what kept the rest from being measured.
+async fn measure_on(
+    servers: &Servers,
+    scenarios: &[Scenario],
+    effort: Effort,
+) -> Result<(Report, Result<()>)> {
+    let mut report = Report::begin(machine::look(servers).await?, effort);
+    let progress = Progress::over(
+        scenarios
+            .iter()
+            .map(|scenario| scenario.measurements(effort))
+            .sum(),
+    );
+    let bench = Bench {
+        servers,
+        effort,
+        progress: &progress,
+    };
+    let mut outcome = Ok(());
+    for scenario in scenarios {
+        match scenario.run(&bench).await {
+            Ok(tables) => report.add(tables),
+            Err(error) => {
+                outcome = Err(error.context(format!("{scenario:?} cannot be measured")));
+                break;
+            }
+        }
+    }
+    progress.end();
+    Ok((report, outcome))
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 pub(crate) const SECRET: &str = "bench-signing-secret";
 const SOURCE: &str = "src_bench0000000001";
+const QUIET_SOURCE: &str = "src_bench0000000002";
 const API_KEY: &str = "nhk_bench0000000000000000000001";
 const HOOK: &str = "hook_bench0000000000000000000001";
 
@@ -16,17 +17,19 @@ const CONCURRENCY: u32 = 256;
 pub(crate) struct Yard(String);
 
 impl Yard {
-    /// A source, and nothing that it leads to.
+    /// Two sources, and nothing that they lead to.
     pub(crate) fn silent() -> Self {
         Self(format!(
             "workspace: {{slug: bench}}\n\
              environments: [{{slug: production, default: true}}]\n\
              api_keys: [{{name: bench, token: {API_KEY}}}]\n\
-             sources: [{{slug: github, token: {SOURCE}, verify: {{provider: github, secrets: [{SECRET}]}}}}]\n"
+             sources:\n\
+             \x20 - {{slug: github, token: {SOURCE}, verify: {{provider: github, secrets: [{SECRET}]}}}}\n\
+             \x20 - {{slug: quiet, token: {QUIET_SOURCE}, verify: {{provider: github, secrets: [{SECRET}]}}}}\n"
         ))
     }
 
-    /// A source whose events go to one endpoint.
+    /// One source's events go to one endpoint.
     pub(crate) fn with_endpoint(url: &str) -> Self {
         let Self(text) = Self::silent();
         Self(format!(
@@ -69,10 +72,19 @@ pub(crate) fn endpoint(number: usize) -> String {
     format!("ep_bench_{number:05}")
 }
 
-/// The source's door 4.
+/// Door 4 of the source whose events go to the endpoint, if there is one.
 pub(crate) fn token_door() -> Door {
+    door_of(SOURCE)
+}
+
+/// Door 4 of the source whose events go nowhere.
+pub(crate) fn quiet_door() -> Door {
+    door_of(QUIET_SOURCE)
+}
+
+fn door_of(source: &str) -> Door {
     Door::Token {
-        path: format!("/ingest/{SOURCE}"),
+        path: format!("/ingest/{source}"),
         secret: SECRET.to_owned(),
     }
 }

@@ -76,6 +76,9 @@ impl Load {
     }
 }
 
+/// Loads so far: no two of them may use the same keys.
+static LOADS: AtomicU64 = AtomicU64::new(0);
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -95,6 +98,7 @@ pub(crate) async fn send(address: SocketAddr, shot: &Arc<Shot>, load: Load) -> R
     for _ in 0..load.connections {
         connections.push(Connection::open(address).await?);
     }
+    let load_number = LOADS.fetch_add(1, Ordering::Relaxed);
     let started = Instant::now();
     let tickets = Arc::new(Tickets::begin(&load, started));
     let senders: Vec<_> = connections
@@ -105,13 +109,15 @@ pub(crate) async fn send(address: SocketAddr, shot: &Arc<Shot>, load: Load) -> R
             tokio::spawn(async move {
                 let mut request = Vec::new();
                 while let Some(ticket) = tickets.take().await {
-                    shot.write(ticket.number, ticket.due, &mut request);
+                    let key = (load_number, ticket.number);
+                    shot.write(key, ticket.due, &mut request);
                     let status = connection.exchange(&request).await?;
                     if (200..300).contains(&status) {
                         latencies.record(ticket.due.elapsed());
                         accepted.fetch_add(1, Ordering::Relaxed);
                     } else {
                         refused.fetch_add(1, Ordering::Relaxed);
+                        tickets.give_back();
                     }
                 }
                 anyhow::Ok(())

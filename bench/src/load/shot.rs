@@ -56,21 +56,20 @@ impl Shot {
         }
     }
 
-    /// Writes one request, in place of what was there.
-    pub(super) fn write(&self, number: u64, due: Instant, into: &mut Vec<u8>) {
+    /// Writes one request, in place of what was there. `key` is of the load, and of the request in it.
+    pub(super) fn write(&self, key: (u64, u64), due: Instant, into: &mut Vec<u8>) {
         into.clear();
         match &self.body {
-            Body::Fixed { text, signature } => self.frame(number, text, signature, into),
+            Body::Fixed { text, signature } => self.frame(key, text, signature, into),
             Body::Stamped { clock, bytes } => {
                 let text = padded(format!("{{\"at\":{},", clock.stamp(due)), *bytes);
-                self.frame(number, &text, &self.door.signature(&text), into);
+                self.frame(key, &text, &self.door.signature(&text), into);
             }
         }
     }
 
-    fn frame(&self, number: u64, body: &str, signature: &str, into: &mut Vec<u8>) {
-        // Keys of two runs differ, too: they may share a yard.
-        let key = format!("{:x}-{number}", std::process::id());
+    fn frame(&self, (load, number): (u64, u64), body: &str, signature: &str, into: &mut Vec<u8>) {
+        let key = format!("{load}-{number}");
         let written = match &self.door {
             Door::Token { path, .. } => {
                 let key = if self.has_keys {
@@ -143,7 +142,7 @@ mod tests {
 
     fn written(shot: &Shot, number: u64, due: Instant) -> (String, serde_json::Value) {
         let mut bytes = Vec::new();
-        shot.write(number, due, &mut bytes);
+        shot.write((0, number), due, &mut bytes);
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(

@@ -2,16 +2,15 @@
 
 use super::{BYTES, Bench, CONNECTIONS};
 use crate::bare;
-use crate::cost::{Meter, Part};
+use crate::cost::Part;
 use crate::deployment::{Deployment, Role};
 use crate::effort::Effort;
-use crate::load::{self, Load, Shot};
+use crate::load::{Load, Shot};
 use crate::processes;
 use crate::report::{Row, Table};
 use crate::yard::{self, Yard};
 use anyhow::Result;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// How it is pushed.
@@ -90,13 +89,19 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     for case in cases(bench.effort) {
         let shot = Arc::new(Shot::fixed(yard::token_door(), case.bytes, case.has_keys));
         let load = Load::closed(case.connections, bench.effort.time());
-        let bare = bare_handler(bench, *case, address, &handler, &shot, &load).await?;
+        let accept = async |system: &str, address, parts: Vec<Part>| {
+            let what = format!("{system}, {case}");
+            bench.progress.on(&what);
+            bench.warm_up(address, &shot, &load).await?;
+            bench.measure(&what, (address, parts), &shot, &load).await
+        };
+        let bare = accept("the bare handler", address, vec![handler.clone()])
+            .await?
+            .bare();
         bench.servers.settle().await?;
-        let [what_postgres, what_sqlite] = ["Postgres", "SQLite"].map(|ledger| format!("{ledger}, {case}"));
-        let postgres = bench.accept(&what_postgres, &on_postgres, &shot, load.clone());
-        let postgres = postgres.await?.against(&bare);
-        let sqlite = bench.accept(&what_sqlite, &on_sqlite, &shot, load);
-        let sqlite = sqlite.await?.against(&bare);
+        let postgres = accept("Postgres", on_postgres.doors, on_postgres.parts()).await?;
+        let sqlite = accept("SQLite", on_sqlite.doors, on_sqlite.parts()).await?;
+        let [postgres, sqlite] = [postgres, sqlite].map(|row| row.against(&bare));
         table.rows.push(bare);
         // What differs in its bodies alone has inserts of its own to be compared with.
         if inserts.as_ref().is_none_or(|(bytes, _)| *bytes != case.bytes) {
@@ -113,23 +118,6 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     on_postgres.stop().await?;
     on_sqlite.stop().await?;
     Ok(table)
-}
-
-async fn bare_handler(
-    bench: &Bench<'_>,
-    case: Case,
-    address: SocketAddr,
-    handler: &Part,
-    shot: &Arc<Shot>,
-    load: &Load,
-) -> Result<Row> {
-    let what = format!("the bare handler, {case}");
-    bench.progress.on(&what);
-    load::send(address, shot, load.clone().lasting(bench.effort.warm_up())).await?;
-    let meter = Meter::begin(vec![handler.clone()]);
-    let outcome = load::send(address, shot, load.clone()).await?;
-    bench.progress.done();
-    Ok(Row::of(what, &outcome).per_thousand(meter.end()).bare())
 }
 
 impl fmt::Display for Case {

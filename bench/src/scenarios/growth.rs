@@ -1,6 +1,6 @@
 //! Whether an event costs the same when the tables are full.
 
-use super::{BYTES, Bench, CONNECTIONS, passage};
+use super::{BYTES, Bench, CONNECTIONS, PATIENCE, passage};
 use crate::clock::Clock;
 use crate::deployment::{Deployment, Role};
 use crate::effort::Effort;
@@ -44,12 +44,14 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
         bench.servers.settle().await?;
 
         let what = format!("accept, {size} rows");
-        let shot = Arc::new(Shot::fixed(yard::token_door(), BYTES, true));
+        let shot = Arc::new(Shot::fixed(yard::quiet_door(), BYTES, true));
         let load = Load::closed(CONNECTIONS, bench.effort.time());
-        let accepted = bench.accept(&what, &yard, &shot, load).await?;
-        // Those are still on their way, and must not be among those that follow.
-        yard.until(ACCEPTED, 0, super::PATIENCE).await?;
-        yard.until(passage::UNFINISHED, 0, super::PATIENCE).await?;
+        bench.progress.on(&what);
+        bench.warm_up(yard.doors, &shot, &load).await?;
+        let measured = (yard.doors, yard.parts());
+        let accepted = bench.measure(&what, measured, &shot, &load).await?;
+        // The router still has to see that they lead nowhere, and must not do so while the next is measured.
+        yard.until(ACCEPTED, 0, PATIENCE).await?;
         let what = format!("end to end, {size} rows");
         let passed = passage::sustain(bench, &what, &yard, &receiver, clock).await?;
         match &first {

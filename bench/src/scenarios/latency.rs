@@ -3,9 +3,9 @@
 use super::{BYTES, Bench, PATIENCE};
 use crate::bare;
 use crate::clock::Clock;
-use crate::cost::{Meter, Part};
+use crate::cost::Part;
 use crate::deployment::{Deployment, Role};
-use crate::load::{self, Load, Shot};
+use crate::load::{Load, Shot};
 use crate::processes;
 use crate::receiver::Receiver;
 use crate::report::{Row, Table};
@@ -44,28 +44,26 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     let shot = Arc::new(Shot::stamped(yard::token_door(), BYTES, clock));
     for rate in RATES {
         let load = Load::open(rate, bench.effort.time());
-        let bare = |what: &str| format!("{what}, {rate}/s");
-        let taken = plain(
-            bench,
-            &bare("the bare handler"),
-            address,
-            &shot,
-            &load,
-            vec![handler.clone()],
-        )
-        .await?;
-        let received = bare("the bare receiver");
-        let received = plain(bench, &received, receiver.address, &shot, &load, Vec::new()).await?;
+        let bare = async |what: &str, address: SocketAddr, parts| {
+            let what = format!("{what}, {rate}/s");
+            bench.warm_up(address, &shot, &load).await?;
+            let row = bench.measure(&what, (address, parts), &shot, &load).await?;
+            anyhow::Ok(row.bare())
+        };
+        let taken = bare("the bare handler", address, vec![handler.clone()]).await?;
+        let received = bare("the bare receiver", receiver.address, Vec::new()).await?;
         table.rows.extend([taken.clone(), received.clone()]);
         for (ledger, deployment) in [("Postgres", &distributed), ("SQLite", &embedded)] {
             receiver.reset();
+            let warm = bench.warm_up(deployment.doors, &shot, &load).await?;
+            receiver.until(warm, PATIENCE).await?;
+            receiver.reset();
             let what = format!("{ledger}, {rate}/s, accepted");
-            let accepted = bench.accept(&what, deployment, &shot, load.clone()).await?;
-            let arrived = arrivals(&receiver, bench, rate, &accepted).await?;
-            let delivered = Row {
-                count: arrived,
-                ..Row::new(format!("{ledger}, {rate}/s, delivered")).with_latencies(&receiver.latencies())
-            };
+            let measured = (deployment.doors, deployment.parts());
+            let accepted = bench.measure(&what, measured, &shot, &load).await?;
+            receiver.until(accepted.count, PATIENCE).await?;
+            let delivered = Row::new(format!("{ledger}, {rate}/s, delivered"));
+            let delivered = delivered.with_latencies(&receiver.latencies());
             table.rows.push(accepted.against_p99(&taken));
             table.rows.push(delivered.against_p99(&received));
         }
@@ -73,27 +71,4 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     distributed.stop().await?;
     embedded.stop().await?;
     Ok(table)
-}
-
-/// Waits until those of the warm-up and those that count have all arrived.
-async fn arrivals(receiver: &Receiver, bench: &Bench<'_>, rate: u32, accepted: &Row) -> Result<u64> {
-    let warm = u64::from(rate) * u64::try_from(bench.effort.warm_up().as_millis())? / 1_000;
-    receiver.until(warm + accepted.count, PATIENCE).await?;
-    Ok(accepted.count)
-}
-
-async fn plain(
-    bench: &Bench<'_>,
-    what: &str,
-    address: SocketAddr,
-    shot: &Arc<Shot>,
-    load: &Load,
-    parts: Vec<Part>,
-) -> Result<Row> {
-    bench.progress.on(what);
-    load::send(address, shot, load.clone().lasting(bench.effort.warm_up())).await?;
-    let meter = Meter::begin(parts);
-    let outcome = load::send(address, shot, load.clone()).await?;
-    bench.progress.done();
-    Ok(Row::of(what, &outcome).per_thousand(meter.end()).bare())
 }

@@ -12,7 +12,7 @@ mod sustained;
 
 use crate::bare;
 use crate::clock::Clock;
-use crate::cost::Meter;
+use crate::cost::{Meter, Part};
 use crate::deployment::Deployment;
 use crate::effort::Effort;
 use crate::load::{self, Load, Shot};
@@ -21,6 +21,7 @@ use crate::receiver::Receiver;
 use crate::report::{Row, Table};
 use crate::servers::Servers;
 use anyhow::Result;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,12 +115,23 @@ impl Scenario {
 }
 
 impl Bench<'_> {
-    /// Load on a yard's doors, after the same for a while that does not count.
-    async fn accept(&self, what: &str, yard: &Deployment<'_>, shot: &Arc<Shot>, load: Load) -> Result<Row> {
+    /// Load for a while that does not count; returns how many requests were accepted.
+    async fn warm_up(&self, address: SocketAddr, shot: &Arc<Shot>, load: &Load) -> Result<u64> {
+        let short = load.clone().lasting(self.effort.warm_up());
+        Ok(load::send(address, shot, short).await?.accepted)
+    }
+
+    /// Load on an address, and what it cost.
+    async fn measure(
+        &self,
+        what: &str,
+        (address, parts): (SocketAddr, Vec<Part>),
+        shot: &Arc<Shot>,
+        load: &Load,
+    ) -> Result<Row> {
         self.progress.on(what);
-        load::send(yard.doors, shot, load.clone().lasting(self.effort.warm_up())).await?;
-        let meter = Meter::begin(yard.parts());
-        let outcome = load::send(yard.doors, shot, load).await?;
+        let meter = Meter::begin(parts);
+        let outcome = load::send(address, shot, load.clone()).await?;
         self.progress.done();
         Ok(Row::of(what, &outcome).per_thousand(meter.end()))
     }

@@ -1,12 +1,9 @@
-//! Tables: for a terminal, for a program, and for `docs/performance.md`.
+//! One line of a table.
 
 use crate::cost::Cost;
-use crate::effort::Effort;
 use crate::latencies::Latencies;
 use crate::load::Outcome;
-use crate::machine::Machine;
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 /// One line: what was measured, and what it came to.
@@ -126,7 +123,7 @@ impl Row {
         self
     }
 
-    fn cells(&self) -> [String; 9] {
+    pub(super) fn cells(&self) -> [String; 9] {
         let millis = |value| number(value, 2);
         let ratios: Vec<String> = self
             .ratios
@@ -156,163 +153,6 @@ impl Row {
         ]
     }
 }
-
-/// What one scenario came to.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Table {
-    pub(crate) title: String,
-    /// What a row is, and where latency counts from.
-    pub(crate) about: String,
-    pub(crate) cpu: CpuUnit,
-    pub(crate) rows: Vec<Row>,
-    /// What does not fit in a row, and what could not be measured.
-    pub(crate) notes: Vec<String>,
-}
-
-/// What the figures of processor time are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CpuUnit {
-    SecondsPerThousand,
-    PercentOfACore,
-}
-
-impl Table {
-    pub(crate) fn new(title: &str, about: &str) -> Self {
-        Self {
-            title: title.to_owned(),
-            about: about.to_owned(),
-            cpu: CpuUnit::SecondsPerThousand,
-            rows: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-
-    fn heads(&self) -> [&'static str; 9] {
-        let cpu = match self.cpu {
-            CpuUnit::SecondsPerThousand => "CPU s per 1,000",
-            CpuUnit::PercentOfACore => "CPU, % of a core",
-        };
-        [
-            "",
-            "per s",
-            "p50 ms",
-            "p99 ms",
-            "p99.9 ms",
-            "refused",
-            "ratio",
-            cpu,
-            "memory, MiB",
-        ]
-    }
-
-    fn text(&self) -> String {
-        let mut table = comfy_table::Table::new();
-        table
-            .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
-            .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-            .set_header(self.heads());
-        for row in &self.rows {
-            table.add_row(row.cells());
-        }
-        let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
-        format!("\n{}\n{}\n{table}\n{notes}", self.title, self.about)
-    }
-
-    fn markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut text = format!("\n## {}\n\n{}\n\n", self.title, self.about);
-        text.push_str(&line(&self.heads().map(str::to_owned)));
-        text.push_str("|---|--:|--:|--:|--:|--:|---|---|---|\n");
-        for row in &self.rows {
-            let mut cells = row.cells();
-            if row.is_bare {
-                cells[0] = format!("*{}*", row.what);
-            }
-            text.push_str(&line(&cells));
-        }
-        for note in &self.notes {
-            text.push_str(&format!("\n{note}\n"));
-        }
-        text
-    }
-}
-
-/// Everything that was measured.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    machine: Machine,
-    is_quick: bool,
-    tables: Vec<Table>,
-}
-
-impl Report {
-    pub(crate) fn begin(machine: Machine, effort: Effort) -> Self {
-        Self {
-            machine,
-            is_quick: effort.quick,
-            tables: Vec::new(),
-        }
-    }
-
-    pub(crate) fn add(&mut self, tables: Vec<Table>) {
-        self.tables.extend(tables);
-    }
-
-    fn circumstances(&self) -> String {
-        let Machine {
-            commit,
-            at,
-            processor,
-            cores,
-            memory_gib,
-            kernel,
-            postgres,
-            rabbitmq,
-            load_before,
-            is_release,
-        } = &self.machine;
-        let mut text = format!(
-            "Commit {commit}, {at}. {cores} cores of {processor}, {memory_gib:.0} GiB, Linux {kernel}; Postgres {postgres} \
-             (fsync and synchronous_commit on), RabbitMQ {rabbitmq}. Load before: {load_before}."
-        );
-        if !is_release {
-            text.push_str(" A debug build: the figures mean nothing.");
-        }
-        if self.is_quick {
-            text.push_str(" A quick run: to see that it works, not to compare.");
-        }
-        text
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let tables: String = self.tables.iter().map(Table::text).collect();
-        format!("{}\n{tables}", self.circumstances())
-    }
-
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = String::from(HEAD);
-        let written = write!(text, "\n{}\n", self.circumstances());
-        written.expect("a text can be written to, because it grows");
-        text.extend(self.tables.iter().map(Table::markdown));
-        text
-    }
-}
-
-const HEAD: &str = "# Performance
-
-Written by `cargo build --release && cargo run --release -p hookyard-bench -- all`. Everything runs on one machine: database,
-broker, services, load and receiver. So read the ratios: each stands beside a bare part, in *italics*, that was measured in the
-same minute.
-
-- *the bare handler*: actix-web, which reads a body, checks its HMAC and forgets it;
-- *bare inserts*: batches of 128 rows over one connection, each committed; its latencies are a batch's;
-- *the bare client*: reqwest, 64 tasks that each post one signed body after the other to the receiver;
-- *the bare receiver*: the same load straight at the receiver.
-
-Latency counts from when a request was due, not from when it could be sent. CPU and memory are a process's with its children's;
-memory is its peak, of Postgres what is resident at the end, each page once.
-";
 
 /// Nothing when there is none; thousands apart.
 fn number(value: Option<f64>, digits: usize) -> String {
@@ -402,20 +242,5 @@ mod tests {
         assert_eq!(number(Some(999.5), 1), "999.5");
         assert_eq!(number(Some(0.0), 2), "0.00");
         assert_eq!(number(None, 2), "");
-    }
-
-    #[test]
-    fn every_line_of_a_table_has_as_many_cells_as_its_head() {
-        let mut table = Table::new("Title", "About.");
-        table.rows.push(Row::new("bare").bare());
-        table.notes.push("A note.".to_owned());
-        let text = table.markdown();
-        let bars: Vec<usize> = text
-            .lines()
-            .filter(|line| line.starts_with('|'))
-            .map(|line| line.matches('|').count())
-            .collect();
-        assert_eq!(bars, [10, 10, 10]);
-        assert!(text.contains("| *bare* |"), "{text}");
     }
 }
