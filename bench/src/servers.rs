@@ -4,7 +4,7 @@
 
 use crate::cost::Part;
 use crate::deployment;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -254,10 +254,7 @@ pub(crate) fn rabbitmq_version(url: &Url) -> Result<String> {
     stream.write_all(b"AMQP\x00\x00\x09\x01")?;
     let mut greeting = vec![0; 4_096];
     let length = stream.read(&mut greeting)?;
-    match version_in(greeting.get(..length).unwrap_or_default()) {
-        Some(version) => Ok(version),
-        None => bail!("the broker did not say its version"),
-    }
+    version_in(greeting.get(..length).unwrap_or_default()).context("the broker did not say its version")
 }
 
 /// A field of a table: its name, `S`, four bytes of length, its value.

@@ -61,8 +61,8 @@ impl Table {
         for row in &self.rows {
             table.add_row(row.cells());
         }
-        let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
-        format!("\n{}\n{}\n{table}\n{notes}", self.title, self.about)
+        let notes = self.notes.join("\n");
+        format!("\n{}\n{}\n{table}\n{notes}\n", self.title, self.about)
     }
 
     pub(super) fn markdown(&self) -> String {

@@ -9,6 +9,7 @@ use crate::receiver::{Receiver, SLOW};
 use crate::report::{Row, Table};
 use crate::yard::{self, Yard};
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     yard.start(&[Role::Gateway, Role::Runner]).await?;
     if let Some(reason) = cannot_run(&yard, clock).await? {
         table.notes.push(format!(
-            "Not measured, because this build ends every run: {reason}"
+            "Not measured, because this build completes no run: {reason}."
         ));
         yard.stop().await?;
         return Ok(table);
@@ -105,7 +106,10 @@ async fn cannot_run(yard: &Deployment<'_>, clock: Clock) -> Result<Option<String
     let query = "SELECT state, coalesce(error, '') FROM runs";
     let row = yard.sql().await?.query_one(query, &[]).await?;
     let (state, error): (String, String) = (row.get(0), row.get(1));
-    Ok((state != "completed").then_some(error))
+    let error: Value = serde_json::from_str(&error).unwrap_or_default();
+    let reason = error.get("detail").or_else(|| error.get("title"));
+    let reason = reason.and_then(Value::as_str).unwrap_or("it does not say why");
+    Ok((state != "completed").then(|| format!("{state}, {reason}")))
 }
 
 async fn start_runs(yard: &Deployment<'_>, shot: &Arc<Shot>, count: u64) -> Result<u64> {
