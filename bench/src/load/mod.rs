@@ -111,7 +111,14 @@ pub(crate) async fn send(address: SocketAddr, shot: &Arc<Shot>, load: Load) -> R
                 while let Some(ticket) = tickets.take().await {
                     let key = (load_number, ticket.number);
                     shot.write(key, ticket.due, &mut request);
-                    let status = connection.exchange(&request).await?;
+                    let status = match connection.exchange(&request).await {
+                        Ok(status) => status,
+                        // Servers close what was idle for long. It is sent again as it was, in its own time.
+                        Err(_closed) => {
+                            connection = Connection::open(address).await?;
+                            connection.exchange(&request).await?
+                        }
+                    };
                     if (200..300).contains(&status) {
                         latencies.record(ticket.due.elapsed());
                         accepted.fetch_add(1, Ordering::Relaxed);

@@ -52,6 +52,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
         .at_rate(sent.accepted, took)
         .per_thousand(meter.end());
     bench.progress.done();
+    passage::nothing_is_missing(&yard).await?;
     yard.stop().await?;
     let row = row.against(&client);
     table.rows = vec![client, row];

@@ -8,7 +8,7 @@ use crate::load::{self, Extent, Load, Pace, Shot};
 use crate::receiver::Receiver;
 use crate::report::Row;
 use crate::yard;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,6 +51,18 @@ pub(super) async fn sustain(
     };
     bench.progress.done();
     Ok(row)
+}
+
+/// Fails unless each recorded event has been delivered, and recorded as delivered.
+pub(super) async fn nothing_is_missing(deployment: &Deployment<'_>) -> Result<()> {
+    let events = deployment.count("SELECT count(*) FROM events").await?;
+    let delivered = "SELECT count(*) FROM deliveries WHERE state = 'delivered'";
+    let delivered = deployment.count(delivered).await?;
+    ensure!(
+        events == delivered,
+        "of {events} events {delivered} are recorded as delivered"
+    );
+    Ok(())
 }
 
 /// Waits until so many have arrived and all that there are have ended.

@@ -30,6 +30,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     let what = "Postgres and RabbitMQ";
     let row = passage::sustain(bench, what, &distributed, &receiver, clock).await?;
     let distributed_row = row.against(&client).against(&inserts);
+    passage::nothing_is_missing(&distributed).await?;
     distributed.stop().await?;
 
     let mut embedded = Deployment::on_sqlite(&yard)?;
@@ -37,6 +38,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     let what = "SQLite, all in one process";
     let row = passage::sustain(bench, what, &embedded, &receiver, clock).await?;
     let embedded_row = row.against(&client);
+    passage::nothing_is_missing(&embedded).await?;
     embedded.stop().await?;
     table.rows = vec![client, inserts, distributed_row, embedded_row];
     Ok(table)
