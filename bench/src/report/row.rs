@@ -116,11 +116,16 @@ impl Row {
         if let Some((own, others)) = values.filter(|(_, others)| *others > 0.0) {
             self.ratios.push(Ratio {
                 of,
-                to: other.what.clone(),
+                to: other.name().to_owned(),
                 ratio: own / others,
             });
         }
         self
+    }
+
+    /// What it is, without how it was pushed: ratios are to what was pushed alike.
+    fn name(&self) -> &str {
+        self.what.split_once(',').map_or(&self.what, |(name, _)| name)
     }
 
     pub(super) fn cells(&self) -> [String; 9] {
@@ -130,7 +135,8 @@ impl Row {
             .iter()
             .map(|Ratio { of, to, ratio }| format!("{of} {} of {to}", number(Some(*ratio), 2)))
             .collect();
-        let part = |cost: &Cost, value: f64| format!("{} {}", cost.part, number(Some(value), 2));
+        // Of a thousand bare inserts the third digit is the first.
+        let part = |cost: &Cost, value: f64| format!("{} {}", cost.part, number(Some(value), 3));
         let cpu: Vec<String> = self
             .costs
             .iter()
@@ -193,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_the_count_by_the_time_and_a_ratio_is_of_rates() {
-        let fast = Row::new("fast").at_rate(3_000, Duration::from_secs(2));
+        let fast = Row::new("fast, 64 connections").at_rate(3_000, Duration::from_secs(2));
         let slow = Row::new("slow").at_rate(750, Duration::from_secs(1));
         assert_eq!(fast.per_second, Some(1_500.0));
         let slow = slow.against(&fast);
@@ -220,10 +226,10 @@ mod tests {
         let row = Row::new("x")
             .at_rate(4_000, Duration::from_secs(1))
             .per_thousand(vec![cost("gateway", 1.0), cost("Postgres", 2.0)]);
-        assert_eq!(row.cells()[7], "gateway 0.25, Postgres 0.50");
+        assert_eq!(row.cells()[7], "gateway 0.250, Postgres 0.500");
         assert_eq!(row.cells()[8], "gateway 12, Postgres 12");
         let idle = Row::new("x").per_time(vec![cost("gateway", 0.1)], Duration::from_secs(10));
-        assert_eq!(idle.cells()[7], "gateway 1.00");
+        assert_eq!(idle.cells()[7], "gateway 1.000");
     }
 
     #[test]

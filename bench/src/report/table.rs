@@ -53,23 +53,28 @@ impl Table {
     }
 
     pub(super) fn text(&self) -> String {
+        let notes = self.notes.join("\n");
+        if self.rows.is_empty() {
+            return format!("\n{}\n{notes}\n", self.title);
+        }
         let mut table = comfy_table::Table::new();
         table
-            .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
+            .load_style(comfy_table::presets::NOTHING)
             .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
             .set_header(self.heads());
         for row in &self.rows {
             table.add_row(row.cells());
         }
-        let notes = self.notes.join("\n");
         format!("\n{}\n{}\n{table}\n{notes}\n", self.title, self.about)
     }
 
     pub(super) fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut text = format!("\n## {}\n\n{}\n\n", self.title, self.about);
-        text.push_str(&line(&self.heads().map(str::to_owned)));
-        text.push_str("|---|--:|--:|--:|--:|--:|---|---|---|\n");
+        if !self.rows.is_empty() {
+            text.push_str(&line(&self.heads().map(str::to_owned)));
+            text.push_str("|---|--:|--:|--:|--:|--:|---|---|---|\n");
+        }
         for row in &self.rows {
             let mut cells = row.cells();
             if row.is_bare {
@@ -99,5 +104,7 @@ mod tests {
             .collect();
         assert_eq!(bars, [10, 10, 10]);
         assert!(text.contains("| *bare* |"), "{text}");
+        table.rows.clear();
+        assert!(!table.markdown().contains('|'));
     }
 }

@@ -54,7 +54,7 @@ async fn measure(bench: &Bench<'_>, endpoints: usize, hanging: usize) -> Result<
     bench.servers.settle().await?;
     let shot = Arc::new(Shot::stamped(yard::send_door(endpoints), BYTES, clock));
     // Long enough for what hangs to take every slot that it can get; there is no warm-up, because it would begin that.
-    let load = Load::open(RATE, bench.effort.time() * 3);
+    let load = Load::open(RATE, bench.effort.time() * bench.effort.pick(2, 3));
     let meter = Meter::begin(yard.parts());
     let outcome = load::send(yard.doors, &shot, load).await?;
     receiver
