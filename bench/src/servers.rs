@@ -66,7 +66,7 @@ impl Servers {
             databases: AtomicU32::new(0),
             were_started,
         };
-        let template = servers.template();
+        let template = template();
         servers.create(&template, "template1").await?;
         deployment::migrate(&servers.url(&template))?;
         Ok(servers)
@@ -75,8 +75,8 @@ impl Servers {
     /// A new database with the yard's tables.
     pub(crate) async fn database(&self) -> Result<String> {
         let number = self.databases.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("{}_{number}", self.template());
-        self.create(&name, &self.template()).await?;
+        let name = format!("{}_{number}", template());
+        self.create(&name, &template()).await?;
         Ok(name)
     }
 
@@ -103,8 +103,8 @@ impl Servers {
     /// Removes every database that is left, and stops the servers if they were started here.
     pub(crate) async fn close(self) {
         let last = self.databases.load(Ordering::Relaxed);
-        let numbered = (1..=last).map(|number| format!("{}_{number}", self.template()));
-        for database in numbered.chain([self.template()]) {
+        let numbered = (1..=last).map(|number| format!("{}_{number}", template()));
+        for database in numbered.chain([template()]) {
             // Those that are gone already, and those of a server that is gone itself.
             let _ = self.remove(&database).await;
         }
@@ -122,10 +122,11 @@ impl Servers {
         let create = format!("CREATE DATABASE {database} TEMPLATE {template}");
         Ok(self.client.batch_execute(&create).await?)
     }
+}
 
-    fn template(&self) -> String {
-        format!("hookyard_bench_{}", std::process::id())
-    }
+/// The database that the others are copies of: migrating takes longer than many a measurement.
+fn template() -> String {
+    format!("hookyard_bench_{}", std::process::id())
 }
 
 async fn connect(url: &Url) -> Result<Client> {

@@ -157,7 +157,7 @@ mod tests {
             pace: Pace::Open(1_000),
             extent: Extent::Time(Duration::from_millis(20)),
         };
-        let started = Instant::now() - Duration::from_secs(1);
+        let started = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         let tickets = Tickets::begin(&load, started);
         let mut due = Vec::new();
         while let Some(ticket) = tickets.take().await {

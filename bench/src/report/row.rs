@@ -28,7 +28,7 @@ pub(crate) struct Row {
 pub(crate) struct Ratio {
     pub(crate) of: &'static str,
     pub(crate) to: String,
-    pub(crate) ratio: f64,
+    pub(crate) value: f64,
 }
 
 impl Row {
@@ -117,7 +117,7 @@ impl Row {
             self.ratios.push(Ratio {
                 of,
                 to: other.name().to_owned(),
-                ratio: own / others,
+                value: own / others,
             });
         }
         self
@@ -133,7 +133,7 @@ impl Row {
         let ratios: Vec<String> = self
             .ratios
             .iter()
-            .map(|Ratio { of, to, ratio }| format!("{of} {} of {to}", number(Some(*ratio), 2)))
+            .map(|Ratio { of, to, value }| format!("{of} {} of {to}", number(Some(*value), 2)))
             .collect();
         // Of a thousand bare inserts the third digit is the first.
         let part = |cost: &Cost, value: f64| format!("{} {}", cost.part, number(Some(value), 3));
@@ -203,7 +203,7 @@ mod tests {
         let slow = Row::new("slow").at_rate(750, Duration::from_secs(1));
         assert_eq!(fast.per_second, Some(1_500.0));
         let slow = slow.against(&fast);
-        assert!((slow.ratios[0].ratio - 0.5).abs() < 1e-9);
+        assert!((slow.ratios[0].value - 0.5).abs() < 1e-9);
         assert_eq!(slow.cells()[6], "rate 0.50 of fast");
     }
 

@@ -51,8 +51,8 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
             anyhow::Ok(row.bare())
         };
         let taken = bare("the bare handler", address, vec![handler.clone()]).await?;
-        let received = bare("the bare receiver", receiver.address, Vec::new()).await?;
-        table.rows.extend([taken.clone(), received.clone()]);
+        let arrived = bare("the bare receiver", receiver.address, Vec::new()).await?;
+        table.rows.extend([taken.clone(), arrived.clone()]);
         for (ledger, deployment) in [("Postgres", &distributed), ("SQLite", &embedded)] {
             receiver.reset();
             let warm = bench.warm_up(deployment.doors, &shot, &load).await?;
@@ -65,7 +65,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
             let delivered = Row::new(format!("{ledger}, {rate}/s, delivered"));
             let delivered = delivered.with_latencies(&receiver.latencies());
             table.rows.push(accepted.against_p99(&taken));
-            table.rows.push(delivered.against_p99(&received));
+            table.rows.push(delivered.against_p99(&arrived));
         }
     }
     distributed.stop().await?;

@@ -117,8 +117,8 @@ impl Scenario {
 impl Bench<'_> {
     /// Load for a while that does not count; returns how many requests were accepted.
     async fn warm_up(&self, address: SocketAddr, shot: &Arc<Shot>, load: &Load) -> Result<u64> {
-        let short = load.clone().lasting(self.effort.warm_up());
-        Ok(load::send(address, shot, short).await?.accepted)
+        let load = load.clone().lasting(self.effort.warm_up());
+        Ok(load::send(address, shot, load).await?.accepted)
     }
 
     /// Load on an address, and what it cost.
