@@ -133,7 +133,10 @@ impl Row {
         let ratios: Vec<String> = self
             .ratios
             .iter()
-            .map(|Ratio { of, to, value }| format!("{of} {} of {to}", number(Some(*value), 2)))
+            .map(|Ratio { of, to, value }| {
+                let digits = if *value < 0.1 { 3 } else { 2 };
+                format!("{of} {} of {to}", number(Some(*value), digits))
+            })
             .collect();
         // Of a thousand bare inserts the third digit is the first.
         let part = |cost: &Cost, value: f64| format!("{} {}", cost.part, number(Some(value), 3));

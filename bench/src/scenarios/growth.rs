@@ -43,7 +43,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
         filled = *size;
         bench.servers.settle().await?;
 
-        let what = format!("accept, {size} rows");
+        let what = format!("accept at {size} rows");
         let shot = Arc::new(Shot::fixed(yard::quiet_door(), BYTES, true));
         let load = Load::closed(CONNECTIONS, bench.effort.time());
         bench.progress.on(&what);
@@ -52,7 +52,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
         let accepted = bench.measure(&what, measured, &shot, &load).await?;
         // The router still has to see that they lead nowhere, and must not do so while the next is measured.
         yard.until(ACCEPTED, 0, PATIENCE).await?;
-        let what = format!("end to end, {size} rows");
+        let what = format!("end to end at {size} rows");
         let passed = passage::sustain(bench, &what, &yard, &receiver, clock).await?;
         match &first {
             None => {
