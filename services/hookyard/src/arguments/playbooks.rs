@@ -1,10 +1,5 @@
 //! What can be typed about playbooks and runs.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are the help that is printed, where backticks would only be noise"
-)]
-
 use super::{Connection, PageOf};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;

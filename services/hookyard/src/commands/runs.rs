@@ -129,13 +129,11 @@ impl Journal {
                 .await?;
             let count = page.steps.len();
             all.extend(page.steps.into_iter().skip(self.read));
-            match page.next_cursor {
-                Some(next) => (self.cursor, self.read) = (Some(next), 0),
-                None => {
-                    self.read = count;
-                    return Ok(all);
-                }
+            if page.next_cursor.is_none() {
+                self.read = count;
+                return Ok(all);
             }
+            (self.cursor, self.read) = (page.next_cursor, 0);
         }
     }
 }

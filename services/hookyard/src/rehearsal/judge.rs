@@ -153,7 +153,9 @@ fn shown(called: &Called, expected: &[Value]) -> Value {
     let mut value = json!(called);
     if expected.iter().any(is_named) {
         let name = called.task.rsplit('/').next().unwrap_or_default();
-        value["task"] = name.into();
+        if let Some(task) = value.get_mut("task") {
+            *task = name.into();
+        }
     }
     value
 }

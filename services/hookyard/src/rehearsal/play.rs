@@ -86,10 +86,10 @@ pub(crate) async fn play(
         took: Duration::ZERO,
         trouble: None,
     };
-    let (mut now, mut state) = (case.now, None);
+    let (mut now, mut kept) = (case.now, None);
     let mut event = start(case, shape);
     for _ in 0..MOST_EVENTS {
-        let stepped = match engine.step(version, state.as_ref(), now, &event).await {
+        let stepped = match engine.step(version, kept.as_ref(), now, &event).await {
             Ok(stepped) => stepped,
             Err(StepError::Unstartable(error)) => {
                 (played.status, played.error) = (RunState::Faulted, Some(error));
@@ -97,7 +97,7 @@ pub(crate) async fn play(
             }
             Err(other) => return Err(other.into()),
         };
-        state = Some(stepped.state);
+        kept = Some(stepped.state);
         let out = stepped.out;
         for id in out.cancelled {
             stage.give_up(id);

@@ -11,7 +11,7 @@ const KEY: &str = "nhk_runs_test_0001";
 
 fn yard(receiver: &str) -> String {
     format!(
-        r#"
+        r"
 workspace: {{slug: acme, name: Acme}}
 environments: [{{slug: production, default: true}}]
 management_tokens: [{{name: test, token: {TOKEN}}}]
@@ -49,7 +49,7 @@ playbooks:
       do:
         - before: {{set: {{n: 1}}}}
         - ask: {{call: http, with: {{method: post, endpoint: '{receiver}/fragile', body: {{n: '${{ .n }}'}}}}}}
-"#
+"
     )
 }
 
