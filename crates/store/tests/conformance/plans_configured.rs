@@ -24,6 +24,8 @@ async fn configured(yard: &Yard) -> Planner<'_> {
         ("n", "CAST(n AS BLOB)")
     };
     let of = format!("'ws_' || {}", text.replace('n', "(n % 1000 + 1)"));
+    // Few playbooks with many versions: of few, a sort would be as good as an index.
+    let owner = format!("'pb_' || {}", text.replace('n', "(n % 10)"));
     let numbers = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 1000)";
     let things = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000)";
     let times = "created_at, updated_at";
