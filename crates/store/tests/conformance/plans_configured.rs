@@ -40,8 +40,8 @@ async fn configured(yard: &Yard) -> Planner<'_> {
          SELECT 'ep_' || {text}, {of}, 'env_1', true, '{{}}', 'app_' || {text}, {at}, {at} FROM g; \
          INSERT INTO playbooks (id, workspace_id, slug, number, hook_hash, spec, {times}) {things} \
          SELECT 'pb_' || {text}, {of}, 'p' || {text}, n, {hash}, '{{}}', {at}, {at} FROM g; \
-         INSERT INTO playbook_versions (playbook_id, version, definition, operations, created_at) {numbers} \
-         SELECT 'pb_' || {text}, v, '', '{{}}', {at} FROM g, (SELECT n AS v FROM g WHERE n <= 50) AS versions; \
+         INSERT INTO playbook_versions (playbook_id, version, definition, operations, created_at) {things} \
+         SELECT {owner}, n, '', '{{}}', {at} FROM g; \
          INSERT INTO api_keys (id, workspace_id, environment_id, name, key_hash, spec, {times}) {things} \
          SELECT 'key_' || {text}, {of}, CASE WHEN n % 10 = 0 THEN 'env_1' END, 'name ' || {text}, {hash}, '{{}}', {at}, {at} FROM g; \
          INSERT INTO contacts (id, workspace_id, name, {times}) {things} SELECT 'con_' || {text}, {of}, 'name ' || {text}, {at}, {at} FROM g; \

@@ -1,10 +1,5 @@
 //! The shapes of answers about playbooks and runs, as far as commands show them.
 
-#![expect(
-    clippy::struct_field_names,
-    reason = "the fields have the names of the contract"
-)]
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -13,10 +13,6 @@ use wire::{Instant, RunState};
 const BEGINNING: Instant = Instant::from_unix_micros(1_767_225_600_000_000);
 
 /// A file of cases, `approval.test.yaml` for `approval.yaml`.
-#[expect(
-    clippy::struct_field_names,
-    reason = "the fields have the names of the file's"
-)]
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaseFile {
