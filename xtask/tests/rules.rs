@@ -47,6 +47,7 @@ const PURE: &[&str] = &[
     "hookyard-signature",
     "hookyard-expression",
     "hookyard-playbook",
+    "hookyard-waitbox",
 ];
 
 /// What "without" means.

@@ -209,6 +209,8 @@ pub enum Credentials {
 pub struct ListenRequest {
     /// Those that have not matched yet, with their index.
     pub filters: Vec<(usize, Awaited)>,
+    /// Whether the first message ends it as a whole. Else each filter waits for one of its own.
+    pub is_any: bool,
     /// Whether others and the routes see the event too.
     pub broadcast: bool,
 }

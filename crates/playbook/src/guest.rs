@@ -4,7 +4,7 @@
 //! step runs here. Programs are kept, since lowering one takes a hundred times as long as a step.
 
 use crate::{
-    Code, Documents, Event, Issue, Operations, Out, Outline, Program, State, check, openapi_document,
+    Documents, Event, Issue, Operations, Out, Outline, Program, State, check, openapi_document,
     openapi_documents, read, step,
 };
 use expression::{Evaluator, Guest, StopCause};
@@ -39,8 +39,13 @@ pub(crate) struct Request {
 pub(crate) enum Ask {
     /// Which documents of others the program's text, a definition, needs.
     Needs,
-    /// Whether the program's text is a definition, with the documents that it needs, by their URIs.
-    Check { documents: BTreeMap<String, String> },
+    /// Whether the program's text is a definition, with the documents that it needs, by their URIs, or why one of them
+    /// could not be had.
+    Check {
+        documents: BTreeMap<String, Result<String, String>>,
+    },
+    /// What the program, with its pinned operations, is.
+    Outline,
     /// One step of a run.
     Step {
         state: Option<Box<RawValue>>,
@@ -105,6 +110,13 @@ impl Worker {
                 evaluator.begin(request.refused);
                 Ok(checked(source, documents, evaluator))
             }
+            Ask::Outline => Ok(match self.program(source, evaluator)? {
+                Ok(program) => Answer::Sound {
+                    outline: Box::new(Outline::of(&program)),
+                    operations: Operations::default(),
+                },
+                Err(issues) => Answer::Unsound(issues),
+            }),
             Ask::Step { state, at, event } => {
                 let program = match self.program(source, evaluator)? {
                     Ok(program) => program,
@@ -160,25 +172,18 @@ impl Worker {
     }
 }
 
-fn checked(definition: &str, documents: BTreeMap<String, String>, evaluator: &mut Evaluator) -> Answer {
-    let (mut parsed, mut issues) = (Documents::new(), Vec::new());
-    for (uri, text) in documents {
-        match openapi_document(&text) {
-            Ok(document) => {
-                parsed.insert(uri, document);
-            }
-            Err(issue) => issues.push(Issue {
-                code: Code::UnknownReference,
-                path: String::new(),
-                message: format!("{uri} is not an OpenAPI document: {}", issue.message),
-                line: None,
-                column: None,
-            }),
-        }
-    }
-    if !issues.is_empty() {
-        return Answer::Unsound(issues);
-    }
+fn checked(
+    definition: &str,
+    documents: BTreeMap<String, Result<String, String>>,
+    evaluator: &mut Evaluator,
+) -> Answer {
+    let read = |text: String| {
+        openapi_document(&text).map_err(|issue| format!("it is neither JSON nor YAML ({})", issue.message))
+    };
+    let parsed: Documents = documents
+        .into_iter()
+        .map(|(uri, fetched)| (uri, fetched.and_then(read)))
+        .collect();
     match check(definition, &parsed, evaluator) {
         Ok((program, operations)) => Answer::Sound {
             outline: Box::new(Outline::of(&program)),

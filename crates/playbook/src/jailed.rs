@@ -117,11 +117,12 @@ impl Engine {
     }
 
     /// Checks a definition that is about to be saved, with the texts of the documents that it [needs](Self::needs), by
-    /// their URIs. A document that is missing is an issue.
+    /// their URIs, or a clause that says why one could not be had. A document that is missing is an issue where it is
+    /// called.
     pub async fn check(
         &self,
         definition: &str,
-        documents: BTreeMap<String, String>,
+        documents: BTreeMap<String, Result<String, String>>,
     ) -> Result<Checked, CheckError> {
         let asked = self.ask(definition.into(), &Ask::Check { documents }).await?;
         match asked {
@@ -129,6 +130,16 @@ impl Engine {
                 outline: *outline,
                 operations,
             }),
+            Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
+            Asked::Answered(other) => Err(broken(&other).into()),
+            Asked::GivenUp(error) => Err(unchecked(&error)),
+        }
+    }
+
+    /// Sums up a version that was saved. Of one that an earlier release let through, what is wrong with it.
+    pub async fn outline(&self, version: &Version) -> Result<Outline, CheckError> {
+        match self.ask(Arc::clone(&version.text), &Ask::Outline).await? {
+            Asked::Answered(Answer::Sound { outline, .. }) => Ok(*outline),
             Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
             Asked::Answered(other) => Err(broken(&other).into()),
             Asked::GivenUp(error) => Err(unchecked(&error)),

@@ -26,6 +26,7 @@ mod jailed;
 mod lower;
 mod operations;
 mod outline;
+mod place;
 mod program;
 mod reducer;
 mod schema;
@@ -40,5 +41,6 @@ pub use jailed::{
 pub use lower::{check, openapi_document, openapi_documents, read};
 pub use operations::{Documents, Operations};
 pub use outline::Outline;
+pub use place::{Place, place};
 pub use program::*;
 pub use reducer::{State, pending, step};

@@ -69,7 +69,7 @@ pub fn fill(text: &str, nonce: &str, secrets: &Value) -> Result<String, MissingS
 
 /// A secret that a call needs and the playbook does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the playbook has no secret `{path}` any more; give it one, and retry the run")]
+#[error("the playbook has no secret `{path}`; give it one, and retry the run")]
 pub struct MissingSecret {
     /// Its JSON pointer in the playbook's secrets.
     pub path: String,

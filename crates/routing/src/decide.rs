@@ -18,6 +18,7 @@ mod clauses;
 mod making;
 
 use crate::trace::{Clause, Trace};
+use crate::waiting::Heard;
 use bytes::Bytes;
 use clauses::{cheap_clauses, filter, taken_by, target};
 use expression::ExpressionError;
@@ -58,6 +59,9 @@ pub enum Match {
     Skipped(Finding),
     /// It takes the event; its target is disabled and holds what it gets.
     Held(Finding),
+    /// It takes the event, and so does an earlier route to the same playbook whose transform may yield nothing: then this
+    /// one starts the run.
+    Spare,
     /// It takes the event.
     Taken,
 }
@@ -65,7 +69,7 @@ pub enum Match {
 impl Match {
     /// Whether something is made, for which the transform is needed.
     pub const fn makes_something(&self) -> bool {
-        matches!(self, Self::Held(_) | Self::Taken)
+        matches!(self, Self::Held(_) | Self::Spare | Self::Taken)
     }
 }
 
@@ -89,8 +93,10 @@ pub fn candidates<'t>(event: &Event, table: &'t RoutingTable) -> impl Iterator<I
 /// Says what each route of the table comes to, given the verdicts of the candidates' filters by their place.
 ///
 /// The first route that takes the event has its target; further routes to it make nothing. A route that its target
-/// stops has nothing, and leaves the target to the next.
+/// stops has nothing, and leaves the target to the next. So does one to a playbook when its transform yields nothing: an
+/// endpoint has a skipped delivery to show then, a playbook would have no trace of the event.
 pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, Verdict>) -> Vec<Match> {
+    // With each target, the route that surely has it, or the last that may.
     let mut taken: HashMap<&Target, &Route> = HashMap::new();
     let mut matches = Vec::with_capacity(table.routes.len());
     for (place, route) in table.routes.iter().enumerate() {
@@ -98,7 +104,19 @@ pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, 
         matches.push(match clauses {
             Err(finding) => Match::Missed(finding),
             Ok(()) => match taken.entry(&route.spec.to) {
-                Entry::Occupied(first) => Match::Stopped(taken_by(first.get())),
+                Entry::Occupied(mut first) if may_yield_nothing(first.get()) => {
+                    let found = target(event, table, route);
+                    if matches!(found, Match::Taken) {
+                        first.insert(route);
+                        Match::Spare
+                    } else {
+                        found
+                    }
+                }
+                Entry::Occupied(first) => {
+                    let spec = &first.get().spec;
+                    Match::Stopped(taken_by(&spec.name, &first.get().id))
+                }
                 Entry::Vacant(free) => {
                     let found = target(event, table, route);
                     if !matches!(found, Match::Stopped(_)) {
@@ -112,16 +130,22 @@ pub fn matching(event: &Event, table: &RoutingTable, verdicts: &BTreeMap<usize, 
     matches
 }
 
+/// Whether a route that takes an event may leave its target to the next one yet.
+fn may_yield_nothing(route: &Route) -> bool {
+    matches!(route.spec.to, Target::Playbook(_)) && route.spec.transform.is_some()
+}
+
 /// Makes what the matching routes make, given what their transforms yielded by their place in the table. What no route
-/// takes is for the doorkeeper of its source's app, where there is one.
+/// takes is for the doorkeeper of its source's app, where there is one. `heard` are the runs that hear of it besides.
 pub fn decide(
     event: &Event,
     table: &RoutingTable,
     matches: Vec<Match>,
     transforms: &BTreeMap<usize, Transformed>,
+    heard: Heard,
     moment: Moment,
 ) -> RoutedEvent {
-    let mut decision = Decision::new(event, moment);
+    let mut decision = Decision::new(event, moment, heard);
     let is_missed = matches.iter().all(|found| matches!(found, Match::Missed(_)));
     for (place, (route, found)) in table.routes.iter().zip(matches).enumerate() {
         decision.add(route, found, transforms.get(&place));
@@ -141,6 +165,9 @@ pub fn quarantine(event: &Event, why: String, now: Instant) -> RoutedEvent {
         trace: Trace::of_quarantined(event.id, why).to_json(),
         deliveries: Vec::new(),
         runs: Vec::new(),
+        gifts: Vec::new(),
+        // Whoever has it, it is put aside.
+        is_taken: true,
         at: now,
     }
 }

@@ -1,28 +1,26 @@
 //! What the expressions of a workspace's routes yield for a batch of its events: one request to the jail for all
 //! filters, one for all transforms of the routes that take the event.
 
+use crate::ask::ask;
 use crate::decide::{Match, Moment, Transformed, Verdict, candidates, decide, matching};
+use crate::waiting::Heard;
 use bytes::Bytes;
 use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::{Event, RoutedEvent, RoutingTable};
-
-/// Expressions in one request. More make another, so that a workspace with slow ones takes turns with its neighbours.
-const REQUEST_JOBS: usize = 256;
-
-/// Bytes of inputs in one request: an eighth of what the jail takes.
-const REQUEST_BYTES: usize = 16 << 20;
+use wire::EventId;
 
 /// Decides each event against the table, in their order.
 ///
-/// `moment` is asked once, when the expressions have yielded: the time that slow ones took must not come off the lease
+/// `heard` are the runs that hear of an event besides. `moment` is asked once, when the expressions have yielded: the time that slow ones took must not come off the lease
 /// of the worker. Fails only when the jail cannot work now; what an expression does wrong is part of the decision.
 /// Cancel-safe: nothing is kept.
 pub async fn resolve(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
+    mut heard: BTreeMap<EventId, Heard>,
     moment: impl FnOnce() -> Moment,
 ) -> Result<Vec<RoutedEvent>, JailError> {
     let evaluated = evaluate(jail, events, table).await?;
@@ -30,7 +28,10 @@ pub async fn resolve(
     Ok(events
         .iter()
         .zip(evaluated)
-        .map(|(event, known)| decide(event, table, known.matches, &known.transforms, moment))
+        .map(|(event, known)| {
+            let heard = heard.remove(&event.id).unwrap_or_default();
+            decide(event, table, known.matches, &known.transforms, heard, moment)
+        })
         .collect())
 }
 
@@ -130,9 +131,7 @@ fn shown(output: &Output) -> String {
 #[derive(Default)]
 struct Questions {
     of: Vec<(usize, usize)>,
-    requests: Vec<Vec<Job>>,
-    /// Of the last request.
-    bytes: usize,
+    jobs: Vec<Job>,
 }
 
 impl Questions {
@@ -141,29 +140,18 @@ impl Questions {
             return;
         };
         self.of.push((number, place));
-        let job = Job {
+        self.jobs.push(Job {
             program: Arc::clone(program),
             input: event.body.clone(),
             want,
-        };
-        self.bytes = self.bytes.saturating_add(job.input.len());
-        match self.requests.last_mut() {
-            Some(request) if request.len() < REQUEST_JOBS && self.bytes <= REQUEST_BYTES => request.push(job),
-            _ => {
-                self.bytes = job.input.len();
-                self.requests.push(vec![job]);
-            }
-        }
+        });
     }
 
     async fn answers(
         self,
         jail: &Jail,
     ) -> Result<impl Iterator<Item = (usize, usize, Result<Output, ExpressionError>)>, JailError> {
-        let mut answers = Vec::with_capacity(self.of.len());
-        for request in self.requests {
-            answers.extend(jail.evaluate(request).await?);
-        }
+        let answers = ask(jail, self.jobs).await?;
         let of = self.of.into_iter();
         Ok(of
             .zip(answers)
@@ -194,7 +182,7 @@ mod tests {
             ..event()
         };
         let (jail, events) = (Jail::in_thread(), [small, big]);
-        let routed = block_on(resolve(&jail, &events, &table, || MOMENT)).unwrap();
+        let routed = block_on(resolve(&jail, &events, &table, BTreeMap::new(), || MOMENT)).unwrap();
         let made = |routed: &RoutedEvent| -> Vec<(String, Option<Bytes>)> {
             let deliveries = routed.deliveries.iter();
             deliveries
@@ -222,7 +210,7 @@ mod tests {
             );
             MOMENT
         };
-        let routed = block_on(resolve(&jail, &[event()], &table, moment)).unwrap();
+        let routed = block_on(resolve(&jail, &[event()], &table, BTreeMap::new(), moment)).unwrap();
         assert_eq!(
             routed[0].deliveries[0].lease,
             Some((MOMENT.lease, MOMENT.lease_until))

@@ -10,18 +10,27 @@
 //!
 //! [`resolve`] asks the jail what the routes' expressions yield for a batch of events, one request for all filters and
 //! one for all transforms, and [`decide`](mod@decide) makes deliveries, runs and the [trace](mod@trace) of
-//! it. [`direct`] and [`started`] are for events whose sender named the target, so that no route is tried.
+//! it. Before that the event is [offered](offer) to the runs that wait for one; a run that begins to wait
+//! [looks back](look_back). [`direct`] and [`started`] are for events whose sender named the target, so that no route is tried.
 //!
 //! # What it must never do
 //!
-//! Write anything, read a clock or draw lots: the same event and the same routes come to the same rows, with the same
-//! ids. The caller brings the [`Moment`]. Nothing but [`resolve`] waits, and it waits for the jail alone.
+//! Decide by a clock or draw lots: the same event and the same routes come to the same rows, with the same
+//! ids. The caller brings the [`Moment`]. Deciding waits for the jail alone; [`offer`] and [`look_back`] read the waitbox, and
+//! [`look_back`] alone writes: what it found into the run's inbox.
 
+mod ask;
 pub mod decide;
+mod emitted;
 mod evaluate;
+mod look_back;
 mod named;
 pub mod trace;
+mod waiting;
 
 pub use decide::{Moment, quarantine};
+pub use emitted::emitted;
 pub use evaluate::resolve;
+pub use look_back::look_back;
 pub use named::{Start, direct, started};
+pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_rows};

@@ -64,6 +64,7 @@ pub fn started(event: &NewEvent, start: Start, moment: Moment) -> RoutedEvent {
         trigger: start.trigger,
         project: start.project,
         template: start.template,
+        generation: 0,
     };
     routed(event, named, moment, Vec::new(), vec![run])
 }
@@ -81,6 +82,8 @@ fn routed(
         trace: Trace::of_direct(event.id, named).to_json(),
         deliveries,
         runs,
+        gifts: Vec::new(),
+        is_taken: false,
         at: moment.now,
     }
 }

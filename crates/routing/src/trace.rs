@@ -10,6 +10,13 @@
 //!    "value": false, "target": {"endpoint": "ep_…"}}]}
 //! ```
 //!
+//! Where runs waited for the event, it has them too; one that takes an event leaves nothing to the routes:
+//!
+//! ```json
+//! {"eventId": "msg_…", "routes": [], "waits": [
+//!   {"runId": "run_…", "matched": true, "exclusive": true, "reason": "the run waits for it and takes it"}]}
+//! ```
+//!
 //! No route is tried where the sender named the target. Then the trace has that instead:
 //!
 //! ```json
@@ -17,6 +24,7 @@
 //! {"eventId": "msg_…", "routes": [], "direct": {"playbookId": "pb_…", "runId": "run_…"}}
 //! ```
 
+use crate::waiting::Heard;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
@@ -25,6 +33,9 @@ use wire::{DeliveryId, EndpointId, EventId, PlaybookId, RouteId, RunId};
 
 /// How many routes that did not match are shown. A workspace may have 10,000, and each event has a trace.
 pub const MISSES_SHOWN: usize = 200;
+
+/// How many runs that waited for an event are shown.
+pub const WAITS_SHOWN: usize = 200;
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,9 +57,29 @@ pub struct Trace {
     /// What the source's doorkeeper did, where no route took the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doorkeeper: Option<Doorkeeper>,
+    /// The runs that waited for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<Waited>,
+    /// How many more of those there were.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waits_omitted: usize,
     /// How many of `routes` did not match.
     #[serde(skip)]
     misses: usize,
+}
+
+/// What became of an event at a run that waited for one of its type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waited {
+    /// The run; of those with an expression that failed, the oldest.
+    pub run_id: RunId,
+    /// Whether it gets the event.
+    pub matched: bool,
+    /// Whether it gets it alone.
+    pub exclusive: bool,
+    /// Why, for a person.
+    pub reason: String,
 }
 
 /// What became of an event at the doorkeeper of its source's app.
@@ -141,7 +172,18 @@ impl Trace {
             quarantined: None,
             direct: None,
             doorkeeper: None,
+            waits: Vec::new(),
+            waits_omitted: 0,
             misses: 0,
+        }
+    }
+
+    /// The same, with the runs that waited for it.
+    pub(crate) fn of_heard(event_id: EventId, heard: &Heard) -> Self {
+        Self {
+            waits: heard.waits.iter().take(WAITS_SHOWN).cloned().collect(),
+            waits_omitted: heard.waits.len().saturating_sub(WAITS_SHOWN),
+            ..Self::of(event_id)
         }
     }
 

@@ -266,11 +266,12 @@ impl Store {
     pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
         let workspace = workspace.clone();
         let limit = ROUTING_LIMIT + 1;
-        let (routes, endpoints, playbooks, apps) = read!(self, |conn, queries| Ok((
+        let (routes, endpoints, playbooks, apps, sources) = read!(self, |conn, queries| Ok((
             whole(queries::routes::all(conn, &workspace, limit)?, "routes")?,
             whole(queries::routes::targets(conn, &workspace, limit)?, "endpoints")?,
             whole(queries::playbooks::specs(conn, &workspace, limit)?, "playbooks")?,
             whole(queries::sources::with_apps(conn, &workspace, limit)?, "apps")?,
+            whole(queries::sources::slugs(conn, &workspace, limit)?, "sources")?,
         )))?;
         let mut table = RoutingTable {
             routes: routes
@@ -284,6 +285,7 @@ impl Store {
                     Ok((id, spec.enabled))
                 })
                 .collect::<Result<_, Error>>()?,
+            sources: sources.into_iter().collect(),
             ..RoutingTable::default()
         };
         for (id, enabled, environment) in endpoints {

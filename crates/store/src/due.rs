@@ -1,10 +1,10 @@
 //! The sweepers' side of the ledger: what is due, what was lost, what no message named.
 
 use crate::connect::{Ledger, read, write};
-use crate::{Error, Event, Job, Run, Store, postgres, sqlite};
+use crate::{Error, Event, Job, Store, postgres, sqlite};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::{DeliveryId, EndpointId, EventId, Instant, RunId};
+use wire::{DeliveryId, EndpointId, EventId, Instant};
 
 /// The most that one sweep takes at once; whoever asks for more gets this much.
 pub(crate) const LONGEST_SWEEP: i64 = 10_000;
@@ -103,21 +103,5 @@ impl Store {
     /// Only for a process that alone has the ledger and has just begun: whoever held them is gone for certain.
     pub async fn void_leases(&self, now: Instant) -> Result<usize, Error> {
         write!(self, |conn, queries| queries::deliveries::void_leases(conn, now))
-    }
-
-    /// Reads those of `ids` that no runner has taken.
-    pub async fn pending_runs(&self, ids: Vec<RunId>) -> Result<Vec<Run>, Error> {
-        read!(self, |conn, queries| queries::runs::pending(conn, &ids))
-    }
-
-    /// Reads the oldest runs that no runner has taken, at most `limit`.
-    pub async fn waiting_runs(&self, limit: i64) -> Result<Vec<Run>, Error> {
-        let limit = limit.clamp(0, LONGEST_SWEEP);
-        read!(self, |conn, queries| queries::runs::oldest_pending(conn, limit))
-    }
-
-    /// Ends a pending run as faulted with `error` (JSON); says whether it was pending.
-    pub async fn fault_run(&self, id: RunId, error: String, at: Instant) -> Result<bool, Error> {
-        write!(self, |conn, queries| queries::runs::fault(conn, id, &error, at))
     }
 }

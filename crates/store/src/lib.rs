@@ -13,7 +13,7 @@
 //! per database.
 //!
 //! - The **hot path** (accept, route, lease, record) is written in batches by dedicated threads over connections of
-//!   their own: [`AcceptQueue`], [`RoutingQueue`], [`OutcomeQueue`].
+//!   their own: [`AcceptQueue`], [`RoutingQueue`], [`OutcomeQueue`], [`CommitQueue`].
 //! - **Reads and rare writes** go through one blocking call behind a semaphore as wide as the pool.
 //!
 //! # What it must never do
@@ -23,6 +23,7 @@
 
 mod accept;
 mod catalog;
+mod commit;
 mod connect;
 mod due;
 mod error;
@@ -36,21 +37,27 @@ mod partitions;
 mod postgres;
 mod rejections;
 mod routing;
+mod running;
+mod runs;
 mod schema;
 mod sealed;
 mod sql;
 mod sqlite;
 mod statement;
 mod ticket;
+mod versions;
+mod waits;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};
 pub use catalog::{CONFIGURED_LIMIT, Edit};
+pub use commit::CommitQueue;
 pub use connect::{Settings, Store};
 pub use error::Error;
 pub use keyring::{KeyRing, KeyRingError};
 pub use model::*;
 pub use outcome::{NewAttempt, Outcome, OutcomeQueue};
-pub use routing::{NewDelivery, NewRun, RoutedEvent, RoutingQueue};
+pub use routing::{Gift, NewDelivery, NewRun, RoutedEvent, RoutingQueue};
 pub use sealed::{KeyUse, Resealed};
+pub use waits::{Given, WaitKey, WaitRow, WaitShape};
 pub use write::{QueueError, QueueOptions};

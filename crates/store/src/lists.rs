@@ -4,12 +4,12 @@ use crate::connect::{read, write};
 use crate::due::LONGEST_SWEEP;
 use crate::{
     Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, Page,
-    Run, Store,
+    Store,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::time::Duration;
-use wire::{DeliveryId, EventId, Instant, PlaybookId, RunId, WorkspaceId};
+use wire::{DeliveryId, EventId, Instant, WorkspaceId};
 
 /// How many attempts of one delivery are shown; schedules have at most 50, retries by hand come on top.
 const ATTEMPTS_SHOWN: i64 = 200;
@@ -182,47 +182,5 @@ impl Store {
         write!(self, |conn, queries| rows.iter().try_for_each(|row| Ok(
             queries::deliveries::insert(conn, event, row, now)?
         )))
-    }
-
-    /// One run.
-    pub async fn run(&self, workspace: &WorkspaceId, id: RunId) -> Result<Option<Run>, Error> {
-        let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::runs::find(conn, &workspace, id))
-    }
-
-    /// A workspace's runs before `before`, newest first.
-    pub async fn runs(
-        &self,
-        workspace: &WorkspaceId,
-        before: Option<RunId>,
-        limit: i64,
-    ) -> Result<Page<Run>, Error> {
-        let workspace = workspace.clone();
-        let limit = limit.clamp(0, LONGEST_PAGE);
-        let rows = read!(self, |conn, queries| queries::runs::list(
-            conn,
-            &workspace,
-            before,
-            limit + 1
-        ))?;
-        Ok(Page::of(rows, limit))
-    }
-
-    /// A playbook's runs before `before`, newest first.
-    pub async fn runs_of(
-        &self,
-        playbook: &PlaybookId,
-        before: Option<RunId>,
-        limit: i64,
-    ) -> Result<Page<Run>, Error> {
-        let playbook = playbook.clone();
-        let limit = limit.clamp(0, LONGEST_PAGE);
-        let rows = read!(self, |conn, queries| queries::runs::of_playbook(
-            conn,
-            &playbook,
-            before,
-            limit + 1
-        ))?;
-        Ok(Page::of(rows, limit))
     }
 }

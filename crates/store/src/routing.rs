@@ -24,6 +24,10 @@ pub struct RoutedEvent {
     pub deliveries: Vec<NewDelivery>,
     /// What it starts.
     pub runs: Vec<NewRun>,
+    /// The runs that go on with it. Where the wait of an exclusive one is gone, nothing of the event is written.
+    pub gifts: Vec<Gift>,
+    /// Whether it is decided knowing that a run looked back and has taken it. Else nothing is written of such an event.
+    pub is_taken: bool,
     /// When this was decided.
     pub at: Instant,
 }
@@ -74,6 +78,23 @@ pub struct NewRun {
     pub project: Option<String>,
     /// The slug of the template whose inputs it has.
     pub template: Option<String>,
+    /// How many runs its event descends from.
+    pub generation: i32,
+}
+
+/// An event for a run that waits for it, by one of its waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gift {
+    /// Who gets it.
+    pub run_id: RunId,
+    /// The listen's effect.
+    pub effect: i32,
+    /// Which of its filters.
+    pub filter: i32,
+    /// Whether the listen ends with it, so that all of its waits go.
+    pub is_any: bool,
+    /// Whether the event is this run's alone.
+    pub is_exclusive: bool,
 }
 
 /// A handle to the routing thread; clones share it.
@@ -92,6 +113,9 @@ impl Store {
 
 impl RoutingQueue {
     /// Writes the decisions; each answer says whether this call was the one that routed the event.
+    ///
+    /// It is not when another router was faster, or when the waitbox is not what it was when this was decided: then the
+    /// event is still accepted, and is to be decided anew.
     ///
     /// Returns after the commit. The rows are written in batches, not all or nothing. When the connection broke just
     /// after a commit, the second try finds the events routed and the answer is false: nobody publishes what came of them,
@@ -125,7 +149,7 @@ fn route(
     Ok(rows.iter().map(|row| routed.contains(&row.id.into())).collect())
 }
 
-/// What a delivery or a run counts for in a statement beside its body: one event may have thousands.
+/// What a delivery, a run or a gift counts for in a statement beside its body: one event may have thousands.
 const MADE_BYTES: usize = 512;
 
 impl RoutedEvent {
@@ -135,7 +159,7 @@ impl RoutedEvent {
             .iter()
             .filter_map(|delivery| delivery.body.as_ref());
         let inputs = self.runs.iter().map(|run| &run.input);
-        let made = self.deliveries.len() + self.runs.len();
+        let made = self.deliveries.len() + self.runs.len() + self.gifts.len();
         self.trace.len() + made * MADE_BYTES + bodies.chain(inputs).map(Bytes::len).sum::<usize>()
     }
 }

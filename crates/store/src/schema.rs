@@ -87,6 +87,16 @@ macro_rules! ledger_schema {
                 secret_hash -> Nullable<Binary>,
                 hook_hash -> Nullable<Binary>,
                 secrets_sealed -> Nullable<Binary>,
+                version -> Integer,
+            }
+        }
+        diesel::table! {
+            playbook_versions (playbook_id, version) {
+                playbook_id -> Text,
+                version -> Integer,
+                definition -> Text,
+                operations -> Text,
+                created_at -> $time,
             }
         }
         diesel::table! {
@@ -208,6 +218,72 @@ macro_rules! ledger_schema {
                 trigger -> Text,
                 project -> Nullable<Text>,
                 template -> Nullable<Text>,
+                version -> Integer,
+                revision -> BigInt,
+                owner -> Nullable<$uid>,
+                epoch -> BigInt,
+                ready_at -> Nullable<$time>,
+                engine -> Nullable<Binary>,
+                output -> Nullable<Binary>,
+                steps -> Integer,
+                slot -> Nullable<Integer>,
+                slot_key -> Nullable<Text>,
+                queued -> Bool,
+                generation -> Integer,
+            }
+        }
+        diesel::table! {
+            steps (run_id, number) {
+                run_id -> $uid,
+                number -> Integer,
+                pointer -> Text,
+                name -> Text,
+                kind -> Text,
+                status -> Text,
+                attempt -> Integer,
+                input -> Binary,
+                output -> Nullable<Binary>,
+                is_cut -> Bool,
+                error -> Nullable<Text>,
+                started_at -> $time,
+                ended_at -> $time,
+            }
+        }
+        diesel::table! {
+            run_inbox (id) {
+                id -> $uid,
+                run_id -> $uid,
+                kind -> Text,
+                event_id -> Nullable<$uid>,
+                effect -> Nullable<Integer>,
+                filter -> Nullable<Integer>,
+                exclusive -> Bool,
+                fresh_keys -> Bool,
+                created_at -> $time,
+                taken_at -> Nullable<$time>,
+            }
+        }
+        diesel::table! {
+            run_waits (run_id, effect, filter) {
+                run_id -> $uid,
+                effect -> Integer,
+                filter -> Integer,
+                workspace_id -> Text,
+                event_type -> Text,
+                shape -> Binary,
+                correlation -> Binary,
+                spec -> Text,
+                is_any -> Bool,
+                is_broadcast -> Bool,
+                created_at -> $time,
+            }
+        }
+        diesel::table! {
+            workers (id) {
+                id -> $uid,
+                name -> Text,
+                started_at -> $time,
+                seen_at -> $time,
             }
         }
         diesel::table! {
@@ -312,6 +388,7 @@ macro_rules! ledger_schema {
             sources,
             handshakes,
             endpoints,
+            playbook_versions,
             playbooks,
             routes,
             events,
@@ -319,7 +396,11 @@ macro_rules! ledger_schema {
             rejections,
             deliveries,
             attempts,
+            run_inbox,
+            run_waits,
             runs,
+            steps,
+            workers,
         );
     };
 }

@@ -2,8 +2,8 @@
 
 use crate::given;
 use diesel::connection::SimpleConnection as _;
-use diesel::sql_types::{Bool, Text};
-use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _};
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, SqliteConnection};
 use std::path::PathBuf;
 use tempfile::TempDir;
 use url::Url;
@@ -39,6 +39,38 @@ impl TestDatabase {
                 .flatten()
                 .collect(),
         }
+    }
+
+    /// Runs statements, as an operator beside the product would.
+    pub fn execute(&self, sql: &str) {
+        match &self.kind {
+            Kind::Postgres { server, name } => execute(&mut connect(&url_of(server, name)), sql),
+            Kind::Sqlite { .. } => self
+                .file()
+                .batch_execute(sql)
+                .expect("the test's own statement is sound, because the test wrote it"),
+        }
+    }
+
+    /// The one whole number that `sql` yields as `value`.
+    pub fn number(&self, sql: &str) -> i64 {
+        let query = diesel::sql_query(sql);
+        let number: Result<Number, _> = match &self.kind {
+            Kind::Postgres { server, name } => query.get_result(&mut connect(&url_of(server, name))),
+            Kind::Sqlite { .. } => query.get_result(&mut self.file()),
+        };
+        number
+            .expect("the test's own query yields a number, because the test wrote it")
+            .value
+    }
+
+    fn file(&self) -> SqliteConnection {
+        let mut connection =
+            SqliteConnection::establish(&self.url).expect("the file opens, because the test made it");
+        connection
+            .batch_execute("PRAGMA busy_timeout = 10000")
+            .expect("a connection can be told to wait, because it is open");
+        connection
     }
 
     /// Disconnects every client, as a restart of the server would. Nothing to do on SQLite.
@@ -168,6 +200,12 @@ fn rows(connection: &mut PgConnection) -> Vec<u8> {
         .iter()
         .flat_map(|table| lines(&format!("SELECT t::text AS line FROM \"{table}\" AS t")));
     rows.collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    value: i64,
 }
 
 #[derive(QueryableByName)]

@@ -26,4 +26,4 @@ pub use instant::{Instant, ParseInstantError};
 pub use pattern::{EventTypePattern, ParsePatternError};
 pub use queue::{Change, DecodeError, Message, Queue, Reference};
 pub use retry::{Next, RetryPolicy, RetryPolicyError};
-pub use state::{DeliveryState, Door, EventState, RunState, Trigger, UnknownState};
+pub use state::{DeliveryState, Door, EventState, RunState, StepState, Trigger, UnknownState};

@@ -90,6 +90,30 @@ states!(
     }
 );
 
+states!(
+    /// How a step of a run ended.
+    StepState, "completed, skipped, faulted, cancelled" {
+        /// As it should.
+        Completed = "completed",
+        /// Its condition was false.
+        Skipped = "skipped",
+        /// With an error.
+        Faulted = "faulted",
+        /// Given up: a sibling won or failed, time ran out, or an operator ended the run.
+        Cancelled = "cancelled",
+    }
+);
+
+impl RunState {
+    /// The states that are no end.
+    pub const UNFINISHED: [Self; 4] = [Self::Pending, Self::Running, Self::Waiting, Self::Paused];
+
+    /// Nothing happens to it any more unless an operator asks.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Faulted | Self::Cancelled)
+    }
+}
+
 impl DeliveryState {
     /// Nothing happens to it any more unless an operator asks.
     pub const fn is_final(self) -> bool {

@@ -3,10 +3,12 @@
 //! `{"error":{"code":"…","message":"…"}}`, and `details` with every path for a 400. The code and the status are part of
 //! the contract; the message is for people.
 
-use crate::{Issue, Problem};
+use crate::Problem;
+use crate::check::definition;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use playbook::Issue;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -69,8 +71,27 @@ pub enum Error {
     /// Its state does not allow it.
     #[error("{0}")]
     State(&'static str),
+    /// A run that has ended cannot do that.
+    #[error("this run has ended ({state}), so there is nothing to {what}")]
+    RunEnded {
+        /// What was wished: a verb.
+        what: &'static str,
+        /// How it ended.
+        state: wire::RunState,
+    },
+    /// A run cannot do that now.
+    #[error("this run is {state}, and cannot {what} now")]
+    RunState {
+        /// What was wished: a verb.
+        what: &'static str,
+        /// Where it is.
+        state: wire::RunState,
+    },
+    /// Not everything is done yet.
+    #[error("not all runs are told to end yet; send it again to go on")]
+    Unfinished,
     /// A playbook's document is not what it must be.
-    #[error("the definition is not valid: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("the definition is not valid: {}", .0.first().map(definition::told).unwrap_or_default())]
     InvalidDefinition(Vec<Issue>),
     /// A run's input is not what its playbook asks for.
     #[error("the input is not what the playbook asks for: {}", summary(.0))]
@@ -129,6 +150,9 @@ pub enum Error {
     /// No expression could be checked.
     #[error("expressions cannot be checked now")]
     Jail(#[source] expression::JailError),
+    /// The engine of playbooks failed.
+    #[error("a playbook could not be checked")]
+    Engine(#[source] Box<playbook::StepError>),
 }
 
 fn summary(problems: &[Problem]) -> String {
@@ -187,7 +211,8 @@ impl Error {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Taken { .. } | Self::Dangling => "conflict",
             Self::InUse { .. } => "in_use",
-            Self::State(_) | Self::NotAcceptable(_) => "invalid_state",
+            Self::State(_) | Self::NotAcceptable(_) | Self::RunState { .. } => "invalid_state",
+            Self::RunEnded { .. } => "run_ended",
             Self::StillRefused { code, .. } => code,
             Self::InvalidDefinition(_) => "invalid_definition",
             Self::InvalidInput(_) => "invalid_input",
@@ -198,8 +223,10 @@ impl Error {
             Self::Encoding => "unsupported_encoding",
             Self::SlowBody => "request_timeout",
             Self::Store(error) if error.is_transient() => "unavailable",
-            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => "internal_error",
-            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => "unavailable",
+            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) | Self::Engine(_) => {
+                "internal_error"
+            }
+            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) | Self::Unfinished => "unavailable",
         }
     }
 
@@ -265,6 +292,8 @@ impl ResponseError for Error {
             | Self::Dangling
             | Self::InUse { .. }
             | Self::State(_)
+            | Self::RunEnded { .. }
+            | Self::RunState { .. }
             | Self::NotAcceptable(_) => StatusCode::CONFLICT,
             Self::InvalidDefinition(_)
             | Self::InvalidInput(_)
@@ -275,10 +304,12 @@ impl ResponseError for Error {
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Store(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) => {
+            Self::Record(store::AcceptError::Refused(_)) | Self::Store(_) | Self::Engine(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Record(_) | Self::Jail(_) | Self::Unreached(_) | Self::Unfinished => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -292,7 +323,7 @@ impl ResponseError for Error {
                 );
                 "this cannot be done now; send it again in a moment".to_owned()
             }
-            Self::Store(_) | Self::Record(_) => {
+            Self::Store(_) | Self::Record(_) | Self::Engine(_) => {
                 tracing::error!(error.chain = self as &dyn std::error::Error, "a request failed");
                 "something went wrong on our side; the request id names it in the logs".to_owned()
             }
@@ -352,6 +383,15 @@ impl Error {
             },
             Self::Dangling,
             Self::State(""),
+            Self::RunEnded {
+                what: "pause",
+                state: wire::RunState::Completed,
+            },
+            Self::RunState {
+                what: "resume",
+                state: wire::RunState::Running,
+            },
+            Self::Unfinished,
             Self::InvalidDefinition(Vec::new()),
             Self::InvalidInput(Vec::new()),
             Self::NoProject,
@@ -371,6 +411,7 @@ impl Error {
             Self::BrokenBody,
             Self::SlowBody,
             Self::Record(store::AcceptError::Unknown),
+            Self::Engine(playbook::StepError::Broken(text()).into()),
             Self::Store(store::Error::Taken { constraint: text() }),
         ]
     }

@@ -19,6 +19,7 @@ pub mod housekeeping;
 
 mod access;
 mod api;
+mod cancel;
 mod check;
 mod doors;
 mod error;
@@ -30,7 +31,8 @@ mod show;
 mod yaml;
 
 pub use api::{api, configure, not_found};
-pub use check::{Checks, Issue};
+pub use check::Checks;
+pub use check::documents::fetch as fetch_documents;
 pub use error::Error;
 pub use problem::Problem;
 
@@ -126,6 +128,11 @@ impl Console {
         if !matches!(tokio::time::timeout(ANNOUNCING, telling).await, Ok(Ok(()))) {
             tracing::warn!(run.id = %id, "the runner was not told of a run; its sweep finds it");
         }
+    }
+
+    /// Has runs end that go on.
+    pub(crate) async fn cancel_runs(&self, of: cancel::Of<'_>) -> Result<(), Error> {
+        cancel::runs(self.store(), &self.0.conveyor, of).await
     }
 
     /// Executes a plan: see [`apply::Plan::execute`].

@@ -11,10 +11,12 @@ fn main() -> ExitCode {
     playbook::run_if_requested();
     boot::main_of("hookyard-console", async |platform: Platform| {
         let settings = &platform.settings;
-        let checks = Checks {
-            jail: Jail::new(Options::default()),
+        let egress = egress::Client::new(egress::Settings {
             policy: egress::Policy::new(settings.egress.allow.iter().copied()),
-        };
+            user_agent: settings.delivery.user_agent.clone(),
+            ..egress::Settings::default()
+        });
+        let checks = Checks::new(Jail::new(Options::default()), egress);
         let (store, conveyor) = (platform.store.clone(), platform.conveyor.clone());
         let kept = housekeeping::run(store.clone(), platform.shutdown.clone());
         platform.tasks.spawn("console.housekeeping", kept);

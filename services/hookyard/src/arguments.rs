@@ -8,6 +8,12 @@
     reason = "these comments are the help that is printed, where backticks would only be noise"
 )]
 
+mod playbooks;
+
+pub use playbooks::{
+    Check, Documents, KeysOf, OneRun, Playbook, RunList, Runs, Start, Test, TheRun, Versions,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,6 +55,12 @@ pub enum Command {
     /// List requests that were refused at a door, with the reason; show one, or let it in.
     #[command(args_conflicts_with_subcommands = true)]
     Rejections(Rejections),
+    /// Check, test, list and start playbooks.
+    #[command(subcommand, visible_alias = "playbooks")]
+    Playbook(Playbook),
+    /// List the runs of playbooks, show one, or have a say in it.
+    #[command(args_conflicts_with_subcommands = true)]
+    Runs(Runs),
     /// Deliver an event again, as a new delivery with the same webhook-id.
     Replay(Replay),
     /// Try a delivery again now; its attempts go on counting.

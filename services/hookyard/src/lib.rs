@@ -15,8 +15,10 @@ mod api;
 pub mod arguments;
 mod commands;
 pub mod dev;
+mod rehearsal;
 mod screen;
 mod story;
+mod timeline;
 pub mod verify;
 
 pub use arguments::Arguments;

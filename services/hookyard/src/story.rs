@@ -2,7 +2,7 @@
 //!
 //! Pure text from the management API's answers; the commands fetch them.
 
-use crate::api::{Attempt, Decision, Delivery, Doorkeeper, Event, Trace};
+use crate::api::{Attempt, Decision, Delivery, Doorkeeper, Event, Trace, Waited};
 use crate::screen::{BAD, BOLD, DIM, GOOD, of_state, plain, styled};
 use serde::Serialize;
 use serde_json::Value;
@@ -38,13 +38,16 @@ impl Story {
         text.push('\n');
         if let Some(why) = &self.trace.quarantined {
             let _ = writeln!(text, "{}: {}", styled(BAD, "quarantined"), plain(why));
-        } else if self.trace.routes.is_empty() {
+        } else if self.trace.routes.is_empty() && !self.is_taken() {
             let why = if self.event.status == "accepted" {
                 "not routed yet"
             } else {
                 "no route looked at it: the workspace has none"
             };
             let _ = writeln!(text, "{}", styled(DIM, why));
+        }
+        for wait in &self.trace.waits {
+            let _ = writeln!(text, "{}", waited(wait));
         }
         for decision in &self.trace.routes {
             let _ = writeln!(text, "{}", decided(decision));
@@ -68,6 +71,12 @@ impl Story {
             text.push_str(&told.text());
         }
         text
+    }
+
+    /// Whether a run took it, so that no route looked at it.
+    fn is_taken(&self) -> bool {
+        let mut waits = self.trace.waits.iter();
+        waits.any(|wait| wait.matched && wait.exclusive)
     }
 }
 
@@ -175,6 +184,16 @@ fn contents(event: &Event) -> String {
         (None, _) => {}
     }
     text
+}
+
+/// A line about a run that waited.
+fn waited(wait: &Waited) -> String {
+    let mark = if wait.matched {
+        styled(GOOD, "✓")
+    } else {
+        styled(DIM, "–")
+    };
+    format!("{mark} {}: {}", plain(&wait.run_id), plain(&wait.reason))
 }
 
 /// A line about the doorkeeper.
@@ -320,6 +339,23 @@ mod tests {
                    12:03:04.131 attempt 1  500 in 3 ms\n      \
                    12:03:05.298 attempt 2  200 in 2 ms\n\
              – route issues: no pattern matches the event's type (\"push\")\n"
+        );
+    }
+
+    #[test]
+    fn an_event_that_a_run_took_says_which() {
+        let mut story = told();
+        story.trace.routes.clear();
+        story.deliveries.clear();
+        story.trace.waits = vec![Waited {
+            run_id: "run_1".to_owned(),
+            matched: true,
+            exclusive: true,
+            reason: "the run waits for it and takes it".to_owned(),
+        }];
+        assert!(
+            without_styles(&story.text(false))
+                .ends_with("routed\n✓ run_1: the run waits for it and takes it\n")
         );
     }
 

@@ -1,121 +1,80 @@
 //! The playbook runner: run → step → effects → journal.
 //!
-//! This release records runs but has no engine: each run that the conveyor names, or that a sweep finds, is parked as
-//! faulted with an error that says so. Nothing is pretended to have run.
+//! It takes runs that are ready, lets what happened to them happen, keeps what comes of it, and then does what they ask
+//! for: it calls strangers' servers, waits for times and for events.
+//!
+//! # Theory of operation
+//!
+//! - **Who has a run** stands in its row: the worker, and how often it was taken. A worker shows that it is alive; what a
+//!   silent one has is let go of, and whoever takes it next reads its state and issues what is pending once more. A commit of
+//!   a worker that lost a run keeps nothing.
+//! - **A course** ([`course`](mod@course)) is a run in hand. One event is one step of the engine is one transaction: state,
+//!   journal, emitted events, waits. Effects are issued only after it.
+//! - **Parking**: a run that only waits (for a time, an event, an operator) is let go of with the time of its nearest timer.
+//!   What waits costs rows and no memory.
+//! - **Telling**: events and operators write into a run's inbox and make a mark on its row. Whoever has the run looks for
+//!   marks; of a run that nobody has the mark says that it is ready.
+//! - **Ending**: nothing new is taken, short calls are finished, and the rest is let go of for others to take at once.
 //!
 //! # What it must never do
 //!
-//! Call a run completed that no engine ran; evaluate a tenant's expression in its own process.
+//! Evaluate a tenant's expression in its own process; issue an effect before its state is kept; reach a server by any other
+//! way than [`egress`]; let a secret into a state, a journal, an error or a log; hold a connection to the ledger during a
+//! call.
 
-mod park;
+mod backoff;
+mod call;
+mod claim;
+mod course;
+mod courses;
+mod heart;
+mod keep;
+mod listen;
+mod runner;
+mod versions;
 
-use boot::{Platform, Shutdown, metrics, settings};
-use broker::Consumer;
-use park::park;
-use std::convert::Infallible;
-use std::error::Error as StdError;
-use std::num::NonZeroU16;
-use std::time::{Duration, Instant as Stopwatch};
-use store::{Error, Store};
-use wire::{Queue, Reference, RunId};
+use boot::Platform;
+use expression::Jail;
+use playbook::Engine;
+use runner::{Parts, Runner};
+use std::sync::Arc;
+use store::QueueOptions;
+use wire::Queue;
 
-/// Messages that are held at once.
-const PREFETCH: NonZeroU16 = NonZeroU16::new(16).expect("16 is not zero");
+/// Why the runner did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The thread that keeps runs could not be started.
+    #[error("the playbook runner cannot start its writer")]
+    Writer(#[source] store::Error),
+}
 
-/// Runs that a sweep takes at the most.
-const SWEEP: i64 = 100;
-
-/// How long nothing is taken after the ledger failed.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Starts the runner: spawns its tasks and returns. They end with the process. Cannot fail in this release.
-pub fn start(platform: &Platform) -> Result<(), Infallible> {
-    let (store, shutdown) = (&platform.store, &platform.shutdown);
-    let consumer = platform.conveyor.consume(Queue::Run, PREFETCH);
-    platform.tasks.spawn(
-        "playbook.consume",
-        consume(store.clone(), consumer, shutdown.clone()),
-    );
-    let settings = platform.settings.playbook.clone();
-    platform
-        .tasks
-        .spawn("playbook.sweep", sweep(store.clone(), settings, shutdown.clone()));
+/// Starts the runner: spawns its tasks and returns. They end with the process.
+///
+/// Runs are stepped in `jail`; the process's `main` must have called [`playbook::run_if_requested`]. `egress` is the
+/// process's one way out.
+pub fn start(platform: &Platform, jail: Jail, egress: egress::Client) -> Result<(), Error> {
+    let commits = platform
+        .store
+        .commit_queue(QueueOptions::default())
+        .map_err(Error::Writer)?;
+    let runner = Arc::new(Runner::new(Parts {
+        store: platform.store.clone(),
+        conveyor: platform.conveyor.clone(),
+        engine: Engine::new(jail.clone()),
+        jail,
+        egress,
+        commits,
+        settings: platform.settings.playbook.clone(),
+        connect_timeout: platform.settings.egress.connect_timeout,
+        shutdown: platform.shutdown.clone(),
+    }));
+    let tasks = &platform.tasks;
+    let consumer = platform.conveyor.consume(Queue::Run, claim::PREFETCH);
+    tasks.spawn("playbook.heart", heart::beat(Arc::clone(&runner)));
+    tasks.spawn("playbook.told", heart::tell(Arc::clone(&runner)));
+    tasks.spawn("playbook.nets", heart::mend(Arc::clone(&runner)));
+    tasks.spawn("playbook.consume", claim::consume(Arc::clone(&runner), consumer));
+    tasks.spawn("playbook.sweep", claim::sweep(runner));
     Ok(())
-}
-
-/// Parks the runs that the conveyor names, until the process stops.
-async fn consume(store: Store, mut consumer: Consumer, shutdown: Shutdown) {
-    let stopping = shutdown.stopping();
-    loop {
-        let received = tokio::select! {
-            () = stopping.cancelled() => return,
-            next = consumer.next() => match next {
-                Some(received) => received,
-                None => return,
-            },
-        };
-        let began = Stopwatch::now();
-        let references = received.message.refs.iter();
-        let ids: Vec<RunId> = references
-            .filter_map(|reference| match reference {
-                Reference::Run { id } => Some(*id),
-                // Of another queue; there is nothing here that could act on it, and a sweep finds its row.
-                Reference::Event { .. } | Reference::Delivery { .. } => None,
-            })
-            .collect();
-        let count = ids.len();
-        if let Err(error) = park_named(&store, ids).await {
-            // The sweep finds them again, so the message is done with either way.
-            tracing::warn!(
-                error.chain = &error as &dyn StdError,
-                "runs cannot be read or written now; a sweep will come back to them"
-            );
-            tokio::select! {
-                () = stopping.cancelled() => {}
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
-        metrics::consumed(Queue::Run, count, began.elapsed());
-        received.ack();
-    }
-}
-
-async fn park_named(store: &Store, ids: Vec<RunId>) -> Result<usize, Error> {
-    park(store, store.pending_runs(ids).await?).await
-}
-
-/// Parks the runs that no message named, until the process stops.
-async fn sweep(store: Store, settings: settings::Playbook, shutdown: Shutdown) {
-    let stopping = shutdown.stopping();
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return,
-            () = tokio::time::sleep(settings.sweep_every) => {}
-        }
-        while !stopping.is_cancelled() {
-            match sweep_once(&store).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(
-                        error.chain = &error as &dyn StdError,
-                        "waiting runs cannot be looked for now"
-                    );
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// Parks one batch; says whether there may be more.
-async fn sweep_once(store: &Store) -> Result<bool, Error> {
-    let runs = store.waiting_runs(SWEEP).await?;
-    let found = runs.len();
-    if found == 0 {
-        return Ok(false);
-    }
-    metrics::swept(Queue::Run, found);
-    let parked = park(store, runs).await?;
-    Ok(parked > 0 && i64::try_from(found).is_ok_and(|found| found == SWEEP))
 }

@@ -5,6 +5,8 @@
 //!
 //! # Theory of operation
 //!
+//! - **Offering**: a run that waits for an event gets it first, and what it takes for itself no route sees. The gift is
+//!   written with the decision; when the wait is gone by then, the event is decided anew.
 //! - **Deciding** is pure ([`routing`]): the event, the routes and what their expressions yielded come to deliveries, runs
 //!   and a trace that says why, with the same ids each time. Expressions run in the jail of [`expression`], all of a
 //!   workspace's batch in one request.
@@ -26,6 +28,7 @@ mod route;
 mod sweep;
 mod tables;
 mod underway;
+mod waiting;
 
 use boot::Platform;
 use expression::Jail;

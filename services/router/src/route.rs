@@ -3,20 +3,25 @@
 use crate::Failure;
 use crate::tables::Tables;
 use crate::underway::Underway;
+use crate::waiting::Waitbox;
 use boot::metrics;
 use broker::Conveyor;
 use expression::Jail;
 use futures_util::future::join_all;
-use routing::{Moment, quarantine};
+use routing::{Heard, Moment, WaitFailure, quarantine};
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::{Duration, Instant as Stopwatch};
-use store::{Event, RoutedEvent, RoutingQueue, Store};
+use store::{Event, RoutedEvent, RoutingQueue, RoutingTable, Store};
 use uuid::Uuid;
+use waitbox::LAST_GENERATION;
 use wire::{DeliveryId, EventId, Instant, Message, Queue, Reference, RunId, WorkspaceId};
 
 /// After so many failures an event is put aside, for an operator to look at.
 const FAILURES: i32 = 5;
+
+/// How often an event is decided anew because the run that was to have it has got another. Then a sweep finds it.
+const TRIES: usize = 4;
 
 /// References in one message at the most: a worker takes a whole message, and there are several workers.
 const REFERENCES: usize = 64;
@@ -32,6 +37,22 @@ pub(crate) struct Router {
     pub(crate) underway: Underway,
     /// How long a worker has for a delivery that it is told of.
     pub(crate) lease: Duration,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+struct Round {
+    /// How many events were routed.
+    routed: usize,
+    /// Those that were decided and not written: another router was faster, or the waitbox had changed.
+    unwritten: Vec<EventId>,
+}
+
+impl Round {
+    fn add(&mut self, other: Self) {
+        self.routed += other.routed;
+        self.unwritten.extend(other.unwritten);
+    }
 }
 
 /// What a batch of routed events gives the workers to do.
@@ -54,7 +75,31 @@ impl Router {
 
     /// The same for events that were read already.
     pub(crate) async fn route_events(&self, events: Vec<Event>) -> Result<usize, Failure> {
-        let (events, _taken) = self.underway.take(events);
+        let (mut events, _taken) = self.underway.take(events);
+        let mut given = Vec::new();
+        let mut routed = 0;
+        for _ in 0..TRIES {
+            if events.is_empty() {
+                break;
+            }
+            let waitbox = self.waitbox(&events, given).await?;
+            let round = self.route_round(events, &waitbox).await?;
+            routed += round.routed;
+            if round.unwritten.is_empty() {
+                break;
+            }
+            // Those that another router has are not accepted any more. The waits of the others are not what they were.
+            events = self.store.accepted_events(round.unwritten).await?;
+            given = self
+                .store
+                .given(events.iter().map(|event| event.id).collect())
+                .await?;
+        }
+        Ok(routed)
+    }
+
+    /// Routes events as the waitbox is now.
+    async fn route_round(&self, events: Vec<Event>, waitbox: &Waitbox) -> Result<Round, Failure> {
         let mut by_workspace: HashMap<WorkspaceId, Vec<Event>> = HashMap::new();
         for event in events {
             by_workspace
@@ -65,26 +110,26 @@ impl Router {
         // Side by side, so that the slow expressions of one workspace hold up no other.
         let shares = by_workspace
             .into_iter()
-            .map(|(workspace, events)| self.route_share(workspace, events));
-        let mut routed = 0;
+            .map(|(workspace, events)| self.route_share(workspace, events, waitbox));
+        let mut round = Round::default();
         let mut failure = None;
         for share in join_all(shares).await {
             match share {
-                Ok(count) => routed += count,
+                Ok(share) => round.add(share),
                 Err(error) => failure = Some(error),
             }
         }
-        failure.map_or(Ok(routed), Err)
+        failure.map_or(Ok(round), Err)
     }
 
     /// Routes events of one workspace.
-    async fn route_share(&self, workspace: WorkspaceId, events: Vec<Event>) -> Result<usize, Failure> {
-        let (hopeless, events): (Vec<Event>, Vec<Event>) =
-            events.into_iter().partition(|event| event.failures >= FAILURES);
-        for event in &hopeless {
-            self.put_aside(event, format!("routing failed {} times", event.failures))
-                .await?;
-        }
+    async fn route_share(
+        &self,
+        workspace: WorkspaceId,
+        events: Vec<Event>,
+        waitbox: &Waitbox,
+    ) -> Result<Round, Failure> {
+        let events = self.put_hopeless_aside(events).await?;
         let table = match self.tables.find(&workspace).await {
             Ok(table) => table,
             Err(error) if error.is_transient() => return Err(error.into()),
@@ -93,24 +138,66 @@ impl Router {
                 for event in &events {
                     self.blame(event, &error).await?;
                 }
-                return Ok(0);
+                return Ok(Round::default());
             }
         };
-        let resolving = routing::resolve(&self.jail, &events, &table, || self.moment());
-        let decided = match resolving.await {
+        let deciding = self.decide(&workspace, events, &table, waitbox);
+        let (events, decided) = match deciding.await {
             Ok(decided) => decided,
-            Err(error) => {
+            Err(WaitFailure::Ledger(error)) => return Err(error.into()),
+            Err(WaitFailure::Jail(error)) => {
                 // Workspaces without expressions must not wait for those with some: the sweep comes back to these.
                 tracing::error!(
                     workspace.id = %workspace,
-                    events = events.len(),
                     error.chain = &error as &dyn StdError,
                     "expressions cannot be evaluated now; the events are left to the next sweep"
                 );
-                return Ok(0);
+                return Ok(Round::default());
             }
         };
         self.write(&events, decided).await
+    }
+
+    /// Decides events, in the order in which it returns them: runs that wait come first, then the routes.
+    async fn decide(
+        &self,
+        workspace: &WorkspaceId,
+        events: Vec<Event>,
+        table: &RoutingTable,
+        waitbox: &Waitbox,
+    ) -> Result<(Vec<Event>, Vec<RoutedEvent>), WaitFailure> {
+        let mut heard = self.offer(workspace, &events, table, waitbox).await?;
+        let is_taken = |event: &Event| heard.get(&event.id).is_some_and(Heard::is_exclusive);
+        let (mut taken, open): (Vec<Event>, Vec<Event>) = events.into_iter().partition(is_taken);
+        let now = Instant::now();
+        let mut decided: Vec<RoutedEvent> = taken
+            .iter()
+            .map(|event| routing::taken(event, heard.remove(&event.id).unwrap_or_default(), now))
+            .collect();
+        decided.extend(routing::resolve(&self.jail, &open, table, heard, || self.moment()).await?);
+        taken.extend(open);
+        Ok((taken, decided))
+    }
+
+    /// Quarantines the events that will never be routed, and returns the others.
+    async fn put_hopeless_aside(&self, events: Vec<Event>) -> Result<Vec<Event>, Failure> {
+        let mut hopeful = Vec::with_capacity(events.len());
+        for event in events {
+            let generation = waitbox::generation(&event.method, &event.headers);
+            if event.failures >= FAILURES {
+                let why = format!("routing failed {} times", event.failures);
+                self.put_aside(&event, why).await?;
+            } else if generation > LAST_GENERATION {
+                let why = format!(
+                    "it descends from {generation} runs that started each other by the events that they emitted, and at \
+                     most {LAST_GENERATION} are allowed: does a playbook start itself?"
+                );
+                self.put_aside(&event, why).await?;
+            } else {
+                hopeful.push(event);
+            }
+        }
+        Ok(hopeful)
     }
 
     fn moment(&self) -> Moment {
@@ -123,9 +210,10 @@ impl Router {
     }
 
     /// Writes decisions and tells the workers of those that were this router's.
-    async fn write(&self, events: &[Event], decided: Vec<RoutedEvent>) -> Result<usize, Failure> {
+    async fn write(&self, events: &[Event], decided: Vec<RoutedEvent>) -> Result<Round, Failure> {
+        let mut round = Round::default();
         if decided.is_empty() {
-            return Ok(0);
+            return Ok(round);
         }
         let works: Vec<Work> = decided.iter().map(Work::of).collect();
         let began = Stopwatch::now();
@@ -133,23 +221,25 @@ impl Router {
         metrics::batch_written("route", written.len(), began.elapsed());
 
         let mut mine = Work::default();
-        let mut routed = 0;
         let mut failure = None;
         for ((event, work), written) in events.iter().zip(works).zip(written) {
             match written {
                 Ok(true) => {
-                    routed += 1;
+                    round.routed += 1;
                     mine.add(work, event);
                 }
                 // Another router was faster. Or it was this one, and the commit's answer was lost: then the leases are
-                // this router's, and giving back what is another's changes nothing.
-                Ok(false) => self.release(work.deliveries).await,
+                // this router's, and giving back what is another's changes nothing. Or the waitbox has changed.
+                Ok(false) => {
+                    self.release(work.deliveries).await;
+                    round.unwritten.push(event.id);
+                }
                 Err(error) if error.is_transient() => failure = Some(error),
                 Err(error) => self.blame(event, &error).await?,
             }
         }
         self.tell(mine).await;
-        failure.map_or(Ok(routed), |error| Err(error.into()))
+        failure.map_or(Ok(round), |error| Err(error.into()))
     }
 
     /// Publishes references to new work. What the conveyor does not take, sweeps find.
@@ -250,9 +340,10 @@ impl Router {
 impl Work {
     fn of(routed: &RoutedEvent) -> Self {
         let leased = |delivery: &store::NewDelivery| delivery.lease.map(|(token, _)| (delivery.id, token));
+        let woken = routed.gifts.iter().map(|gift| gift.run_id);
         Self {
             deliveries: routed.deliveries.iter().filter_map(leased).collect(),
-            runs: routed.runs.iter().map(|run| run.id).collect(),
+            runs: routed.runs.iter().map(|run| run.id).chain(woken).collect(),
             traceparent: None,
         }
     }

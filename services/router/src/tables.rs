@@ -26,7 +26,8 @@ pub(crate) struct Tables {
 impl Tables {
     pub(crate) fn new(store: Store) -> Self {
         let weight = |_: &(u64, WorkspaceId), table: &Arc<RoutingTable>| {
-            let rows = 1 + table.routes.len() + table.endpoints.len() + table.playbooks.len();
+            let lists = table.routes.len() + table.endpoints.len() + table.playbooks.len();
+            let rows = 1 + lists + table.sources.len();
             u32::try_from(rows).unwrap_or(u32::MAX)
         };
         Self {

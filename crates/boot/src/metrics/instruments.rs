@@ -45,6 +45,7 @@ pub(super) struct Instruments {
     pub(super) circuits_open: Gauge<u64>,
     pub(super) run_duration: Histogram<f64>,
     pub(super) run_steps: Counter<u64>,
+    pub(super) run_engine_failures: Counter<u64>,
     pub(super) runs_active: Gauge<u64>,
     pub(super) pool_connections: Gauge<u64>,
 }
@@ -145,6 +146,10 @@ impl Instruments {
             run_steps: counter(
                 "hookyard.run.steps",
                 "Finished steps of runs, by the kind of task",
+            ),
+            run_engine_failures: counter(
+                "hookyard.run.engine_failures",
+                "Runs that ended because the engine or the ledger could not go on with them",
             ),
             runs_active: gauge("hookyard.run.active", "Runs that this process holds"),
             pool_connections: gauge(

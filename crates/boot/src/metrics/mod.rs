@@ -260,6 +260,11 @@ pub fn run_steps(kind: &'static str, steps: usize) {
         .add(count(steps), &[KeyValue::new("kind", kind)]);
 }
 
+/// Counts a run that ended by a fault of ours: one is too many.
+pub fn run_broken() {
+    instruments().run_engine_failures.add(1, &[]);
+}
+
 /// Shows how many runs this process holds.
 pub fn runs_active(runs: u64) {
     instruments().runs_active.record(runs, &[]);
@@ -340,6 +345,7 @@ mod tests {
         circuits_open(1);
         run_ended(RunState::Completed, Duration::from_secs(1));
         run_steps("call", 3);
+        run_broken();
         runs_active(1);
         database_pool(1, 10);
         observe_conveyor(broker::Counts::default);

@@ -13,8 +13,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// Documents that were fetched, by their URIs.
-pub type Documents = BTreeMap<String, Value>;
+/// Documents that were fetched, by their URIs, or why one could not be: a clause such as `it answered 404`.
+pub type Documents = BTreeMap<String, Result<Value, String>>;
 
 /// The operations that a playbook calls. It is kept with the playbook's version as JSON; equal ones have equal texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,8 +101,13 @@ pub(crate) enum Pinned<'o> {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Missing {
     /// The document was not given.
-    #[error("the document {0} was not fetched, or was none of OpenAPI; check the address, and save again")]
-    Document(String),
+    #[error("the document {uri} cannot be had: {why}; check the address, and save again")]
+    Document {
+        /// Its address.
+        uri: String,
+        /// A clause.
+        why: String,
+    },
     /// It has no such operation.
     #[error("the document has no operation `{id}`; {advice}")]
     Operation {
@@ -125,15 +130,23 @@ impl Pinned<'_> {
         match self {
             Self::Before(operations) => {
                 let known = operations.0.get(document).and_then(|known| known.get(id));
-                known
-                    .cloned()
-                    .ok_or_else(|| Missing::Document(document.to_owned()))
+                known.cloned().ok_or_else(|| {
+                    let why = "this operation of it was not kept with the version";
+                    missing(document, why)
+                })
             }
-            Self::Now(documents) => {
-                let found = documents.get(document);
-                let found = found.ok_or_else(|| Missing::Document(document.to_owned()))?;
-                find::operation(document, found, id)
-            }
+            Self::Now(documents) => match documents.get(document) {
+                Some(Ok(found)) => find::operation(document, found, id),
+                Some(Err(why)) => Err(missing(document, why)),
+                None => Err(missing(document, "it was not fetched")),
+            },
         }
+    }
+}
+
+fn missing(uri: &str, why: &str) -> Missing {
+    Missing::Document {
+        uri: uri.to_owned(),
+        why: why.to_owned(),
     }
 }

@@ -22,6 +22,7 @@ impl Machine<'_, '_> {
         }
         let request = ListenRequest {
             filters,
+            is_any: listen.mode != ListenMode::All,
             broadcast: listen.broadcast,
         };
         let pointer = self.state.task(thread)?.task.clone();

@@ -77,6 +77,16 @@ pub(super) fn task_around(state: &State, place: Place) -> Option<&TaskFrame> {
     })
 }
 
+/// The shape of the secrets that there were when the run began, and of those that its definition names beside them: a
+/// secret that was never set must not be sent as null.
+fn expected(program: &Program, known: &Value) -> Value {
+    let mut shape = known.as_object().cloned().unwrap_or_default();
+    for name in &program.secrets {
+        shape.entry(name).or_insert(Value::Null);
+    }
+    Value::Object(shape)
+}
+
 fn fixed<'a>(program: &'a Program, state: &'a State, view: &'a View, name: &str) -> Cow<'a, Value> {
     let task = view.place.and_then(|place| task_around(state, place));
     let value = match name {
@@ -91,7 +101,7 @@ fn fixed<'a>(program: &'a Program, state: &'a State, view: &'a View, name: &str)
             None => Value::Null,
         },
         "secrets" => match (&state.run, view.secrets) {
-            (Some(run), true) => secrets::places(&run.secrets, &state.nonce),
+            (Some(run), true) => secrets::places(&expected(program, &run.secrets), &state.nonce),
             _ => Value::Object(Map::new()),
         },
         "workflow" => workflow(program, state),

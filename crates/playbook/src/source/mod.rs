@@ -6,7 +6,7 @@
 mod node;
 mod yaml;
 
-pub(crate) use node::{Kind, Node, Place, Spot};
+pub(crate) use node::{Field, Kind, Node, Place, Spot};
 
 use crate::{Code, Issue};
 
@@ -32,6 +32,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, Issue> {
 /// Reads any YAML or JSON of a bounded size as a plain value, such as an OpenAPI document.
 pub(crate) fn value(text: &str) -> Result<serde_json::Value, Issue> {
     yaml::parse(text).map(|root| root.to_value())
+}
+
+/// Reads any YAML or JSON of a bounded size, with its places.
+pub(crate) fn tree(text: &str) -> Result<Node, Issue> {
+    yaml::parse(text)
 }
 
 fn check_names(node: &Node, above: usize) -> Result<(), Issue> {

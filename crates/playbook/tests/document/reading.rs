@@ -91,8 +91,8 @@ pub(crate) fn documents() -> Documents {
         },
     });
     Documents::from([
-        ("https://api.example/v3/openapi.json".to_owned(), three),
-        ("https://petstore.swagger.io/v2/swagger.json".to_owned(), pets),
-        ("http://myorg.io/ordersservices.json".to_owned(), orders),
+        ("https://api.example/v3/openapi.json".to_owned(), Ok(three)),
+        ("https://petstore.swagger.io/v2/swagger.json".to_owned(), Ok(pets)),
+        ("http://myorg.io/ordersservices.json".to_owned(), Ok(orders)),
     ])
 }

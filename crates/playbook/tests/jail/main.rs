@@ -220,9 +220,16 @@ fn documents_of_others_are_named_and_read_in_the_worker() {
     assert_eq!(block_on(engine.needs(&document)).expect("it is YAML"), [uri]);
     let openapi = r#"{"openapi": "3.1.0", "servers": [{"url": "/v1"}], "paths": {"/pets/{id}": {"get":
         {"operationId": "getPet", "parameters": [{"name": "id", "in": "path", "required": true}]}}}}"#;
-    let check =
-        |text: &str| block_on(engine.check(&document, BTreeMap::from([(uri.to_owned(), text.to_owned())])));
-    assert_eq!(check(openapi).expect("it is sound").outline.tasks, 1);
+    let check = |text: &str| {
+        block_on(engine.check(&document, BTreeMap::from([(uri.to_owned(), Ok(text.to_owned()))])))
+    };
+    let checked = check(openapi).expect("it is sound");
+    assert_eq!(checked.outline.tasks, 1);
+    let version = Version::new(&document, &checked.operations);
+    assert_eq!(
+        block_on(engine.outline(&version)).expect("it was sound"),
+        checked.outline
+    );
 
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for broken in ["{", "a: 1\na: 2", deep.as_str()] {
@@ -230,6 +237,10 @@ fn documents_of_others_are_named_and_read_in_the_worker() {
             panic!("it was let through");
         };
         assert!(issues[0].message.contains(uri), "{issues:?}");
+        assert_eq!(
+            (issues[0].path.as_str(), issues[0].line),
+            ("/do/0/pet/with/document/endpoint", Some(3))
+        );
     }
     let Err(CheckError::Unsound(issues)) = block_on(engine.check(&document, BTreeMap::new())) else {
         panic!("it was let through");

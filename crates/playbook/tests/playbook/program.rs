@@ -41,5 +41,5 @@ fn documents() -> Documents {
             ]}},
         },
     });
-    Documents::from([("https://petstore.swagger.io/v2/swagger.json".to_owned(), pets)])
+    Documents::from([("https://petstore.swagger.io/v2/swagger.json".to_owned(), Ok(pets))])
 }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::{Event, Route, RoutingTable};
 use wire::resource::Target;
-use wire::{EventTypePattern, PlaybookId};
+use wire::{EventTypePattern, PlaybookId, RouteId};
 
 pub(super) fn cheap_clauses(event: &Event, route: &Route) -> Result<(), Finding> {
     let spec = &route.spec;
@@ -77,8 +77,7 @@ pub(super) fn filter(route: &Route, verdict: Option<&Verdict>) -> Result<(), Fin
     })
 }
 
-pub(super) fn taken_by(first: &Route) -> Finding {
-    let (name, id) = (&first.spec.name, &first.id);
+pub(super) fn taken_by(name: &str, id: &RouteId) -> Finding {
     Finding {
         clause: Clause::Target,
         value: json!(id),

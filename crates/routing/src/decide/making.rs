@@ -1,10 +1,13 @@
 //! The second pass: the deliveries, the runs and the trace of what the routes came to.
 
+use super::clauses::taken_by;
 use super::{Finding, Match, Moment, Transformed};
 use crate::trace::{Clause, Doorkeeper, Entry, Trace};
+use crate::waiting::Heard;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use store::{Event, NewDelivery, NewRun, Route, RoutedEvent};
+use store::{Event, Gift, NewDelivery, NewRun, Route, RoutedEvent};
+use waitbox::generation;
 use wire::resource::Target;
 use wire::{DeliveryId, DeliveryState, EndpointId, EventState, PlaybookId, RunId, Trigger};
 
@@ -15,16 +18,20 @@ pub(super) struct Decision<'e> {
     trace: Trace,
     deliveries: Vec<NewDelivery>,
     runs: Vec<NewRun>,
+    gifts: Vec<Gift>,
+    is_taken: bool,
 }
 
 impl<'e> Decision<'e> {
-    pub(super) fn new(event: &'e Event, moment: Moment) -> Self {
+    pub(super) fn new(event: &'e Event, moment: Moment, heard: Heard) -> Self {
         Self {
             event,
             moment,
-            trace: Trace::of(event.id),
+            trace: Trace::of_heard(event.id, &heard),
             deliveries: Vec::new(),
             runs: Vec::new(),
+            is_taken: heard.is_taken(),
+            gifts: heard.gifts,
         }
     }
 
@@ -36,6 +43,10 @@ impl<'e> Decision<'e> {
                 Made::nothing(finding)
             }
             (Match::Held(finding), to) => self.make(route, to, Some(finding), transformed),
+            (Match::Spare, to) => match self.starter(to) {
+                Some(finding) => Made::nothing(finding),
+                None => self.make(route, to, None, transformed),
+            },
             (Match::Taken, to) => self.make(route, to, None, transformed),
         };
         self.trace.push(Entry {
@@ -49,6 +60,13 @@ impl<'e> Decision<'e> {
             delivery_id: made.delivery,
             run_id: made.run,
         });
+    }
+
+    /// The route that has started a run of this target's already.
+    fn starter(&self, to: &Target) -> Option<Finding> {
+        let mut entries = self.trace.routes.iter();
+        let first = entries.find(|entry| entry.run_id.is_some() && entry.target == *to)?;
+        Some(taken_by(&first.name, &first.route_id))
     }
 
     fn make(
@@ -155,7 +173,7 @@ impl<'e> Decision<'e> {
     /// Gives what no route took to the doorkeeper, if `found` says that it can take it.
     pub(super) fn keep_door(&mut self, playbook: &PlaybookId, found: Match) {
         let (run_id, reason) = match found {
-            Match::Taken => {
+            Match::Taken | Match::Spare => {
                 let run = self.run_of(playbook, Trigger::App);
                 let id = run.id;
                 self.runs.push(run);
@@ -183,6 +201,7 @@ impl<'e> Decision<'e> {
             trigger,
             project: None,
             template: None,
+            generation: generation(&self.event.method, &self.event.headers),
         }
     }
 
@@ -193,6 +212,8 @@ impl<'e> Decision<'e> {
             trace: self.trace.to_json(),
             deliveries: self.deliveries,
             runs: self.runs,
+            gifts: self.gifts,
+            is_taken: self.is_taken,
             at: self.moment.now,
         }
     }

@@ -1,7 +1,9 @@
 use super::*;
+use crate::trace::Waited;
 use proptest::prelude::*;
 use serde_json::json;
 use std::time::Duration;
+use store::Gift;
 use wire::resource::RouteSpec;
 use wire::{
     DeliveryId, DeliveryState, EndpointId, EventId, EventTypePattern, PlaybookId, RouteId, RunId, SourceId,
@@ -74,6 +76,7 @@ pub(crate) fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable 
     let playbook = |name: &str| PlaybookId::from_stored(format!("pb_{name}"));
     RoutingTable {
         doorkeepers: HashMap::new(),
+        sources: HashMap::new(),
         environments: HashMap::new(),
         routes: specs.into_iter().enumerate().map(route).collect(),
         endpoints: [
@@ -93,7 +96,14 @@ fn decided(
     transforms: impl IntoIterator<Item = (usize, Transformed)>,
 ) -> (RoutedEvent, Value) {
     let matches = matching(event, table, &verdicts.into_iter().collect());
-    let routed = decide(event, table, matches, &transforms.into_iter().collect(), MOMENT);
+    let routed = decide(
+        event,
+        table,
+        matches,
+        &transforms.into_iter().collect(),
+        Heard::default(),
+        MOMENT,
+    );
     let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
     assert_eq!(trace["eventId"], event.id.to_string());
     (routed, trace["routes"].clone())
@@ -468,7 +478,14 @@ fn a_trace_shows_every_match_and_counts_the_misses_beyond_its_bound() {
     let misses = std::iter::repeat_n(disabled, crate::trace::MISSES_SHOWN + 3);
     let table = table(misses.chain([spec(to("on"))]));
     let matches = matching(&event(), &table, &BTreeMap::new());
-    let routed = decide(&event(), &table, matches, &BTreeMap::new(), MOMENT);
+    let routed = decide(
+        &event(),
+        &table,
+        matches,
+        &BTreeMap::new(),
+        Heard::default(),
+        MOMENT,
+    );
     let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
     assert_eq!(trace["missesOmitted"], 3);
     let shown = trace["routes"].as_array().unwrap();
@@ -564,7 +581,7 @@ fn kept_by(playbook: &str, specs: impl IntoIterator<Item = RouteSpec>) -> Routin
 
 fn doorkeeper(event: &Event, table: &RoutingTable) -> (RoutedEvent, Value) {
     let matches = matching(event, table, &BTreeMap::new());
-    let routed = decide(event, table, matches, &BTreeMap::new(), MOMENT);
+    let routed = decide(event, table, matches, &BTreeMap::new(), Heard::default(), MOMENT);
     let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
     (routed, trace["doorkeeper"].clone())
 }
@@ -634,4 +651,105 @@ fn a_doorkeeper_that_can_start_no_run_says_why() {
     };
     let (routed, trace) = doorkeeper(&bytes, &kept_by("on", []));
     assert!(routed.runs.is_empty() && trace["reason"].is_string(), "{trace}");
+}
+
+#[test]
+fn a_route_whose_transform_yields_nothing_leaves_its_playbook_to_the_next() {
+    let to_playbook = |transform: Option<&str>, name: &str| RouteSpec {
+        name: name.to_owned(),
+        transform: transform.map(ToOwned::to_owned),
+        ..spec(Target::Playbook(PlaybookId::from_stored("pb_on")))
+    };
+    let table = table([
+        to_playbook(Some(".a | error"), "first"),
+        to_playbook(Some(".a"), "second"),
+        to_playbook(None, "third"),
+        to_playbook(None, "fourth"),
+    ]);
+    let event = event();
+    let decided = |transforms: [Option<&'static [u8]>; 2]| {
+        let matches = matching(&event, &table, &BTreeMap::new());
+        assert_eq!(
+            matches.iter().map(Match::makes_something).collect::<Vec<_>>(),
+            [true, true, true, false]
+        );
+        let transforms = transforms.into_iter().enumerate();
+        let transforms = transforms.map(|(place, json)| {
+            (
+                place,
+                json.map(Bytes::from_static).ok_or(ExpressionError::NoOutput),
+            )
+        });
+        let routed = decide(
+            &event,
+            &table,
+            matches,
+            &transforms.collect(),
+            Heard::default(),
+            MOMENT,
+        );
+        let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
+        let started: Vec<bool> = trace["routes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry.get("runId").is_some())
+            .collect();
+        let clauses: Vec<Value> = trace["routes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["clause"].clone())
+            .collect();
+        (routed.runs, started, clauses)
+    };
+    let (runs, started, clauses) = decided([None, Some(b"2")]);
+    assert_eq!((runs.len(), runs[0].input.as_ref()), (1, &b"2"[..]));
+    assert_eq!(started, [false, true, false, false]);
+    assert_eq!(clauses, ["transform", "all", "target", "target"]);
+    let (runs, started, _) = decided([None, None]);
+    assert_eq!((runs.len(), runs[0].input.as_ref()), (1, event.body.as_ref()));
+    assert_eq!(started, [false, false, true, false]);
+    let (runs, started, _) = decided([Some(b"1"), Some(b"2")]);
+    assert_eq!((runs.len(), runs[0].input.as_ref()), (1, &b"1"[..]));
+    assert_eq!(started, [true, false, false, false]);
+}
+
+#[test]
+fn the_runs_that_wait_are_in_the_trace_beside_the_routes_and_a_run_counts_its_generation() {
+    let run_id = RunId::new(NOW, 3);
+    let heard = Heard {
+        gifts: vec![Gift {
+            run_id,
+            effect: 1,
+            filter: 0,
+            is_any: true,
+            is_exclusive: false,
+        }],
+        waits: vec![Waited {
+            run_id,
+            matched: true,
+            exclusive: false,
+            reason: "it waits".to_owned(),
+        }],
+        taken_by: None,
+    };
+    let emitted = Event {
+        method: waitbox::EMITTED.to_owned(),
+        headers: waitbox::attributes(&json!({}), 4),
+        ..event()
+    };
+    let table = table([spec(Target::Playbook(PlaybookId::from_stored("pb_on")))]);
+    let matches = matching(&emitted, &table, &BTreeMap::new());
+    let routed = decide(&emitted, &table, matches, &BTreeMap::new(), heard, MOMENT);
+    assert_eq!(
+        (routed.runs[0].generation, routed.gifts.len(), routed.is_taken),
+        (5, 1, false)
+    );
+    let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
+    assert_eq!(
+        trace["waits"],
+        json!([{"runId": run_id, "matched": true, "exclusive": false, "reason": "it waits"}])
+    );
+    assert_eq!(trace["routes"][0]["matched"], true);
 }

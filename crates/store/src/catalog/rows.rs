@@ -245,6 +245,7 @@ pub(crate) struct PlaybookRow {
     pub(crate) secret_hash: Option<Vec<u8>>,
     pub(crate) hook_hash: Option<Vec<u8>>,
     pub(crate) secrets_sealed: Option<Vec<u8>>,
+    pub(crate) version: i32,
 }
 
 impl PlaybookRow {
@@ -264,6 +265,7 @@ impl PlaybookRow {
                 &place("playbooks", playbook.id.as_str(), "secrets_sealed"),
                 playbook.secrets.as_ref().map(ExposeSecret::expose_secret),
             )?,
+            version: playbook.version,
         })
     }
 
@@ -279,6 +281,8 @@ impl PlaybookRow {
             id: PlaybookId::from_stored(self.id),
             workspace_id: WorkspaceId::from_stored(self.workspace_id),
             number: self.number,
+            version: self.version,
+            operations: None,
             spec: from_json("spec of a playbook", &self.spec)?,
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),

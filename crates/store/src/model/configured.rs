@@ -205,10 +205,31 @@ pub struct Playbook {
     pub hook_hash: Option<[u8; 32]>,
     /// What its calls may use as `$secrets`: a JSON object.
     pub secrets: Option<SecretString>,
+    /// Which version new runs begin with, from 1. Its definition is the spec's: saving another definition than this
+    /// version's makes the next one, whatever stands here.
+    pub version: i32,
+    /// What a new definition calls, pinned: `playbook::Operations` as JSON. Of no interest, and none when it is read,
+    /// unless saving makes a version.
+    pub operations: Option<String>,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.
     pub updated_at: Instant,
+}
+
+/// A definition that a playbook has or had. Never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaybookVersion {
+    /// Whose; the playbook may be gone.
+    pub playbook_id: PlaybookId,
+    /// From 1, without gaps.
+    pub version: i32,
+    /// The document as it was given.
+    pub definition: String,
+    /// What it calls, pinned: `playbook::Operations` as JSON.
+    pub operations: String,
+    /// When it was saved.
+    pub created_at: Instant,
 }
 
 /// All that the router needs to decide a workspace's events.
@@ -224,6 +245,8 @@ pub struct RoutingTable {
     pub playbooks: HashMap<PlaybookId, bool>,
     /// What runs for the events of a source that no route takes, where its app has a doorkeeper.
     pub doorkeepers: HashMap<SourceId, PlaybookId>,
+    /// What the workspace's sources are called.
+    pub sources: HashMap<SourceId, String>,
 }
 
 /// What the things of a workspace are called, without anything else of them.

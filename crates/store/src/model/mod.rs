@@ -2,17 +2,21 @@
 
 mod configured;
 mod handshakes;
+mod held;
 mod recorded;
 mod registered;
+mod runs;
 
 pub(crate) use configured::exposed;
 pub use configured::{
-    AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, Route, RoutingTable,
-    SigningSecret, Source, Workspace,
+    AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, PlaybookVersion, Route,
+    RoutingTable, SigningSecret, Source, Workspace,
 };
 pub use handshakes::{Captured, Handshakes, NewHandshakes};
+pub use held::{Committed, HeldRun, Hold, NewWait, RunCommit, SlotLimit, Slotted, Telling, Told};
 pub use recorded::{
     Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
-    NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter, Run,
+    NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter,
 };
 pub use registered::{ApiKey, Application, Contact, EventType, PortalSession, Project, Template};
+pub use runs::{Control, Controlled, Run, StepRow};

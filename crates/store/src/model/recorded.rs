@@ -5,8 +5,8 @@ use bytes::Bytes;
 use diesel::Queryable;
 use uuid::Uuid;
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, PlaybookId,
-    RejectionId, RouteId, RunId, RunState, SourceId, Trigger, WorkspaceId,
+    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, RejectionId,
+    RouteId, SourceId, WorkspaceId,
 };
 
 /// An event about to be recorded.
@@ -376,52 +376,6 @@ pub struct Attempt {
     /// When it began.
     #[diesel(deserialize_as = Stamp)]
     pub created_at: Instant,
-}
-
-/// One execution of one playbook.
-#[derive(Debug, Clone, Queryable)]
-pub struct Run {
-    /// `run_…`.
-    #[diesel(deserialize_as = Uid)]
-    pub id: RunId,
-    /// Whose.
-    #[diesel(deserialize_as = StoredText)]
-    pub workspace_id: WorkspaceId,
-    /// Which playbook.
-    #[diesel(deserialize_as = StoredText)]
-    pub playbook_id: PlaybookId,
-    /// The event that started it.
-    #[diesel(deserialize_as = Maybe<Uid>)]
-    pub event_id: Option<EventId>,
-    /// The route that started it.
-    #[diesel(deserialize_as = Maybe<StoredText>)]
-    pub route_id: Option<RouteId>,
-    /// Where it is on its path.
-    #[diesel(deserialize_as = String)]
-    pub state: RunState,
-    /// JSON.
-    pub input: Vec<u8>,
-    /// JSON, when faulted.
-    pub error: Option<String>,
-    /// When it was recorded.
-    #[diesel(deserialize_as = Stamp)]
-    pub created_at: Instant,
-    /// When a runner took it.
-    #[diesel(deserialize_as = Maybe<Stamp>)]
-    pub started_at: Option<Instant>,
-    /// When it ended.
-    #[diesel(deserialize_as = Maybe<Stamp>)]
-    pub ended_at: Option<Instant>,
-    /// When it last changed.
-    #[diesel(deserialize_as = Stamp)]
-    pub updated_at: Instant,
-    /// What started it.
-    #[diesel(deserialize_as = String)]
-    pub trigger: Trigger,
-    /// The slug of the project it is targeted at.
-    pub project: Option<String>,
-    /// The slug of the template whose inputs it has.
-    pub template: Option<String>,
 }
 
 /// What authenticates at the management API.

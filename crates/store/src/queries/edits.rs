@@ -28,7 +28,10 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::ManagementToken(token) => save_management_token(conn, token),
         Edit::Source(source) => save_source(conn, &SourceRow::of(source, keyring)?),
         Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
-        Edit::Playbook(playbook) => save_playbook(conn, &PlaybookRow::of(playbook, keyring)?),
+        Edit::Playbook(playbook) => {
+            save_playbook(conn, &PlaybookRow::of(playbook, keyring)?)?;
+            super::versions::keep(conn, playbook)
+        }
         Edit::Route(route) => save_route(conn, &RouteRow::of(route)),
         Edit::ApiKey(key) => senders::save_key(conn, key),
         Edit::Contact(contact) => senders::save_contact(conn, contact),
@@ -225,6 +228,7 @@ fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {
             playbooks::secret_hash.eq(&row.secret_hash),
             playbooks::hook_hash.eq(&row.hook_hash),
             playbooks::secrets_sealed.eq(&row.secrets_sealed),
+            playbooks::version.eq(row.version),
         ))
         .on_conflict(playbooks::id)
         .do_update()

@@ -4,6 +4,7 @@
 //! one it is belongs into `hot`. Every list is bounded, and has its index and a test of its plan.
 
 pub(crate) mod applications;
+pub(crate) mod control;
 pub(crate) mod deliveries;
 pub(crate) mod edits;
 pub(crate) mod endpoints;
@@ -17,7 +18,11 @@ pub(crate) mod routes;
 pub(crate) mod runs;
 pub(crate) mod sealed;
 pub(crate) mod senders;
+pub(crate) mod slots;
 pub(crate) mod sources;
+pub(crate) mod versions;
+pub(crate) mod waits;
+pub(crate) mod workers;
 pub(crate) mod workspaces;
 
 use super::Conn;

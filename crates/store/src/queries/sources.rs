@@ -59,6 +59,20 @@ pub(crate) fn with_apps(
     Ok(rows.into_iter().map(|(id, spec)| (id.into(), spec)).collect())
 }
 
+/// What the workspace's sources are called.
+pub(crate) fn slugs(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> Result<Vec<(SourceId, String)>, Error> {
+    let rows: Vec<(StoredText, String)> = sources::table
+        .filter(sources::workspace_id.eq(workspace.as_str()))
+        .select((sources::id, sources::slug))
+        .limit(limit)
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, slug)| (id.into(), slug)).collect())
+}
+
 pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<SourceRow>, Error> {
     Ok(sources::table
         .filter(sources::workspace_id.eq(workspace.as_str()))

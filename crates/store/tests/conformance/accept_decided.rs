@@ -24,6 +24,7 @@ fn run(event: EventId) -> NewRun {
         trigger: Trigger::Webhook,
         project: Some("crm".to_owned()),
         template: Some("welcome".to_owned()),
+        generation: 0,
     }
 }
 
@@ -342,7 +343,8 @@ const PLAIN: &str = "uuid[], text[], text[], text[], bool[], timestamptz[], text
 const DECIDED: &str = "uuid[], text[], bytea[]";
 const DELIVERIES: &str = "uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], timestamptz[], uuid[], \
                           bytea[], uuid[], timestamptz[]";
-const RUNS: &str = "uuid[], text[], text[], uuid[], text[], bytea[], text[], text[], text[], timestamptz[]";
+const RUNS: &str =
+    "uuid[], text[], text[], uuid[], text[], bytea[], text[], text[], text[], int[], timestamptz[]";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres_accepting_touches_every_table_by_its_key_alone() {

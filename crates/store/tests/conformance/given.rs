@@ -131,6 +131,8 @@ pub(crate) fn routed(id: EventId, deliveries: Vec<NewDelivery>) -> RoutedEvent {
         trace: Bytes::from_static(br#"{"routes":[]}"#),
         deliveries,
         runs: Vec::new(),
+        gifts: Vec::new(),
+        is_taken: false,
         at: Instant::now(),
     }
 }
@@ -337,6 +339,8 @@ pub(crate) fn application(tenant: &str, name: &str) -> Application {
 pub(crate) fn playbook(tenant: &str, name: &str, number: i32) -> Playbook {
     let now = Instant::now();
     Playbook {
+        version: 1,
+        operations: None,
         hook_hash: None,
         secret_hash: None,
         secrets: None,
@@ -344,6 +348,7 @@ pub(crate) fn playbook(tenant: &str, name: &str, number: i32) -> Playbook {
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         number,
         spec: PlaybookSpec {
+            secret_names: Vec::new(),
             concurrency: None,
             hook: None,
             input_schema: None,

@@ -12,6 +12,7 @@ mod accept_batches;
 mod accept_decided;
 mod applications;
 mod apps;
+mod controls;
 mod edits;
 mod event_types;
 mod given;
@@ -26,14 +27,20 @@ mod partitions;
 mod planner;
 mod plans;
 mod plans_configured;
+mod plans_running;
 mod prepared;
 mod recorder;
 mod rejections;
 mod routing;
+mod running;
 mod runs;
 mod schema;
 mod sealed;
 mod senders;
+mod slots;
+mod versions;
+mod waits;
+mod waits_plans;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

@@ -24,6 +24,8 @@ async fn configured(yard: &Yard) -> Planner<'_> {
         ("n", "CAST(n AS BLOB)")
     };
     let of = format!("'ws_' || {}", text.replace('n', "(n % 1000 + 1)"));
+    // Few playbooks with many versions: of few, a sort would be as good as an index.
+    let owner = format!("'pb_' || {}", text.replace('n', "(n % 10)"));
     let numbers = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 1000)";
     let things = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000)";
     let times = "created_at, updated_at";
@@ -38,6 +40,8 @@ async fn configured(yard: &Yard) -> Planner<'_> {
          SELECT 'ep_' || {text}, {of}, 'env_1', true, '{{}}', 'app_' || {text}, {at}, {at} FROM g; \
          INSERT INTO playbooks (id, workspace_id, slug, number, hook_hash, spec, {times}) {things} \
          SELECT 'pb_' || {text}, {of}, 'p' || {text}, n, {hash}, '{{}}', {at}, {at} FROM g; \
+         INSERT INTO playbook_versions (playbook_id, version, definition, operations, created_at) {things} \
+         SELECT {owner}, n, '', '{{}}', {at} FROM g; \
          INSERT INTO api_keys (id, workspace_id, environment_id, name, key_hash, spec, {times}) {things} \
          SELECT 'key_' || {text}, {of}, CASE WHEN n % 10 = 0 THEN 'env_1' END, 'name ' || {text}, {hash}, '{{}}', {at}, {at} FROM g; \
          INSERT INTO contacts (id, workspace_id, name, {times}) {things} SELECT 'con_' || {text}, {of}, 'name ' || {text}, {at}, {at} FROM g; \
@@ -157,6 +161,18 @@ on_both! {
         planner.finds("playbooks", "number", ("(workspace_id=? AND number=?)", "playbooks_number_key"));
         assert!(store.source_by_app("none").await.unwrap().is_none());
         planner.finds("sources", "app_id", ("(app_id=?)", "sources_app_id_key"));
+    }
+
+    async fn versions_are_found_by_index(yard: &Yard) {
+        let planner = configured(yard).await;
+        let (store, id) = (planner.store.clone(), wire::PlaybookId::from_stored("pb_none"));
+        assert!(store.playbook_version(&id, 7).await.unwrap().is_none());
+        let one = "(playbook_id=? AND version=?)";
+        planner.finds("playbook_versions", "playbook_id", (one, "playbook_versions_pkey")).sorts_nothing();
+        for (before, read) in [(None, "(playbook_id=?)"), (Some(7), "(playbook_id=? AND version<?)")] {
+            assert!(store.playbook_versions(&id, before, 50).await.unwrap().rows.is_empty());
+            planner.finds("playbook_versions", "playbook_id", (read, "playbook_versions_pkey")).sorts_nothing();
+        }
     }
 
     async fn a_routing_table_is_read_by_index(yard: &Yard) {

@@ -15,6 +15,7 @@ fn run(event: EventId, playbook: &str) -> NewRun {
     NewRun {
         project: None,
         template: None,
+        generation: 0,
         trigger: wire::Trigger::Route,
         id: RunId::of(event, &playbook_id, 0),
         workspace_id: workspace(),
@@ -59,7 +60,7 @@ on_both! {
         assert_eq!((three.state, three.reason.as_deref()), (DeliveryState::Skipped, Some("transform_failed")));
         assert_eq!(yard.store.transformed(ids[0]).await.unwrap().as_deref(), Some(&b"\0transformed"[..]));
         assert_eq!(yard.store.transformed(ids[1]).await.unwrap(), None);
-        let runs = yard.store.runs(&workspace(), None, 10).await.unwrap();
+        let runs = yard.store.runs(&workspace(), None, None, 10).await.unwrap();
         assert_eq!(runs.rows.iter().map(|run| run.event_id).collect::<Vec<_>>(), [Some(id)]);
         assert_eq!(yard.store.outcomes_of(vec![id]).await.unwrap(), HashMap::from([(id, (3, 1))]));
     }

@@ -8,7 +8,7 @@ use hookyard_store::{NewRun, QueueOptions, RoutedEvent};
 use wire::{Instant, PlaybookId, RouteId, RunId, RunState};
 
 /// Starts `count` runs of as many events, oldest first.
-async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
+pub(crate) async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
     let events = accepted(&yard.store, count, Instant::now()).await;
     let playbook_id = PlaybookId::from_stored("pb_onboarding");
     let decisions: Vec<RoutedEvent> = events
@@ -17,6 +17,7 @@ async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
             runs: vec![NewRun {
                 project: None,
                 template: None,
+                generation: 0,
                 trigger: wire::Trigger::Route,
                 id: RunId::of(*event, &playbook_id, 0),
                 workspace_id: workspace(),
@@ -34,42 +35,31 @@ async fn started(yard: &Yard, count: usize) -> Vec<RunId> {
 }
 
 on_both! {
-    async fn runs_wait_oldest_first_and_are_read_whole(yard: &Yard) {
+    async fn runs_are_read_whole_and_listed_by_their_state(yard: &Yard) {
         let ids = started(yard, 3).await;
-        let waiting = yard.store.waiting_runs(2).await.unwrap();
-        assert_eq!(waiting.iter().map(|run| run.id).collect::<Vec<_>>(), ids[..2]);
-        assert_eq!((waiting[0].state, waiting[0].input.as_slice()), (RunState::Pending, &b"{\"a\":1}"[..]));
-        assert_eq!(yard.store.pending_runs(ids.clone()).await.unwrap().len(), 3);
-        let page = yard.store.runs(&workspace(), None, 2).await.unwrap();
+        let run = yard.store.run(&workspace(), ids[0]).await.unwrap().unwrap();
+        assert_eq!((run.state, run.input.as_slice(), run.version), (RunState::Pending, &b"{\"a\":1}"[..], 1));
+        let stranger = wire::WorkspaceId::from_stored("ws_other");
+        assert!(yard.store.run(&stranger, ids[0]).await.unwrap().is_none());
+        for (state, count) in [(None, 3), (Some(RunState::Pending), 3), (Some(RunState::Completed), 0), (Some(RunState::Faulted), 0)] {
+            let found = yard.store.runs(&workspace(), state, None, 9).await.unwrap();
+            assert_eq!(found.rows.len(), count, "{state:?}");
+        }
+        let page = yard.store.runs(&workspace(), None, None, 2).await.unwrap();
         assert_eq!(page.rows.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
         assert!(page.more);
-        let rest = yard.store.runs(&workspace(), Some(ids[1]), 2).await.unwrap();
+        let rest = yard.store.runs(&workspace(), None, Some(ids[1]), 2).await.unwrap();
         assert_eq!((rest.rows.len(), rest.more), (1, false));
     }
 
     async fn the_runs_of_one_playbook_are_listed_newest_first(yard: &Yard) {
         let ids = started(yard, 3).await;
         let playbook = PlaybookId::from_stored("pb_onboarding");
-        let page = yard.store.runs_of(&playbook, None, 2).await.unwrap();
+        let page = yard.store.runs_of(&playbook, None, None, 2).await.unwrap();
         assert_eq!(page.rows.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
-        let rest = yard.store.runs_of(&playbook, Some(ids[1]), 2).await.unwrap();
+        let rest = yard.store.runs_of(&playbook, None, Some(ids[1]), 2).await.unwrap();
         assert_eq!((rest.rows[0].id, rest.rows.len(), rest.more), (ids[0], 1, false));
         let other = PlaybookId::from_stored("pb_other");
-        assert!(yard.store.runs_of(&other, None, 2).await.unwrap().rows.is_empty());
-    }
-
-    async fn a_run_is_faulted_once_and_waits_no_more(yard: &Yard) {
-        let id = started(yard, 1).await[0];
-        let at = Instant::now();
-        let fault = |text: &str| yard.store.fault_run(id, text.to_owned(), at);
-        assert!(fault("{\"type\":\"no_engine\"}").await.unwrap());
-        assert!(!fault("{}").await.unwrap());
-        let run = yard.store.run(&workspace(), id).await.unwrap().unwrap();
-        assert_eq!((run.state, run.error.as_deref()), (RunState::Faulted, Some("{\"type\":\"no_engine\"}")));
-        assert_eq!((run.started_at, run.ended_at), (Some(at), Some(at)));
-        assert!(yard.store.waiting_runs(9).await.unwrap().is_empty());
-        assert!(yard.store.pending_runs(vec![id]).await.unwrap().is_empty());
-        let stranger = wire::WorkspaceId::from_stored("ws_other");
-        assert!(yard.store.run(&stranger, id).await.unwrap().is_none());
+        assert!(yard.store.runs_of(&other, None, None, 2).await.unwrap().rows.is_empty());
     }
 }

@@ -30,6 +30,9 @@ pub struct PlaybookSpec {
     /// The JSON Schema that the document asks of its input; absent: anything goes.
     #[serde(default)]
     pub input_schema: Option<serde_json::Value>,
+    /// The secrets that the document may use.
+    #[serde(default)]
+    pub secret_names: Vec<String>,
 }
 
 /// Door 6's settings.

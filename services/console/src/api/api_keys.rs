@@ -24,7 +24,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Error> {
     let directory = directory(&console, opened.id()).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let read = |fields: &mut Fields<'_>| api_key::read(fields, around, None);
@@ -59,7 +59,7 @@ pub(super) async fn update(
     let existing = find(&console, &opened, &path.1).await?;
     let directory = directory(&console, opened.id()).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let read = |fields: &mut Fields<'_>| api_key::read(fields, around, Some(&existing));

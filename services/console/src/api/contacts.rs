@@ -27,7 +27,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Error> {
     let directory = directory(&console, opened.id()).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let mut taken = contact::Taken::new();
@@ -62,7 +62,7 @@ pub(super) async fn update(
     let existing = find(&console, &opened, &path.1).await?;
     let directory = directory(&console, opened.id()).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let mut taken = contact::Taken::new();

@@ -35,7 +35,7 @@ pub(super) async fn make(
 ) -> Result<HttpResponse, Error> {
     let directory = directory(console, opened.id()).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let mut draft = body
@@ -72,7 +72,7 @@ pub(super) async fn update(
     let existing = find(&console, &opened, &path.1).await?;
     let directory = directory(&console, opened.id()).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let read = |fields: &mut Fields<'_>| endpoint::read(fields, around, Some(&existing));

@@ -18,6 +18,7 @@ mod events;
 mod management_tokens;
 mod page;
 mod playbook_runs;
+mod playbook_versions;
 mod playbooks;
 mod portal;
 mod projects;
@@ -75,6 +76,7 @@ fn addresses() -> Addresses {
     let mut addresses = Addresses::default();
     resources(&mut addresses);
     callers(&mut addresses);
+    workflows(&mut addresses);
     customers(&mut addresses);
     addresses
 }
@@ -132,8 +134,6 @@ fn resources(config: &mut Addresses) {
             "/routes/{id}",
             [get(routes::one), patch(routes::update), delete(routes::remove)],
         ))
-        .service(resource("/runs", [get(runs::list)]))
-        .service(resource("/runs/{id}", [get(runs::one)]))
         .service(resource("/rejections", [get(rejections::list)]))
         .service(resource("/rejections/{id}", [get(rejections::one)]))
         .service(resource("/rejections/{id}/accept", [post(rejections::accept)]))
@@ -153,7 +153,7 @@ fn resources(config: &mut Addresses) {
         .service(resource("/configuration", [put(configuration::apply)]));
 }
 
-/// Who sends and who operates, what they start, and what bounds them.
+/// Who sends and who operates, and what runs are targeted at.
 fn callers(config: &mut Addresses) {
     config
         .service(resource("", [get(workspace::one), patch(workspace::update)]))
@@ -213,10 +213,27 @@ fn callers(config: &mut Addresses) {
                 patch(templates::update),
                 delete(templates::remove),
             ],
-        ))
+        ));
+}
+
+/// Playbooks and what they do.
+fn workflows(config: &mut Addresses) {
+    config
+        .service(resource("/runs", [get(runs::list)]))
+        .service(resource("/runs/{id}", [get(runs::one)]))
+        .service(resource("/runs/{id}/steps", [get(runs::steps)]))
+        .service(resource("/runs/{id}/cancel", [post(runs::cancel)]))
+        .service(resource("/runs/{id}/pause", [post(runs::pause)]))
+        .service(resource("/runs/{id}/resume", [post(runs::resume)]))
+        .service(resource("/runs/{id}/retry", [post(runs::retry)]))
         .service(resource(
             "/playbooks",
             [get(playbooks::list), post(playbooks::create)],
+        ))
+        // Before those whose name is open.
+        .service(resource(
+            "/playbooks/validate",
+            [post(playbook_versions::validate)],
         ))
         .service(resource(
             "/playbooks/{id}",
@@ -230,6 +247,18 @@ fn callers(config: &mut Addresses) {
         .service(resource(
             "/playbooks/{id}/rotate-secret",
             [post(playbooks::rotate)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions",
+            [get(playbook_versions::list)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions/{version}",
+            [get(playbook_versions::one)],
+        ))
+        .service(resource(
+            "/playbooks/{id}/versions/{version}/activate",
+            [post(playbook_versions::activate)],
         ))
         .service(resource(
             "/playbooks/{id}/runs",

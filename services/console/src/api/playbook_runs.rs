@@ -2,7 +2,7 @@
 
 use super::body::{Document, Parameters};
 use super::page::{Page, next_cursor};
-use super::runs::Runs;
+use super::runs::{Runs, take_status};
 use super::{created, directory, ok, playbooks};
 use crate::access::Opened;
 use crate::check::{Fields, schema};
@@ -24,11 +24,12 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<HttpResponse, Error> {
     let page = Page::<RunId>::take(&mut parameters)?;
+    let status = take_status(&mut parameters)?;
     parameters.finish()?;
     let playbook = playbooks::find(&console, &opened, &path.1).await?;
     let found = console
         .store()
-        .runs_of(&playbook.id, page.before, page.limit)
+        .runs_of(&playbook.id, status, page.before, page.limit)
         .await?;
     let directory = directory(&console, opened.id()).await?;
     Ok(ok(Runs {

@@ -1,9 +1,11 @@
-//! Named workflow documents, and the doors that they open. Their language is checked by its engine, which is not here yet.
+//! Named workflow documents, and the doors that they open.
 
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
-use crate::check::{Around, Built, Directory, Fields, Made, playbook, value};
+use crate::cancel::Of;
+use crate::check::playbooks::{Draft, HOOK_PREFIX, read as read_draft};
+use crate::check::{Around, Built, Directory, Fields, Made, value};
 use crate::show::PlaybookView;
 use crate::{Console, Error, secret};
 use actix_web::HttpResponse;
@@ -36,12 +38,8 @@ pub(super) async fn create(
     let last = rows.iter().map(|row| row.number).max().unwrap_or(0);
     let number = draft.number.unwrap_or_else(|| last.saturating_add(1));
     let built = draft.build(id, opened.id(), number, None, Instant::now());
-    save(&console, &opened, &built).await?;
-    Ok(created(PlaybookView::with_made(
-        &built.row,
-        &built.made,
-        &directory,
-    )))
+    let (row, made) = save(&console, &opened, built, None).await?;
+    Ok(created(PlaybookView::with_made(&row, &made, &directory)))
 }
 
 /// By slug or id.
@@ -55,7 +53,8 @@ pub(super) async fn one(
     Ok(ok(PlaybookView::of(&row, &directory)))
 }
 
-/// Changes what the body names; the rest stays. Saving a definition, `PUT`, is the same with one in it.
+/// Changes what the body names; the rest stays. Saving a definition, `PUT`, is the same with one in it: one that differs
+/// is the next version, which runs begin with from now on.
 pub(super) async fn update(
     console: Data<Console>,
     opened: Opened,
@@ -68,20 +67,20 @@ pub(super) async fn update(
     let number = draft.number.unwrap_or(existing.number);
     let id = existing.id.clone();
     let built = draft.build(id, opened.id(), number, Some(&existing), Instant::now());
-    save(&console, &opened, &built).await?;
-    Ok(ok(PlaybookView::with_made(&built.row, &built.made, &directory)))
+    let (row, made) = save(&console, &opened, built, Some(&existing)).await?;
+    Ok(ok(PlaybookView::with_made(&row, &made, &directory)))
 }
 
-/// Its runs stay. Routes to it stay, too, and start nothing.
+/// Its runs stay, and those that go on end: what they keep secret is gone. Routes to it stay, too, and start nothing.
 pub(super) async fn remove(
     console: Data<Console>,
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemovePlaybook(row.id)])
-        .await?;
+    let edit = Edit::RemovePlaybook(row.id.clone());
+    console.edit(opened.id(), vec![edit]).await?;
+    console.cancel_runs(Of::Playbook(&row.id)).await?;
     Ok(gone())
 }
 
@@ -120,7 +119,7 @@ pub(super) async fn rotate(
     let of = body.read_optional(console.checks(), read).await?;
     let value = match of {
         Rotated::Secret => secret::generate_token("pbs_"),
-        Rotated::Hook => secret::generate_token(playbook::HOOK_PREFIX),
+        Rotated::Hook => secret::generate_token(HOOK_PREFIX),
     };
     let hash = secret::hash(value.expose_secret());
     match of {
@@ -142,28 +141,35 @@ pub(super) async fn rotate(
     Ok(ok(PlaybookView::with_made(&row, &[made], &directory)))
 }
 
-/// Reads a playbook, and refuses one whose definition cannot be kept.
 async fn read(
     console: &Console,
     directory: &Directory,
     body: &Document,
     base: Option<&Playbook>,
-) -> Result<playbook::Draft, Error> {
+) -> Result<Draft, Error> {
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory,
     };
-    let read = |fields: &mut Fields<'_>| Some(playbook::read(fields, around, base));
-    let mut draft = body.read(console.checks(), read).await?;
-    match std::mem::take(&mut draft.issues) {
-        issues if issues.is_empty() => Ok(draft),
-        issues => Err(Error::InvalidDefinition(issues)),
-    }
+    let read = |fields: &mut Fields<'_>| Some(read_draft(fields, around, base));
+    body.read(console.checks(), read).await
 }
 
-async fn save(console: &Console, opened: &Opened, built: &Built<Playbook>) -> Result<(), Error> {
-    let edit = Edit::Playbook(built.row.clone());
-    console.edit(opened.id(), vec![edit]).await
+/// Saves a playbook if its definition can be kept, and gives it as it is now, with its version.
+async fn save(
+    console: &Console,
+    opened: &Opened,
+    built: Built<Playbook>,
+    existing: Option<&Playbook>,
+) -> Result<(Playbook, Vec<Made>), Error> {
+    let Built { mut row, made } = built;
+    let issues = console.checks().define(&mut row, existing).await?;
+    if !issues.is_empty() {
+        return Err(Error::InvalidDefinition(issues));
+    }
+    let id = row.id.clone();
+    console.edit(opened.id(), vec![Edit::Playbook(row)]).await?;
+    Ok((find(console, opened, id.as_str()).await?, made))
 }
 
 /// The playbook with this id or slug in the caller's workspace.

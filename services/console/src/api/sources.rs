@@ -34,7 +34,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Error> {
     let directory = directory(&console, opened.id()).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let draft = body
@@ -75,7 +75,7 @@ pub(super) async fn update(
     let directory = directory(&console, opened.id()).await?;
     let existing = find(&console, &directory, &path.1).await?;
     let around = Around {
-        policy: &console.checks().policy,
+        policy: console.checks().policy(),
         directory: &directory,
     };
     let read = |fields: &mut Fields<'_>| source::read(fields, around, Some(&existing), Some(&existing));

@@ -143,8 +143,8 @@ pub(super) const PLAYBOOK: Kind<Playbook> = Kind {
             &row.spec.slug,
             PlaybookView::of(row, directory),
         )
-        // Said by the secrets themselves.
-        .without(["has_secret", "has_secrets"])
+        // Said by the secrets themselves, or by the definition.
+        .without(["has_secret", "has_secrets", "version", "warnings", "input_schema"])
         .secret("secret", row.secret_hash)
         .secret("hook.token", row.hook_hash)
         .secret(

@@ -8,6 +8,7 @@
 //! are made and shown once. What the file does not name at all stays, unless it is pruned.
 
 mod current;
+mod definitions;
 mod difference;
 mod entries;
 mod fill;
@@ -15,6 +16,7 @@ mod kinds;
 mod plan;
 mod wanted;
 
+pub use definitions::locate;
 pub use difference::{Action, Applied, Change, FieldChange, Generated};
 pub use fill::Outside;
 pub use plan::Plan;
@@ -79,11 +81,12 @@ pub async fn plan(store: &Store, checks: &Checks, file: &str, inputs: Inputs<'_>
         document: &document,
         workspace: &workspace,
         current: &current,
-        policy: &checks.policy,
+        policy: checks.policy(),
         prune: inputs.prune,
         now,
     };
-    let wanted = reading.all(&mut report);
+    let mut wanted = reading.all(&mut report);
+    definitions::check(checks, &mut report, &current, &mut wanted, file).await?;
     settle(checks, report, unfilled).await?;
     Ok(Plan::of(reading, wanted))
 }

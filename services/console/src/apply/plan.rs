@@ -7,11 +7,12 @@ use super::kinds::{
 };
 use super::wanted::{Reading, Wanted};
 use crate::Error;
+use crate::cancel::{self, Of};
 use crate::check::{Built, Directory};
 use broker::Conveyor;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use store::{Contact, Edit, Endpoint, Store, Workspace};
-use wire::{ApplicationId, Instant, SourceId};
+use wire::{ApplicationId, Instant, PlaybookId, SourceId};
 
 /// What a file would change. Executing it is one transaction.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl Plan {
             endpoints,
             sources,
             playbooks,
+            playbook_paths: _,
             routes,
             contacts,
             directory,
@@ -154,9 +156,26 @@ impl Plan {
     /// same things since; nothing is done then.
     pub async fn execute(mut self, store: &Store, conveyor: &Conveyor) -> Result<Applied, Error> {
         let edits = std::mem::take(&mut self.edits);
+        let removed: Vec<PlaybookId> = edits
+            .iter()
+            .filter_map(|edit| match edit {
+                Edit::RemovePlaybook(id) => Some(id.clone()),
+                _ => None,
+            })
+            .collect();
         if !edits.is_empty() {
             store.edit(edits, Instant::now()).await?;
             crate::announce(conveyor, &self.workspace.id).await;
+        }
+        for playbook in &removed {
+            if let Err(error) = cancel::runs(store, conveyor, Of::Playbook(playbook)).await {
+                // The file is applied by now, so this is no reason to say that it is not.
+                tracing::warn!(
+                    playbook.id = %playbook,
+                    error.chain = &error as &dyn std::error::Error,
+                    "not all runs of a playbook that was removed are told to end"
+                );
+            }
         }
         Ok(self.applied(false))
     }

@@ -9,7 +9,7 @@ mod registered;
 use super::current::Current;
 use super::entries::{Entry, entries};
 use super::kinds::{APPLICATION, ENDPOINT, Kind, PLAYBOOK, PROJECT, SOURCE, TEMPLATE};
-use crate::check::{Around, Built, Directory, Fields, Report, endpoint, playbook, route, source};
+use crate::check::{Around, Built, Directory, Fields, Report, endpoint, playbooks, route, source};
 use crate::secret;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -37,6 +37,8 @@ pub(super) struct Wanted {
     pub(super) endpoints: Vec<Built<Endpoint>>,
     pub(super) sources: Vec<Built<Source>>,
     pub(super) playbooks: Vec<Built<Playbook>>,
+    /// Where each of them stands, such as `playbooks[0]`.
+    pub(super) playbook_paths: Vec<String>,
     pub(super) routes: Vec<Built<Route>>,
     pub(super) contacts: Vec<Built<Contact>>,
     /// What everything is called once the file is applied.
@@ -76,6 +78,7 @@ impl<'a> Reading<'a> {
         let entries = self.entries(report);
         let environments = self.environments(report);
         let directory = self.directory(&environments, &entries);
+        let (playbooks, playbook_paths) = self.playbooks(report, &entries.playbooks, &directory);
         Wanted {
             tokens: self.tokens(report, &entries.tokens),
             api_keys: self.api_keys(report, &entries.api_keys, &directory),
@@ -85,7 +88,8 @@ impl<'a> Reading<'a> {
             applications: self.applications(report, &entries.applications),
             endpoints: self.endpoints(report, &entries.endpoints, &directory),
             sources: self.sources(report, &entries.sources, &directory),
-            playbooks: self.playbooks(report, &entries.playbooks, &directory),
+            playbooks,
+            playbook_paths,
             routes: self.routes(report, &entries.routes, &directory),
             contacts: self.contacts(report, &entries.contacts, &directory),
             environments,
@@ -264,12 +268,13 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// With the path of each. Their definitions are not checked yet.
     fn playbooks(
         self,
         report: &mut Report,
         entries: &[Entry<'_, PlaybookId>],
         directory: &Directory,
-    ) -> Vec<Built<Playbook>> {
+    ) -> (Vec<Built<Playbook>>, Vec<String>) {
         let existing = by_id(&self.current.playbooks, |row| row.id.as_str());
         let (mut numbers, mut hooks) = (Twins::default(), Twins::default());
         let kept = if self.prune {
@@ -282,15 +287,10 @@ impl<'a> Reading<'a> {
             .chain(existing.values().copied())
             .map(|row| row.number);
         let mut highest = taken.max().unwrap_or(0);
-        read_all(report, entries, |report, entry, id| {
-            let read = |fields: &mut Fields<'_>| playbook::read(fields, self.around(directory), None);
+        let mut paths = Vec::new();
+        let rows = read_all(report, entries, |report, entry, id| {
+            let read = |fields: &mut Fields<'_>| playbooks::read(fields, self.around(directory), None);
             let draft = report.object(&entry.path, entry.value, read)?;
-            for issue in &draft.issues {
-                report.refuse(
-                    issue.below(&format!("{}.definition", entry.path)),
-                    issue.to_string(),
-                );
-            }
             let existing = existing.get(id.as_str()).copied();
             let number = draft
                 .number
@@ -299,11 +299,13 @@ impl<'a> Reading<'a> {
             highest = highest.max(number);
             numbers.note(report, &entry.path, "number", number);
             let built = draft.build(id, &self.workspace.id, number, existing, entry.now);
+            paths.push(entry.path.clone());
             if let Some(hook) = built.row.hook_hash {
                 hooks.note(report, &entry.path, "hook.token", hook);
             }
             Some(built)
-        })
+        });
+        (rows, paths)
     }
 
     /// Routes are tried in the order of the file.

@@ -1,140 +1,157 @@
-//! A playbook's document, as far as it is looked into before its engine is here: that it is one, that it bears the
-//! playbook's name, and what it asks of its input.
+//! A playbook's document, checked by its engine in the jail: expressions in it are a stranger's.
 
-use super::{kind, schema};
-use crate::yaml;
-use serde::Serialize;
-use serde_json::Value;
-use std::fmt;
+use super::Checks;
+use super::documents;
+use crate::Error;
+use playbook::{CheckError, Code, Issue, Operations, Outline, StepError, Version, place};
+use std::fmt::Write as _;
+use store::{Playbook, PlaybookVersion};
+
+/// A longer text is no definition whatever it is called, and would only keep a thread busy.
+const LONGEST: usize = 256 << 10;
 
 /// A document that can be kept.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Definition {
-    /// As it was given.
-    pub(crate) text: String,
-    /// `input.schema.document`.
-    pub(crate) input_schema: Option<Value>,
+    /// What it is.
+    pub(crate) outline: Outline,
+    /// What it calls, as JSON.
+    pub(crate) operations: String,
 }
 
-/// What is wrong with a document, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Issue {
-    /// A stable word, such as `yaml_syntax`.
-    pub code: &'static str,
-    /// A JSON pointer into the document; empty where it is the document as a whole.
-    pub path: String,
-    /// For people.
-    pub message: String,
-    /// From 1, where it is known.
-    pub line: Option<u64>,
-    /// From 1, where it is known.
-    pub column: Option<u64>,
-}
-
-impl Issue {
-    fn new(code: &'static str, path: &str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            path: path.to_owned(),
-            message: message.into(),
-            line: None,
-            column: None,
-        }
-    }
-
-    /// Where it is in a larger document that has this one at `path`.
-    pub(crate) fn below(&self, path: &str) -> String {
-        format!("{path}{}", self.path.replace('/', "."))
-    }
-}
-
-/// With its line, where it is known.
-impl fmt::Display for Issue {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, self.column) {
-            (Some(line), Some(column)) => {
-                write!(formatter, "line {line}, column {column}: {}", self.message)
-            }
-            _ => formatter.write_str(&self.message),
-        }
-    }
-}
-
-/// Looks into the document of the playbook `slug`.
-pub(crate) fn check(text: &str, slug: &str) -> Result<Definition, Vec<Issue>> {
-    let document = yaml::parse(text).map_err(|mistake| {
-        let code = if mistake.is_duplicate {
-            "duplicate_key"
-        } else {
-            "yaml_syntax"
+impl Checks {
+    /// Checks a document, and fetches what it calls. With `slug`, it must be named so. All that is wrong with it is told
+    /// at once.
+    pub(crate) async fn definition(
+        &self,
+        text: &str,
+        slug: Option<&str>,
+    ) -> Result<Result<Definition, Vec<Issue>>, Error> {
+        let checked = async {
+            let needed = self.engine.needs(text).await?;
+            let documents = documents::fetch(&self.egress, needed).await;
+            self.engine.check(text, documents).await
         };
-        vec![Issue {
-            line: mistake.place.map(|(line, _)| line),
-            column: mistake.place.map(|(_, column)| column),
-            ..Issue::new(code, "", mistake.message)
-        }]
-    })?;
-    if !document.is_object() {
-        let message = format!("must be an object, not {}", kind(&document));
-        return Err(vec![Issue::new("wrong_type", "", message)]);
+        let misnamed = slug.and_then(|slug| misnamed(text, slug));
+        match (checked.await, misnamed) {
+            (Ok(checked), None) => Ok(Ok(Definition {
+                outline: checked.outline,
+                operations: json(&checked.operations),
+            })),
+            (Ok(_), Some(misnamed)) => Ok(Err(vec![misnamed])),
+            (Err(CheckError::Unsound(mut issues)), misnamed) => {
+                issues.extend(misnamed);
+                issues.sort_by_key(|issue| (issue.line, issue.column));
+                Ok(Err(issues))
+            }
+            (Err(CheckError::Step(error)), _) => Err(failed(error)),
+        }
     }
-    let mut issues = Vec::new();
-    if document
-        .pointer("/document/name")
-        .is_some_and(|name| name.as_str() != Some(slug))
-    {
-        let message = format!("must be the playbook's slug, `{slug}`");
-        issues.push(Issue::new("invalid_value", "/document/name", message));
+
+    /// Checks the definition of a playbook that is about to be saved over `existing`, and notes what comes of it. One
+    /// that stays, under the name that stays, is not checked again: what it calls is pinned.
+    pub(crate) async fn define(
+        &self,
+        row: &mut Playbook,
+        existing: Option<&Playbook>,
+    ) -> Result<Vec<Issue>, Error> {
+        let is_known = |existing: &&Playbook| {
+            existing.spec.definition == row.spec.definition && existing.spec.slug == row.spec.slug
+        };
+        if let Some(existing) = existing.filter(is_known) {
+            row.spec.input_schema.clone_from(&existing.spec.input_schema);
+            row.spec.secret_names.clone_from(&existing.spec.secret_names);
+            return Ok(Vec::new());
+        }
+        match self
+            .definition(&row.spec.definition, Some(&row.spec.slug))
+            .await?
+        {
+            Ok(definition) => {
+                row.spec.input_schema = definition.outline.input_schema;
+                row.spec.secret_names = definition.outline.secrets;
+                row.operations = Some(definition.operations);
+                Ok(Vec::new())
+            }
+            Err(issues) => Ok(issues),
+        }
     }
-    let place = "/input/schema/document";
-    let input_schema = document.pointer(place).and_then(|written| {
-        let refused = |refused: super::value::Refused| Issue::new("invalid_value", place, refused.0);
-        schema::for_input(written)
-            .map_err(|error| issues.push(refused(error)))
-            .ok()
-    });
-    if issues.is_empty() {
-        Ok(Definition {
-            text: text.to_owned(),
-            input_schema,
-        })
-    } else {
-        Err(issues)
+
+    /// What a version is that was saved; of one that an earlier release let through, what is wrong with it.
+    pub(crate) async fn outline(
+        &self,
+        version: &PlaybookVersion,
+    ) -> Result<Result<Outline, Vec<Issue>>, Error> {
+        let operations: Operations = serde_json::from_str(&version.operations)
+            .map_err(|error| failed(StepError::Broken(error.to_string())))?;
+        let version = Version::new(&version.definition, &operations);
+        match self.engine.outline(&version).await {
+            Ok(outline) => Ok(Ok(outline)),
+            Err(CheckError::Unsound(issues)) => Ok(Err(issues)),
+            Err(CheckError::Step(error)) => Err(failed(error)),
+        }
     }
+}
+
+fn failed(error: StepError) -> Error {
+    match error {
+        StepError::Unavailable(error) => Error::Jail(error),
+        other => Error::Engine(other.into()),
+    }
+}
+
+fn json(operations: &Operations) -> String {
+    serde_json::to_string(operations)
+        .expect("operations are plain data with text keys, which has a JSON form")
+}
+
+/// A name that is not the playbook's; whether there is one at all is the engine's to say.
+fn misnamed(text: &str, slug: &str) -> Option<Issue> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let found = place(text, ["document", "name"])?;
+    let name = found.value.as_str().filter(|_| found.found == 2)?;
+    (name != slug).then(|| Issue {
+        code: Code::InvalidValue,
+        path: "/document/name".to_owned(),
+        message: format!("must be the playbook's slug, `{slug}`"),
+        line: Some(found.value_line),
+        column: Some(found.value_column),
+    })
+}
+
+/// An issue as a line for people: `line 3, column 5: …`.
+pub(crate) fn told(issue: &Issue) -> String {
+    let mut line = String::new();
+    if let (Some(at), Some(column)) = (issue.line, issue.column) {
+        let _ = write!(line, "line {at}, column {column}: ");
+    }
+    line + &issue.message
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    fn refused(text: &str) -> Vec<(&'static str, String)> {
-        let issues = check(text, "welcome").unwrap_err();
-        issues.into_iter().map(|issue| (issue.code, issue.path)).collect()
-    }
 
     #[test]
-    fn what_a_document_asks_of_its_input_is_found() {
-        let text =
-            "document: {name: welcome, dsl: 1.0.3}\ninput: {schema: {document: {type: object}}}\ndo: []\n";
-        let definition = check(text, "welcome").unwrap();
-        assert_eq!(definition.text, text);
-        assert_eq!(definition.input_schema, Some(json!({"type": "object"})));
-        assert_eq!(check("do: []", "welcome").unwrap().input_schema, None);
-    }
-
-    #[test]
-    fn what_is_no_document_is_refused_with_its_place() {
-        assert_eq!(refused("[]"), [("wrong_type", String::new())]);
-        assert_eq!(refused("a: 1\na: 2"), [("duplicate_key", String::new())]);
-        assert_eq!(refused("a: ["), [("yaml_syntax", String::new())]);
-        let name = ("invalid_value", "/document/name".to_owned());
-        assert_eq!(refused("document: {name: other}"), std::slice::from_ref(&name));
-        let schema = ("invalid_value", "/input/schema/document".to_owned());
+    fn a_name_that_is_not_the_slug_is_told_with_its_place() {
+        let issue = misnamed("document:\n  name: other\n", "greet").unwrap();
         assert_eq!(
-            refused("document: {name: 7}\ninput: {schema: {document: {type: text}}}"),
-            [name, schema]
+            (issue.path.as_str(), issue.line, issue.column),
+            ("/document/name", Some(2), Some(9))
         );
-        assert_eq!(check("a: 1\na: 2", "a").unwrap_err()[0].line, Some(2));
+        assert_eq!(
+            told(&issue),
+            "line 2, column 9: must be the playbook's slug, `greet`"
+        );
+        for other in [
+            "document: {name: greet}",
+            "document: {}",
+            "document: {name: 7}",
+            "a: [",
+        ] {
+            assert_eq!(misnamed(other, "greet"), None, "{other}");
+        }
     }
 }

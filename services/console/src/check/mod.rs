@@ -2,7 +2,8 @@
 //!
 //! A reader takes a document and gives a *draft*: values that cannot be wrong, with references resolved to ids. Whatever
 //! is wrong is collected in a [`Report`], all of it, with its path. Only the jq programs are left to
-//! [`Checks::settle`], because compiling a stranger's program happens in the jail.
+//! [`Checks::settle`], and playbooks' definitions to [`Checks::define`], because compiling a stranger's program happens
+//! in the jail.
 
 pub(crate) mod api_key;
 pub(crate) mod app;
@@ -11,11 +12,12 @@ mod auth;
 pub(crate) mod contact;
 pub(crate) mod definition;
 pub(crate) mod directory;
+pub(crate) mod documents;
 pub(crate) mod endpoint;
 pub(crate) mod event_type;
 mod fields;
 pub(crate) mod metadata;
-pub(crate) mod playbook;
+pub(crate) mod playbooks;
 pub(crate) mod project;
 pub(crate) mod route;
 mod said;
@@ -25,7 +27,6 @@ pub(crate) mod value;
 mod verify;
 pub(crate) mod workspace;
 
-pub use definition::Issue;
 pub(crate) use directory::Directory;
 pub(crate) use fields::{Fields, Report, Style, kind};
 pub(crate) use said::Said;
@@ -33,18 +34,35 @@ pub(crate) use said::Said;
 use crate::{Error, Problem};
 use egress::Policy;
 use expression::Jail;
+use playbook::Engine;
 use secrecy::SecretString;
 
 /// The parts of the process that documents are checked with.
 #[derive(Debug, Clone)]
 pub struct Checks {
     /// Compiles jq programs.
-    pub jail: Jail,
-    /// Says which addresses endpoints may have.
-    pub policy: Policy,
+    jail: Jail,
+    /// Checks playbooks.
+    engine: Engine,
+    /// Fetches what playbooks call, and says which addresses endpoints may have.
+    egress: egress::Client,
 }
 
 impl Checks {
+    /// Puts the parts together. The program of `jail` must call [`playbook::run_if_requested`].
+    pub fn new(jail: Jail, egress: egress::Client) -> Self {
+        Self {
+            engine: Engine::new(jail.clone()),
+            jail,
+            egress,
+        }
+    }
+
+    /// Which addresses endpoints may have.
+    pub fn policy(&self) -> &Policy {
+        self.egress.policy()
+    }
+
     /// Ends a report: compiles its programs, and gives all problems there are.
     pub(crate) async fn settle(&self, report: Report) -> Result<(), Error> {
         let (mut problems, programs) = report.into_parts();

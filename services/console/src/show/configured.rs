@@ -7,13 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Endpoint, Environment, Handshakes, Playbook, Route, SigningSecret, Source};
+use store::{Endpoint, Environment, Handshakes, Route, SigningSecret, Source};
 use wire::resource::{
     Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
 };
 use wire::{
-    AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, ProjectId,
-    RetryPolicy, RouteId, SourceId, TemplateId,
+    AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy,
+    RouteId, SourceId,
 };
 
 /// An endpoint: Nahook's fields, and ours.
@@ -331,7 +331,7 @@ impl SourceView {
 }
 
 /// The secret that was made for a field, if one was.
-fn value_of(made: &[Made], field: &str) -> Option<String> {
+pub(super) fn value_of(made: &[Made], field: &str) -> Option<String> {
     let made = made.iter().find(|made| made.field == field);
     made.map(|made| made.value.expose_secret().to_owned())
 }
@@ -386,89 +386,6 @@ impl RouteView {
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
-    }
-}
-
-/// A playbook.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PlaybookView {
-    id: PlaybookId,
-    slug: String,
-    number: i32,
-    enabled: bool,
-    definition: String,
-    /// What the definition asks of its input.
-    input_schema: Option<Value>,
-    hook: Option<HookView>,
-    target: RunTargetView,
-    concurrency: Option<u32>,
-    /// Whether door 2 is open.
-    has_secret: bool,
-    /// Whether its calls have `$secrets`.
-    has_secrets: bool,
-    created_at: Instant,
-    updated_at: Instant,
-    /// Only in the answer that made it: what door 2 asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct HookView {
-    enabled: bool,
-    /// Only in the answer that made it: what stands in door 6's path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
-}
-
-/// By their slugs.
-#[derive(Debug, Clone, Serialize)]
-struct RunTargetView {
-    project: Option<String>,
-    template: Option<String>,
-}
-
-impl PlaybookView {
-    /// The playbook without its secrets.
-    pub(crate) fn of(row: &Playbook, directory: &Directory) -> Self {
-        let spec = row.spec.clone();
-        let project = |id: &ProjectId| directory.projects.slug(id).unwrap_or(id.as_str()).to_owned();
-        let template = |id: &TemplateId| directory.templates.slug(id).unwrap_or(id.as_str()).to_owned();
-        Self {
-            id: row.id.clone(),
-            slug: spec.slug,
-            number: row.number,
-            enabled: spec.enabled,
-            definition: spec.definition,
-            input_schema: spec.input_schema,
-            hook: spec.hook.map(|hook| HookView {
-                enabled: hook.enabled,
-                token: None,
-            }),
-            target: RunTargetView {
-                project: spec.target.project.as_ref().map(project),
-                template: spec.target.template.as_ref().map(template),
-            },
-            concurrency: spec.concurrency,
-            has_secret: row.secret_hash.is_some(),
-            has_secrets: row.secrets.is_some(),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            secret: None,
-        }
-    }
-
-    /// The playbook with what was made for it.
-    pub(crate) fn with_made(row: &Playbook, made: &[Made], directory: &Directory) -> Self {
-        let mut view = Self {
-            secret: value_of(made, "secret"),
-            ..Self::of(row, directory)
-        };
-        if let Some(hook) = &mut view.hook {
-            hook.token = value_of(made, "hook.token");
-        }
-        view
     }
 }
 

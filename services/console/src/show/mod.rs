@@ -5,17 +5,21 @@
 
 pub(crate) mod bytes;
 mod configured;
+mod playbooks;
 mod recorded;
 mod registered;
+mod runs;
 mod senders;
 mod targets;
 mod workspace;
 
-pub(crate) use configured::{EndpointView, EnvironmentView, PlaybookView, RouteView, SourceView};
+pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
+pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
 pub(crate) use recorded::{
-    AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, RunView, TraceView,
+    AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, TraceView,
 };
 pub(crate) use registered::{ApplicationView, EventTypeView, PortalView, SubscriptionView, VisibilityView};
+pub(crate) use runs::{RunView, StepView};
 pub(crate) use senders::{ApiKeyView, ContactView, ManagementTokenView};
 pub(crate) use targets::{ProjectView, TemplateView};
 pub(crate) use workspace::WorkspaceView;

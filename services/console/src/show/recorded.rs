@@ -3,13 +3,12 @@
 use super::bytes;
 use crate::check::Directory;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
-use store::{Attempt, Claim, Delivery, Event, EventSummary, Rejection, Run};
+use store::{Attempt, Claim, Delivery, Event, EventSummary, Rejection};
 use wire::{
     AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, PlaybookId,
-    RejectionId, RouteId, RunId, RunState, SourceId, Trigger,
+    RejectionId, RouteId, RunId, SourceId,
 };
 
 /// One line of a list of events.
@@ -253,55 +252,6 @@ impl AttemptView {
             response_headers: bytes::list(&row.response_headers),
             response_body,
             response_body_encoding,
-        }
-    }
-}
-
-/// One execution of a playbook.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RunView {
-    id: RunId,
-    /// The playbook's slug; its id when it is gone.
-    playbook: String,
-    version: Option<i32>,
-    status: RunState,
-    /// What started it.
-    trigger: Trigger,
-    event_id: Option<EventId>,
-    route_id: Option<RouteId>,
-    project: Option<String>,
-    template: Option<String>,
-    input: Option<Box<RawValue>>,
-    output: Option<Value>,
-    error: Option<Box<RawValue>>,
-    /// How many.
-    steps: i64,
-    created_at: Instant,
-    started_at: Option<Instant>,
-    ended_at: Option<Instant>,
-}
-
-impl RunView {
-    pub(crate) fn of(row: &Run, directory: &Directory) -> Self {
-        let slug = directory.playbooks.slug(&row.playbook_id);
-        Self {
-            id: row.id,
-            playbook: slug.unwrap_or(row.playbook_id.as_str()).to_owned(),
-            version: None,
-            status: row.state,
-            trigger: row.trigger,
-            event_id: row.event_id,
-            route_id: row.route_id.clone(),
-            project: row.project.clone(),
-            template: row.template.clone(),
-            input: bytes::json(&row.input),
-            output: None,
-            error: row.error.as_ref().and_then(|error| bytes::json(error.as_bytes())),
-            steps: 0,
-            created_at: row.created_at,
-            started_at: row.started_at,
-            ended_at: row.ended_at,
         }
     }
 }

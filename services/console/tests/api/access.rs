@@ -99,6 +99,9 @@ async fn unknown_addresses_and_wrong_methods_are_refused_in_the_same_shape() {
         ("POST", "playbooks/a", "GET, HEAD, PUT, PATCH, DELETE"),
         ("GET", "playbooks/a/rotate-secret", "POST"),
         ("PUT", "playbooks/a/runs", "GET, HEAD, POST"),
+        ("GET", "playbooks/validate", "POST"),
+        ("POST", "playbooks/a/versions/1", "GET, HEAD"),
+        ("GET", "runs/a/retry", "POST"),
     ] {
         let answer = yard.ask(method, path, "").await;
         assert_eq!(answer.headers["allow"], allow);

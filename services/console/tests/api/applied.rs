@@ -2,7 +2,7 @@
 
 use crate::configuration::lines;
 use crate::on_both;
-use crate::yard::{ACME, Yard};
+use crate::yard::{ACME, Yard, in_place};
 use serde_json::{Value, json};
 
 /// What was made, as `kind name field`.
@@ -29,7 +29,9 @@ fn value<'a>(applied: &'a Value, field: &str) -> &'a str {
 const BARE: &str = "
 workspace: {slug: acme}
 api_keys: [{name: shop}]
-playbooks: [{slug: greet, hook: {}, definition: 'do: []'}, {slug: quiet, definition: 'do: []'}]
+playbooks:
+  - {slug: greet, hook: {}, definition: {document: {dsl: 1.0.3, namespace: acme, name: greet, version: 1.0.0}, do: [{keep: {set: {seen: true}}}]}}
+  - {slug: quiet, definition: {document: {dsl: 1.0.3, namespace: acme, name: quiet, version: 1.0.0}, do: [{keep: {set: {seen: true}}}]}}
 sources:
   - {slug: telegram, token: src_t, app: {adapter: telegram}}
   - {slug: whatsapp, token: src_w, app: {adapter: whatsapp, signing_secret: from-meta}}
@@ -176,8 +178,8 @@ sources:
   - {slug: e, app: {adapter: "http://127.0.0.1/", signing_secret: s, scheme: {}}}
 playbooks:
   - {slug: a, definition: "[]", hook: {token: hook_same}, target: {project: none, template: none}, concurrency: 0}
-  - {slug: b, definition: "document: {name: a}", hook: {token: hook_same, on: true}, secrets: {a: {b: 7}}}
-  - {slug: c, definition: "input: {schema: {document: {type: text}}}", secret: "a b", secrets: []}
+  - {slug: b, definition: {document: {dsl: 1.0.3, namespace: acme, name: a, version: 1.0.0}, do: [{a: {set: {b: 1}}}]}, hook: {token: hook_same, on: true}, secrets: {a: {b: 7}}}
+  - {slug: c, definition: {document: {dsl: 1.0.3, namespace: acme, name: c, version: 1.0.0}, input: {schema: {document: {type: text}}}, do: [{a: {set: {b: 1}}}]}, secret: "a b", secrets: []}
   - {slug: d, definition: "a: ["}
 "#;
 
@@ -270,19 +272,26 @@ async fn a_rename_keeps_what_it_was_by_its_pinned_id() {
 environments: [{{slug: production, name: {name}, default: true}}]
 api_keys: [{{id: key_1, name: {name}}}]
 projects: [{{id: prj_1, slug: {slug}}}]
-playbooks: [{{id: pb_1, slug: {slug}, definition: 'do: []', target: {{project: {slug}}}}}]
-"
+playbooks: [{{id: pb_1, slug: {slug}, definition: {}, target: {{project: {slug}}}}}]
+",
+            in_place(slug)
         )
     };
     yard.apply("", &file("One", "one")).await.expect(200);
     let renamed = yard.apply("", &file("Two", "two")).await.expect(200);
     assert_eq!(renamed["generated"], json!([]));
+    // A playbook's document bears its slug, so it changes with it.
+    let mut changes = lines(&renamed);
+    let playbook = changes.remove(2);
+    assert!(
+        playbook.starts_with("~ playbook two: definition ") && playbook.ends_with(", slug one → two"),
+        "{playbook}"
+    );
     assert_eq!(
-        lines(&renamed),
+        changes,
         [
             "~ environment production: name One → Two",
             "~ project two: slug one → two",
-            "~ playbook two: slug one → two",
             "~ api_key Two: name One → Two",
         ]
     );

@@ -1,7 +1,7 @@
 //! Apps: what a source is told of a platform, and what is kept of its secrets.
 
 use crate::on_both;
-use crate::yard::Yard;
+use crate::yard::{Yard, definition};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use store::Source;
@@ -23,7 +23,7 @@ async fn signing(yard: &Yard, app: &Value) -> Vec<String> {
 
 on_both! {
     async fn an_app_is_given_changed_and_taken_away(yard: &Yard) {
-        yard.post("playbooks", &json!({"slug": "triage", "definition": "do: []"})).await.expect(201);
+        yard.post("playbooks", &json!({"slug": "triage", "definition": definition("triage")})).await.expect(201);
         let body = json!({"slug": "support", "app": {
             "id": "app_support", "adapter": "slack", "signingSecret": "s-1", "contacts": "optional", "doorkeeper": "triage",
         }});

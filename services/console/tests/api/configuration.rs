@@ -1,7 +1,7 @@
 //! Configuration as code, over HTTP and directly.
 
 use crate::on_both;
-use crate::yard::{ACME, OPERATOR, TOKEN, Yard};
+use crate::yard::{ACME, OPERATOR, TOKEN, Yard, in_place};
 use hookyard_console::apply::{self, Inputs, Outside, Scope};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ routes:
 playbooks:
   - {slug: onboarding, number: 42, secret: open-sesame, enabled: true, hook: {token: hook_onboarding, enabled: true},
      target: {project: website, template: default}, concurrency: 50, secrets: {slack: {token: xoxb-1}},
-     definition: {document: {dsl: 1.0.3, name: onboarding}, do: []}}
+     definition: {document: {dsl: 1.0.3, namespace: acme, name: onboarding, version: 1.0.0}, do: [{keep: {set: {seen: true}}}]}}
 "#;
 
 /// The changes as the command line shows them.
@@ -92,7 +92,7 @@ on_both! {
         let before = everything(yard).await;
         let file = ACME.replace("https://billing.example/hooks", "https://other.example/hooks")
             + "routes: [{name: all, to: {endpoint: fresh}}]\n"
-            + "playbooks: [{slug: fresh, definition: 'a: 1'}]";
+            + &format!("playbooks: [{{slug: fresh, definition: {}}}]", in_place("fresh"));
         let file = file.replace("endpoints: [", "endpoints: [{slug: fresh, url: 'https://fresh.example/'}, ");
         let dry = yard.apply("?dryRun=true", &file).await.expect(200);
         assert_eq!(dry["dryRun"], true);
@@ -201,7 +201,7 @@ routes:
   - {name: a, from: [nobody], event_types: ["a..b"], filter: "(", to: {endpoint: nowhere}}
   - {name: a, to: {}}
   - {name: b, to: {endpoint: new}, transform: {file: x.jq}}
-playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q, number: 5, definition: "a: 1"}, {slug: r, number: 5, definition: a}]
+playbooks: [{slug: p, number: 0, definition: 7, hook: {token: hook_a}}, {slug: q, number: 5, definition: {document: {dsl: 1.0.3, namespace: acme, name: q, version: 1.0.0}, do: [{a: {set: {b: 1}}}]}}, {slug: r, number: 5, definition: a}]
 "#;
     let details = yard.apply("", file).await.refused(400, "invalid_request");
     let paths: Vec<&str> = details
@@ -296,7 +296,8 @@ async fn variables_and_files_are_filled_in_by_the_sender() {
     let file = r#"
 workspace: {slug: acme, name: "${NAME} $${NAME}"}
 routes: [{name: big, filter: {file: big.jq}, to: {endpoint: billing}}]
-playbooks: [{slug: p, definition: {do: "${ .x } ${NAME}"}}]
+playbooks:
+  - {slug: p, definition: {document: {dsl: 1.0.3, namespace: acme, name: p, version: 1.0.0, summary: "${ .x } ${NAME}"}, do: [{a: {set: {x: "${ .x }"}}}]}}
 "#;
     let details = yard.apply("", file).await.refused(400, "invalid_request");
     assert_eq!(
@@ -321,7 +322,7 @@ playbooks: [{slug: p, definition: {do: "${ .x } ${NAME}"}}]
     );
     assert_eq!(
         yard.get("playbooks/p").await.expect(200)["definition"],
-        r#"{"do":"${ .x } ${NAME}"}"#
+        r#"{"do":[{"a":{"set":{"x":"${ .x }"}}}],"document":{"dsl":"1.0.3","name":"p","namespace":"acme","summary":"${ .x } ${NAME}","version":"1.0.0"}}"#
     );
 
     // Directly, the same file is the same configuration.

@@ -190,8 +190,9 @@ management_tokens: [{name: ci, token: nhm_other_token}]
 async fn playbooks_are_listed_and_shown() {
     let yard = Yard::on_sqlite().await;
     let file = format!(
-        "{}\nplaybooks: [{{slug: onboarding, id: pb_1, number: 42, enabled: false, definition: {{document: {{dsl: 1.0.0}}}}}}]",
-        crate::yard::ACME
+        "{}\nplaybooks: [{{slug: onboarding, id: pb_1, number: 42, enabled: false, definition: {}}}]",
+        crate::yard::ACME,
+        crate::yard::in_place("onboarding")
     );
     yard.apply("", &file).await.expect(200);
     let list = yard.get("playbooks").await.expect(200);
@@ -201,7 +202,10 @@ async fn playbooks_are_listed_and_shown() {
         (&one["id"], &one["number"], &one["enabled"]),
         (&json!("pb_1"), &json!(42), &json!(false))
     );
-    assert_eq!(one["definition"], r#"{"document":{"dsl":"1.0.0"}}"#);
+    assert_eq!(
+        one["definition"],
+        r#"{"do":[{"keep":{"set":{"seen":true}}}],"document":{"dsl":"1.0.3","name":"onboarding","namespace":"acme","version":"1.0.0"}}"#
+    );
     assert_eq!(yard.get("playbooks/pb_1").await.expect(200), one);
     yard.get("playbooks/none").await.refused(404, "not_found");
 }

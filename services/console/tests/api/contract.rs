@@ -43,7 +43,7 @@ routes:
 playbooks:
   - {slug: onboarding, number: 42, secret: p-1, enabled: true, hook: {token: hook_1, enabled: true}, target: {project: website, template: default},
      concurrency: 50, secrets: {slack: {token: "${SLACK_TOKEN}"}}, definition: {file: onboarding.yaml}}
-  - {slug: triage, definition: "do: []"}
+  - {slug: triage, definition: {document: {dsl: 1.0.3, namespace: acme, name: triage, version: 1.0.0}, do: [{keep: {set: {seen: true}}}]}}
 "#;
 
 const ONBOARDING: &str = "

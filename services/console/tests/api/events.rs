@@ -2,7 +2,7 @@
 
 use crate::given;
 use crate::on_both;
-use crate::yard::Yard;
+use crate::yard::{Yard, definition};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -43,7 +43,7 @@ on_both! {
     }
 
     async fn what_became_of_an_event_is_counted_and_traced(yard: &Yard) {
-        let playbook = format!("{}\nplaybooks: [{{slug: welcome, id: pb_1, definition: 'a: 1'}}]", crate::yard::ACME);
+        let playbook = format!("{}\nplaybooks: [{{slug: welcome, id: pb_1, definition: {}}}]", crate::yard::ACME, crate::yard::in_place("welcome"));
         yard.apply("", &playbook).await.expect(200);
         let id = given::accepted(yard, None, b"{}").await;
         let trace = yard.get(&format!("events/{id}/trace")).await.expect(200);
@@ -65,7 +65,7 @@ on_both! {
         assert_eq!(yard.get(&format!("runs/{}", run["id"].as_str().unwrap())).await.expect(200), *run);
         for (field, value) in [
             ("playbook", json!("welcome")), ("status", json!("pending")), ("trigger", json!("route")),
-            ("version", json!(null)), ("output", json!(null)), ("steps", json!(0)), ("startedAt", json!(null)),
+            ("version", json!(1)), ("output", json!(null)), ("steps", json!(0)), ("startedAt", json!(null)),
         ] {
             assert_eq!(run[field], value, "{field}");
         }
@@ -146,7 +146,7 @@ on_both! {
     }
 
     async fn a_claim_of_a_playbook_is_a_run_and_of_an_endpoint_a_delivery(yard: &Yard) {
-        let made = yard.post("playbooks", &json!({"slug": "greet", "definition": "do: []"})).await.expect(201);
+        let made = yard.post("playbooks", &json!({"slug": "greet", "definition": definition("greet")})).await.expect(201);
         let playbook = PlaybookId::from_stored(made["id"].as_str().unwrap());
         let made = yard.post("event-types", &json!({"name": "a.b"})).await.expect(201);
         let event_type = made["id"].as_str().unwrap();

@@ -96,6 +96,7 @@ pub(crate) async fn routed(
     let runs = playbook.map(|playbook_id| NewRun {
         project: None,
         template: None,
+        generation: 0,
         trigger: wire::Trigger::Route,
         id: RunId::of(id, playbook_id, 0),
         workspace_id: workspace(),
@@ -106,6 +107,8 @@ pub(crate) async fn routed(
     let routed = RoutedEvent {
         id,
         state: EventState::Routed,
+gifts: Vec::new(),
+        is_taken: false,
         trace: json!({"eventId": id, "routes": [{"routeId": "rt_paid", "name": "paid", "matched": true,
             "reason": "every clause holds", "clause": "all", "value": null, "target": {"endpoint": "ep_billing"}}]})
         .to_string()

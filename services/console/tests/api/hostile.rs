@@ -1,7 +1,7 @@
 //! Whatever is sent, the fault is the sender's and is said to be.
 
 use crate::given;
-use crate::yard::{TOKEN, Yard};
+use crate::yard::{TOKEN, Yard, definition};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -34,6 +34,8 @@ fn addresses(event: &str, delivery: &str) -> Vec<(&'static str, String)> {
         "templates",
         "playbooks",
         "playbooks/greet/runs",
+        "playbooks/validate",
+        "playbooks/greet/versions/1/activate",
     ] {
         addresses.push(("POST", path.to_owned()));
     }
@@ -216,6 +218,7 @@ fn leaf() -> impl Strategy<Value = Value> {
         "hook_a",
         "nhk_a",
         "do: []",
+        "document: {dsl: 1.0.3, namespace: a, name: greet, version: 1.0.0}\ndo: [{a: {set: {b: 1}}}]",
         "input: {schema: {document: {$ref: '#'}}}",
         "\u{0}",
         "a\u{0}b",
@@ -263,7 +266,10 @@ async fn no_body_makes_the_server_fail() {
         ("contacts", json!({"name": "Ada"})),
         ("projects", json!({"slug": "website"})),
         ("templates", json!({"slug": "default"})),
-        ("playbooks", json!({"slug": "greet", "definition": "do: []"})),
+        (
+            "playbooks",
+            json!({"slug": "greet", "definition": definition("greet")}),
+        ),
     ] {
         yard.post(path, &body).await.expect(201);
     }

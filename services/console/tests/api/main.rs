@@ -25,9 +25,11 @@ mod nahook;
 mod playbooks;
 mod portal;
 mod problems;
+mod runs;
 mod secrets;
 mod senders;
 mod sources;
+mod versions;
 mod yard;
 
 /// Makes two tests of one function: `on_postgres` and `on_sqlite`, in a module of the function's name.

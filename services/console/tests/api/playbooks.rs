@@ -1,7 +1,7 @@
 //! Playbooks, what their runs are targeted at, and the runs that are started by hand.
 
 use crate::on_both;
-use crate::yard::Yard;
+use crate::yard::{Yard, definition};
 use serde_json::{Value, json};
 
 /// The paths of what is wrong.
@@ -17,7 +17,7 @@ fn paths(details: &[String]) -> Vec<&str> {
 const GREET: &str = "
 document: {dsl: 1.0.3, namespace: acme, name: greet, version: 1.0.0}
 input: {schema: {document: {type: object, required: [email], properties: {email: {type: string}, tier: {enum: [gold]}}}}}
-do: []
+do: [{keep: {set: {seen: true}}}]
 ";
 
 on_both! {
@@ -77,7 +77,7 @@ on_both! {
 
         // What is not named stays, whichever way it is changed.
         for method in ["PATCH", "PUT"] {
-            let body = json!({"definition": "do: []", "enabled": false, "hook": {"enabled": false}, "target": {"template": null}});
+            let body = json!({"definition": definition("greet"), "enabled": false, "hook": {"enabled": false}, "target": {"template": null}});
             let changed = yard.ask(method, "playbooks/greet", body.to_string()).await.expect(200);
             assert_eq!((&changed["inputSchema"], &changed["hook"]), (&Value::Null, &json!({"enabled": false})));
             assert_eq!(changed["target"], json!({"project": "website", "template": null}));
@@ -85,28 +85,30 @@ on_both! {
             let row = yard.store.playbook(&crate::yard::workspace(), "greet").await.unwrap().unwrap();
             assert_eq!((row.secret_hash, row.hook_hash, row.secrets.is_some()), (secret, hook, true));
         }
-        let closed = json!({"secret": null, "secrets": null, "hook": null, "concurrency": null, "target": null, "slug": "hail"});
+        let closed = json!({"secret": null, "secrets": null, "hook": null, "concurrency": null, "target": null, "slug": "hail", "definition": definition("hail")});
         let closed = yard.patch("playbooks/greet", &closed).await.expect(200);
         assert_eq!((&closed["hasSecret"], &closed["hasSecrets"], &closed["hook"]), (&json!(false), &json!(false), &Value::Null));
         assert_eq!((&closed["concurrency"], &closed["slug"]), (&Value::Null, &json!("hail")));
         assert!(yard.store.playbook_by_hook(&token).await.unwrap().is_none());
 
-        let next = yard.post("playbooks", &json!({"slug": "next", "definition": {"do": []}})).await.expect(201);
+        let next = yard.post("playbooks", &json!({"slug": "next", "definition": {
+            "document": {"dsl": "1.0.3", "namespace": "acme", "name": "next", "version": "1.0.0"}, "do": [{"keep": {"set": {"seen": true}}}],
+        }})).await.expect(201);
         assert_eq!((&next["number"], &next["hook"], &next["hasSecret"]), (&json!(43), &Value::Null, &json!(false)));
         for body in [
-            json!({"slug": "next", "definition": "do: []"}), json!({"slug": "a", "number": 42, "definition": "do: []"}),
-            json!({"slug": "a", "id": next["id"], "definition": "do: []"}),
+            json!({"slug": "next", "definition": definition("next")}), json!({"slug": "a", "number": 42, "definition": definition("a")}),
+            json!({"slug": "a", "id": next["id"], "definition": definition("a")}),
         ] {
             yard.post("playbooks", &body).await.refused(409, "conflict");
         }
         assert_eq!(yard.delete("playbooks/hail").await.status.as_u16(), 204);
         for method in ["GET", "PATCH", "PUT", "DELETE"] {
-            yard.ask(method, "playbooks/hail", r#"{"definition": "do: []"}"#).await.refused(404, "not_found");
+            yard.ask(method, "playbooks/hail", json!({"definition": definition("hail")}).to_string()).await.refused(404, "not_found");
         }
     }
 
     async fn a_rotated_secret_is_the_only_one_that_counts(yard: &Yard) {
-        yard.post("playbooks", &json!({"slug": "greet", "definition": "do: []"})).await.expect(201);
+        yard.post("playbooks", &json!({"slug": "greet", "definition": definition("greet")})).await.expect(201);
         yard.post("playbooks/greet/rotate-secret", &json!({"of": "hook"})).await.refused(409, "invalid_state");
         let rotated = yard.ask("POST", "playbooks/greet/rotate-secret", "").await.expect(200);
         assert!(rotated["secret"].as_str().unwrap().starts_with("pbs_") && rotated["hasSecret"] == true);
@@ -127,7 +129,7 @@ on_both! {
         let mut runs = yard.conveyor.consume(wire::Queue::Run, std::num::NonZeroU16::MIN);
         let body = json!({"slug": "greet", "definition": GREET, "target": {"project": "website", "template": "default"}});
         let playbook = yard.post("playbooks", &body).await.expect(201);
-        yard.post("playbooks", &json!({"slug": "other", "definition": "do: []"})).await.expect(201);
+        yard.post("playbooks", &json!({"slug": "other", "definition": definition("other")})).await.expect(201);
         let run = yard.post("playbooks/greet/runs", &json!({"input": {"email": "a@b.example"}})).await.expect(201);
         for (field, value) in [
             ("playbook", json!("greet")), ("status", json!("pending")), ("trigger", json!("manual")),
@@ -208,6 +210,14 @@ async fn targets(yard: &Yard) {
     .expect(201);
 }
 
+/// What is wrong with a bad definition, all at once.
+const ISSUES: [(&str, &str); 4] = [
+    ("invalid_expression", "/do/1/b/set/x"),
+    ("invalid_value", "/document/name"),
+    ("invalid_value", "/input/schema/document"),
+    ("unknown_property", "/do/0/a/sett"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definition_that_cannot_be_kept_is_refused_with_its_issues() {
     let yard = Yard::on_sqlite().await;
@@ -229,12 +239,20 @@ async fn a_definition_that_cannot_be_kept_is_refused_with_its_issues() {
         (&json!("duplicate_key"), &json!(2), &json!(1))
     );
     assert_eq!(issues(json!("text")).await[0]["code"], "wrong_type");
-    let bad = json!({"document": {"name": "other"}, "input": {"schema": {"document": {"$ref": "https://a.example/"}}}});
+    let bad = json!({
+        "document": {"dsl": "1.0.3", "namespace": "acme", "name": "other", "version": "1.0.0"},
+        "input": {"schema": {"document": {"$ref": "https://a.example/"}}},
+        "do": [{"a": {"sett": {}}}, {"b": {"set": {"x": "${ .x + }"}}}],
+    });
     let bad = issues(bad).await;
-    assert_eq!(
-        (&bad[0]["path"], &bad[1]["path"]),
-        (&json!("/document/name"), &json!("/input/schema/document"))
-    );
+    let mut found: Vec<(&str, &str)> = bad
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|issue| (issue["code"].as_str().unwrap(), issue["path"].as_str().unwrap()))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, ISSUES, "{bad:#}");
     // A slug that the stored document contradicts.
     yard.post("playbooks", &json!({"slug": "greet", "definition": GREET}))
         .await
@@ -249,9 +267,12 @@ async fn a_definition_that_cannot_be_kept_is_refused_with_its_issues() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_field_is_refused_by_its_path() {
     let yard = Yard::on_sqlite().await;
-    yard.post("playbooks", &json!({"slug": "greet", "definition": "do: []"}))
-        .await
-        .expect(201);
+    yard.post(
+        "playbooks",
+        &json!({"slug": "greet", "definition": definition("greet")}),
+    )
+    .await
+    .expect(201);
     for (method, path, body, expected) in [
         (
             "POST",

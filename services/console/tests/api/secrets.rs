@@ -2,7 +2,7 @@
 
 use crate::given;
 use crate::on_both;
-use crate::yard::Yard;
+use crate::yard::{Yard, definition};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -32,7 +32,7 @@ playbooks:
     secret: playbook-canary
     hook: {token: hook_canary}
     secrets: {slack: {token: xoxb-canary}, plain: plain-canary}
-    definition: 'do: []'
+    definition: {document: {dsl: 1.0.3, namespace: acme, name: greet, version: 1.0.0}, do: [{keep: {set: {seen: true}}}]}
 ";
 
 /// What no answer but the one that made it has, in lower case.
@@ -99,7 +99,7 @@ on_both! {
         for (path, body, field) in [
             ("api-keys", json!({"name": "made"}), "/token"),
             ("management-tokens", json!({"name": "made"}), "/token"),
-            ("playbooks", json!({"slug": "made", "hook": {}, "definition": "do: []"}), "/hook/token"),
+            ("playbooks", json!({"slug": "made", "hook": {}, "definition": definition("made")}), "/hook/token"),
             ("endpoints", json!({"url": "https://made.example/"}), "/secret"),
             ("sources", json!({"slug": "made", "verify": {"provider": "github"}, "channel": {}}), "/secret"),
             ("sources", json!({"slug": "app", "app": {"adapter": "telegram"}}), "/appSecret"),
@@ -207,11 +207,11 @@ async fn changed(yard: &Yard) -> Vec<String> {
         ("management-tokens", json!({"name": "two", "token": "nhm_canary"})),
         (
             "playbooks",
-            json!({"slug": "two", "hook": {"token": "hook_canary"}, "definition": "do: []"}),
+            json!({"slug": "two", "hook": {"token": "hook_canary"}, "definition": definition("two")}),
         ),
         (
             "playbooks",
-            json!({"slug": "two", "secrets": {"a": ["xoxb-canary"]}, "definition": "do: []"}),
+            json!({"slug": "two", "secrets": {"a": ["xoxb-canary"]}, "definition": definition("two")}),
         ),
         ("playbooks", json!({"slug": "two", "definition": "do: [\"canary"})),
         (

@@ -34,6 +34,20 @@ endpoints: [{slug: billing, id: ep_billing, url: 'https://billing.example/hooks'
 sources: [{slug: stripe, id: so_stripe, token: src_stripe}]
 ";
 
+/// A playbook's definition that does next to nothing.
+pub(crate) fn definition(slug: &str) -> String {
+    format!(
+        "document: {{dsl: 1.0.3, namespace: acme, name: {slug}, version: 1.0.0}}\ndo: [{{keep: {{set: {{seen: true}}}}}}]\n"
+    )
+}
+
+/// The same in a line of YAML.
+pub(crate) fn in_place(slug: &str) -> String {
+    format!(
+        "{{document: {{dsl: 1.0.3, namespace: acme, name: {slug}, version: 1.0.0}}, do: [{{keep: {{set: {{seen: true}}}}}}]}}"
+    )
+}
+
 /// Its id.
 pub(crate) fn workspace() -> WorkspaceId {
     WorkspaceId::from_stored("ws_acme")
@@ -114,6 +128,24 @@ impl Yard {
     }
 
     async fn with(database: TestDatabase, url: String, settings: &[(&str, &str)]) -> Self {
+        let open = ["10.0.0.0/8".parse().unwrap()];
+        Self::with_open(database, url, settings, open).await
+    }
+
+    /// With a console that fetches from this machine, too.
+    pub(crate) async fn near() -> Self {
+        let database = database::sqlite();
+        let url = format!("sqlite:{}", database.url());
+        let open = ["127.0.0.0/8".parse().unwrap()];
+        Self::with_open(database, url, &[], open).await
+    }
+
+    async fn with_open(
+        database: TestDatabase,
+        url: String,
+        settings: &[(&str, &str)],
+        open: [egress::IpNet; 1],
+    ) -> Self {
         let process = process(settings);
         let keys = KeyRing::parse(&[KeyRing::new_key("test", [7; 32])]).unwrap();
         let settings = store::Settings {
@@ -124,10 +156,11 @@ impl Yard {
         let store = Store::connect(settings, keys).await.unwrap();
         store.migrate().await.unwrap();
         let conveyor = Conveyor::in_process(1_000);
-        let checks = Checks {
-            jail: Jail::in_thread(),
-            policy: Policy::new(["10.0.0.0/8".parse().unwrap()]),
-        };
+        let guarded = Client::new(egress::Settings {
+            policy: Policy::new(open),
+            ..egress::Settings::default()
+        });
+        let checks = Checks::new(Jail::in_thread_with(playbook::worker), guarded);
         let settings = &process.settings.console;
         let console = Console::new(store.clone(), conveyor.clone(), checks.clone(), settings);
         let listen = boot::http::Listen {

@@ -202,6 +202,8 @@ impl Yard {
         let routed = RoutedEvent {
             id: event.id,
             state: EventState::Routed,
+            gifts: Vec::new(),
+            is_taken: false,
             trace: Bytes::from_static(b"{}"),
             deliveries: vec![NewDelivery {
                 id,

@@ -105,10 +105,13 @@ pub(crate) fn subscription(event_type: &str, endpoint: &str) -> Route {
 /// `pb_<slug>`, number 42: door 2's secret is `s3cret`, door 6's token `hook_<slug>`.
 pub(crate) fn playbook(slug: &str) -> Playbook {
     Playbook {
+        version: 1,
+        operations: None,
         id: PlaybookId::from_stored(format!("pb_{slug}")),
         workspace_id: workspace(true).id,
         number: 42,
         spec: PlaybookSpec {
+            secret_names: Vec::new(),
             slug: slug.to_owned(),
             number: None,
             enabled: true,

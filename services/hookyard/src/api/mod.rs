@@ -4,11 +4,14 @@
 //! through: a console on a private network is the usual case. It follows no redirect, since a token must not follow one.
 
 mod model;
+mod playbooks;
 
 pub(crate) use model::{
     Accepted, Attempt, Decision, Delivery, DeliveryPage, Doorkeeper, Event, EventPage, Rejection,
-    RejectionPage, Source, Trace,
+    RejectionPage, Source, Trace, Waited,
 };
+
+pub(crate) use playbooks::{Playbook, PlaybookVersion, Run, RunPage, Step, StepPage, VersionPage};
 
 use crate::arguments::Connection;
 use console::Problem;

@@ -100,6 +100,8 @@ pub(crate) struct Trace {
     pub(crate) quarantined: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) doorkeeper: Option<Doorkeeper>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) waits: Vec<Waited>,
     #[serde(flatten)]
     pub(crate) rest: Map<String, Value>,
 }
@@ -113,6 +115,18 @@ pub(crate) struct Doorkeeper {
     pub(crate) run_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+}
+
+/// What became of an event at a run that waited for one of its type.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Waited {
+    pub(crate) run_id: String,
+    pub(crate) matched: bool,
+    #[serde(default)]
+    pub(crate) exclusive: bool,
+    /// A sentence.
+    pub(crate) reason: String,
 }
 
 /// One route's decision.

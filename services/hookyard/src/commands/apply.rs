@@ -5,7 +5,7 @@
 
 use super::doctor::trouble;
 use super::migrate::settings;
-use crate::api::Api;
+use crate::api::{self, Api};
 use crate::arguments::{Apply, Connection};
 use crate::screen::{BAD, BOLD, DIM, GOOD, Screen, WARN, styled};
 use anyhow::Context as _;
@@ -71,7 +71,14 @@ async fn over_the_api(options: &Apply, text: &str, outside: Outside<'_>) -> anyh
     let api = Api::new(&connection)?;
     let flag = |is_set: bool| is_set.then_some("true");
     let query = [("dryRun", flag(options.dry_run)), ("prune", flag(options.prune))];
-    Ok(api.put_text(&["configuration"], &query, inlined).await?)
+    let applied = api.put_text(&["configuration"], &query, inlined).await;
+    Ok(applied.map_err(|mut error| {
+        if let api::Error::Refused { problems, .. } = &mut error {
+            // The server has not seen the file as it is written.
+            apply::locate(problems, text);
+        }
+        error
+    })?)
 }
 
 /// The slug in a file that was made JSON.
@@ -93,11 +100,11 @@ async fn into_the_ledger(
          HOOKYARD__DATABASE__URL to write into a ledger"
     );
     let store = ledger(&settings).await?;
-    let policy = egress::Policy::new(settings.egress.allow.iter().copied());
-    let checks = Checks {
-        jail: Jail::new(expression::Options::default()),
-        policy,
-    };
+    let egress = egress::Client::new(egress::Settings {
+        policy: egress::Policy::new(settings.egress.allow.iter().copied()),
+        ..egress::Settings::default()
+    });
+    let checks = Checks::new(Jail::new(expression::Options::default()), egress);
     let inputs = Inputs {
         scope: Scope::Any,
         outside,

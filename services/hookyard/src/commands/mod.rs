@@ -7,7 +7,9 @@ mod events;
 mod keys;
 mod migrate;
 mod openapi;
+mod playbooks;
 mod rejections;
+mod runs;
 mod send;
 mod tail;
 
@@ -40,6 +42,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Events(options) => block_on(events::run(options, screen)),
         Command::Deliveries(options) => block_on(deliveries::run(options, screen)),
         Command::Rejections(options) => block_on(rejections::run(options, screen)),
+        Command::Runs(options) => block_on(runs::run(options, screen)),
+        Command::Playbook(command) => block_on(playbooks::run(command, screen)),
         Command::Replay(options) => block_on(deliveries::replay(options, screen)),
         Command::Retry(options) => block_on(deliveries::retry(options, screen)),
         Command::Doctor(options) => block_on(doctor::run(options, screen)),

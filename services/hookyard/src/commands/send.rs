@@ -171,7 +171,7 @@ impl Sender {
 }
 
 /// The body itself, or the file's after an `@`.
-fn read(data: &str) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(data: &str) -> anyhow::Result<Vec<u8>> {
     match data.strip_prefix('@') {
         None => Ok(data.as_bytes().to_vec()),
         Some("-") => {

@@ -182,6 +182,9 @@ fn other_doors(demo: &Demo) -> String {
              -d '{{\"workflow_id\":42,\"input\":{{\"name\":\"Ada\"}}}}'"
         ),
         String::new(),
+        heading("A run of the playbook, step by step; its greeting is an event that a route takes to the receiver"),
+        format!("{} playbook start hello -d '{{\"name\":\"Ada\"}}' --watch", program()),
+        String::new(),
     ]
     .join("\n")
 }

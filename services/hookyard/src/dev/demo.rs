@@ -1,4 +1,4 @@
-//! The demo: a workspace with one source, one route and one receiver, made at the first start.
+//! The demo: a workspace with sources, routes, a receiver and a playbook that greets, made at the first start.
 //!
 //! It is a file of configuration as any other, applied as any other; only its secrets are made here, kept in the data
 //! folder, and the same at every later start.
@@ -138,6 +138,9 @@ routes:
   - name: paid orders
     event_types: [order.paid]
     to: {{endpoint: receiver}}
+  - name: greetings
+    event_types: [greeting.made]
+    to: {{endpoint: receiver}}
 playbooks:
   - slug: hello
     number: 42
@@ -147,6 +150,8 @@ playbooks:
       document: {{dsl: '1.0.3', namespace: demo, name: hello, version: '1.0.0'}}
       do:
         - greet: {{set: {{greeting: '${{ "Hello, " + (.name // "world") }}'}}}}
+        - breathe: {{wait: PT1S}}
+        - tell: {{emit: {{event: {{with: {{type: greeting.made, data: '${{ . }}'}}}}}}}}
 "#
         )
     }

@@ -93,11 +93,11 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Every problem there is.
-        source: console::Error,
+        source: Box<console::Error>,
     },
     /// The demo could not be made or found again.
     #[error("the demo cannot be set up")]
-    Demo(#[source] console::Error),
+    Demo(#[source] Box<console::Error>),
     /// A role did not start.
     #[error("{role} did not start")]
     Role {
@@ -204,11 +204,10 @@ fn announce(dev: &Dev, screen: Screen, quiet: bool, began: Instant) -> io::Resul
 
 /// What is wrong with the file to apply, a line each. The log has only a summary.
 fn list_problems(error: &Error) {
-    let Error::Apply {
-        source: console::Error::Invalid(problems),
-        ..
-    } = error
-    else {
+    let Error::Apply { source, .. } = error else {
+        return;
+    };
+    let console::Error::Invalid(problems) = source.as_ref() else {
         return;
     };
     for problem in problems {

@@ -29,17 +29,14 @@ pub(super) struct Roles<'a> {
 impl<'a> Roles<'a> {
     pub(super) fn of(platform: &'a Platform, jail: Jail) -> Self {
         let settings = &platform.settings;
-        let policy = egress::Policy::new(settings.egress.allow.iter().copied());
+        let egress = egress::Client::new(egress::Settings {
+            policy: egress::Policy::new(settings.egress.allow.iter().copied()),
+            user_agent: settings.delivery.user_agent.clone(),
+            ..egress::Settings::default()
+        });
         Self {
-            egress: egress::Client::new(egress::Settings {
-                policy: policy.clone(),
-                user_agent: settings.delivery.user_agent.clone(),
-                ..egress::Settings::default()
-            }),
-            checks: Checks {
-                jail: jail.clone(),
-                policy,
-            },
+            checks: Checks::new(jail.clone(), egress.clone()),
+            egress,
             jail,
             platform,
         }
@@ -68,9 +65,9 @@ impl<'a> Roles<'a> {
         };
         let gateway = Gateway::start(settings.gateway.clone(), store.clone(), conveyor, tools, tasks)
             .map_err(role("the gateway"))?;
-        router::start(platform, jail).map_err(role("the router"))?;
-        delivery_worker::start(platform, egress).map_err(role("the delivery worker"))?;
-        playbook_runner::start(platform).map_err(role("the playbook runner"))?;
+        router::start(platform, jail.clone()).map_err(role("the router"))?;
+        delivery_worker::start(platform, egress.clone()).map_err(role("the delivery worker"))?;
+        playbook_runner::start(platform, jail, egress).map_err(role("the playbook runner"))?;
         tasks.spawn(
             "console.housekeeping",
             housekeeping::run(store.clone(), shutdown.clone()),
@@ -114,7 +111,7 @@ impl<'a> Roles<'a> {
         let applied = self.apply(&text, outside).await;
         applied.map_err(|source| Error::Apply {
             path: path.to_owned(),
-            source,
+            source: Box::new(source),
         })
     }
 
@@ -137,7 +134,7 @@ impl<'a> Roles<'a> {
         may_be_made: bool,
     ) -> Result<Option<Demo>, Error> {
         let store = &self.platform.store;
-        let failed = |error: store::Error| Error::Demo(error.into());
+        let failed = |error: store::Error| Error::Demo(Box::new(error.into()));
         let known = data.recall::<Demo>(demo::FILE)?;
         let is_there = store.workspace(demo::WORKSPACE).await.map_err(failed)?.is_some();
         if is_there && known.is_some() {
@@ -148,7 +145,7 @@ impl<'a> Roles<'a> {
         if !may_be_made || !is_first {
             return Ok(None);
         }
-        if self.checks.policy.check_url(&Demo::receiver_url(url)).is_err() {
+        if self.checks.policy().check_url(&Demo::receiver_url(url)).is_err() {
             tracing::warn!(
                 "no demo is made: its receiver is here, and egress.allow keeps deliveries from here"
             );
@@ -158,7 +155,7 @@ impl<'a> Roles<'a> {
         // Before it is applied: a start that dies in between finds the same secrets again.
         data.remember(demo::FILE, &demo)?;
         let applied = self.apply(&demo.yaml(url), Outside::default()).await;
-        applied.map_err(Error::Demo)?;
+        applied.map_err(|error| Error::Demo(Box::new(error)))?;
         Ok(Some(demo))
     }
 

@@ -143,7 +143,7 @@ impl Service {
     }
 
     /// Waits until the log says that it is ready.
-    async fn ready(&mut self) {
+    pub(crate) async fn ready(&mut self) {
         until(&format!("{} is ready", self.role), async || {
             let ended = self.child.try_wait().unwrap();
             assert_eq!(ended, None, "{} ended: {}", self.role, self.log());

@@ -6,6 +6,8 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod listeners;
 mod lost;
 mod routed;
+mod waiting;
 mod yard;

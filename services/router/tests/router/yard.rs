@@ -204,7 +204,11 @@ impl Yard {
     }
 
     pub(crate) async fn runs(&self) -> Vec<Run> {
-        self.store().runs(&workspace().id, None, 100).await.unwrap().rows
+        self.store()
+            .runs(&workspace().id, None, None, 100)
+            .await
+            .unwrap()
+            .rows
     }
 
     /// Stands in for a worker.
@@ -278,6 +282,8 @@ pub(crate) fn endpoint(name: &str, enabled: bool) -> Endpoint {
 
 fn playbook() -> Playbook {
     Playbook {
+        version: 1,
+        operations: None,
         hook_hash: None,
         secret_hash: None,
         secrets: None,
@@ -285,6 +291,7 @@ fn playbook() -> Playbook {
         workspace_id: workspace().id,
         number: 1,
         spec: PlaybookSpec {
+            secret_names: Vec::new(),
             concurrency: None,
             hook: None,
             input_schema: None,

@@ -82,7 +82,7 @@ impl Lowering<'_, '_> {
 
     fn refuse_operation(&mut self, document: &Spot<'_>, id: &Spot<'_>, missing: &Missing) {
         match missing {
-            Missing::Document(_) => self.issue(Code::UnknownReference, document, missing.to_string()),
+            Missing::Document { .. } => self.issue(Code::UnknownReference, document, missing.to_string()),
             Missing::Operation { .. } => self.issue(Code::UnknownReference, id, missing.to_string()),
             Missing::Unsupported(_) => self.issue(Code::Unsupported, id, missing.to_string()),
             Missing::Broken(_) => self.issue(Code::InvalidValue, document, missing.to_string()),

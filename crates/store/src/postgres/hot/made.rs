@@ -5,7 +5,7 @@ use crate::sql::{Stamp, Uid};
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::AstPass;
-use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
 use wire::{EventId, Instant, RouteId};
 
 /// The deliveries of a batch of events, one array a column.
@@ -39,6 +39,7 @@ pub(super) struct Runs<'a> {
     triggers: Vec<&'a str>,
     projects: Vec<Option<&'a str>>,
     templates: Vec<Option<&'a str>>,
+    generations: Vec<i32>,
     created_at: Vec<Stamp>,
 }
 
@@ -76,6 +77,7 @@ impl<'a> Runs<'a> {
         self.triggers.push(run.trigger.as_str());
         self.projects.push(run.project.as_deref());
         self.templates.push(run.template.as_deref());
+        self.generations.push(run.generation);
         self.created_at.push(at.into());
     }
 }
@@ -138,9 +140,11 @@ impl Runs<'_> {
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
         out.push_sql(
             ", started AS (INSERT INTO runs (id, workspace_id, playbook_id, event_id, route_id, input, trigger, project, \
-             template, state, created_at, updated_at) \
+             template, generation, state, version, ready_at, created_at, updated_at) \
              SELECT row.id, row.workspace_id, row.playbook_id, row.event_id, row.route_id, row.input, row.trigger, \
-             row.project, row.template, 'pending', row.created_at, row.created_at FROM ",
+             row.project, row.template, row.generation, 'pending', \
+             coalesce((SELECT version FROM playbooks WHERE playbooks.id = row.playbook_id), 1), row.created_at, \
+             row.created_at, row.created_at FROM ",
         );
         self.walk(out)?;
         out.push_sql(" WHERE (row.event_id IN (SELECT id FROM ");
@@ -169,9 +173,12 @@ impl Runs<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.templates)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.generations)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
         out.push_sql(
-            ") AS row (id, workspace_id, playbook_id, event_id, route_id, input, trigger, project, template, created_at)",
+            ") AS row (id, workspace_id, playbook_id, event_id, route_id, input, trigger, project, template, generation, \
+             created_at)",
         );
         Ok(())
     }

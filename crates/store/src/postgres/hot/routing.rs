@@ -1,18 +1,34 @@
 //! ROUTE: events leave `accepted`; their deliveries and runs appear.
 
+use super::gifts;
 use super::made::{Deliveries, Runs};
 use crate::routing::RoutedEvent;
 use crate::sql::Uid;
 use crate::statement::statement;
+use crate::waits;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, Binary, Text, Uuid};
-use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use diesel::sql_types::{Array, Binary, Bool, Text, Uuid};
+use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl};
 use std::collections::HashSet;
 
 /// Writes the decisions, and returns the events that this call routed.
+///
+/// One statement, unless some of them continue runs: then those are held first, so that what was decided still holds.
 pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
-    Ok(Route::of(events).load(conn)?.into_iter().collect())
+    let gifts = waits::gifts_of(events);
+    if gifts.is_empty() {
+        return Ok(Route::of(events).load(conn)?.into_iter().collect());
+    }
+    conn.transaction(|conn| {
+        // All of the batch, in one order, or two routers that have the same events could each wait for the other.
+        let ids: Vec<Uid> = events.iter().map(|event| event.id.into()).collect();
+        let (events, mut gifts) = waits::standing(events, &gifts::hold(conn, &ids, &gifts)?);
+        let routed: HashSet<Uid> = Route::of(&events).load(conn)?.into_iter().collect();
+        gifts.retain(|gift| routed.contains(&gift.event.into()));
+        gifts::put(conn, &gifts)?;
+        Ok(routed)
+    })
 }
 
 /// The columns of a batch: the events', then the deliveries', then the runs'.
@@ -20,6 +36,7 @@ struct Route<'a> {
     ids: Vec<Uid>,
     states: Vec<&'a str>,
     traces: Vec<&'a [u8]>,
+    taken: Vec<bool>,
     deliveries: Deliveries<'a>,
     runs: Runs<'a>,
 }
@@ -32,6 +49,7 @@ impl<'a> Route<'a> {
             ids: events.iter().map(|event| event.id.into()).collect(),
             states: events.iter().map(|event| event.state.as_str()).collect(),
             traces: events.iter().map(|event| event.trace.as_ref()).collect(),
+            taken: events.iter().map(|event| event.is_taken).collect(),
             deliveries: Deliveries::default(),
             runs: Runs::default(),
         };
@@ -49,14 +67,19 @@ impl<'a> Route<'a> {
 
 impl QueryFragment<Pg> for Route<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH input AS (SELECT * FROM unnest(");
+        out.push_sql("WITH input AS MATERIALIZED (SELECT id, state, trace FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Text>, _>(&self.states)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.traces)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Bool>, _>(&self.taken)?;
+        // One probe an event, whatever the planner guesses: `NOT EXISTS` may become one pass over all that was ever given,
+        // and beside the update it could be repeated for each event that waits.
         out.push_sql(
-            ") AS row (id, state, trace)), \
+            ") AS row (id, state, trace, taken) WHERE row.taken OR (SELECT run_id FROM run_inbox \
+             WHERE run_inbox.event_id = row.id AND run_inbox.exclusive LIMIT 1) IS NULL), \
              routed AS (UPDATE events SET state = input.state, trace = input.trace FROM input \
              WHERE events.id = input.id AND events.state = 'accepted' RETURNING events.id)",
         );

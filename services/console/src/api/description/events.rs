@@ -148,6 +148,15 @@ fn trace() -> Shape {
         maybe("runId", run()),
         maybe("reason", text()),
     ]);
+    let wait = object([
+        field("runId", run()),
+        field("matched", boolean()),
+        field(
+            "exclusive",
+            boolean().note("Whether the event is the run's alone: then no route sees it."),
+        ),
+        field("reason", text()),
+    ]);
     object([
         field("eventId", recorded_id("msg_")),
         field("routes", list(route)),
@@ -163,6 +172,14 @@ fn trace() -> Shape {
         maybe(
             "doorkeeper",
             doorkeeper.note("What the app's doorkeeper did, where no route took the event."),
+        ),
+        maybe(
+            "waits",
+            list(wait).note("The runs that waited for it, and those whose expressions failed."),
+        ),
+        maybe(
+            "waitsOmitted",
+            integer().note("How many more of those there were."),
         ),
     ])
 }

@@ -61,10 +61,14 @@ pub(super) fn describe(api: &mut Api) {
             Method::Delete,
             path,
             "deletePlaybook",
-            (TAG, "Remove a playbook; its runs stay"),
+            (
+                TAG,
+                "Remove a playbook; its runs stay, and those that go on are cancelled",
+            ),
         )
         .removes(),
     );
+    describe_versions(api);
     let of =
         word(&["secret", "hook"]).note("Door 2's secret unless it is said, or the token in door 6's path.");
     api.add(
@@ -82,6 +86,79 @@ pub(super) fn describe(api: &mut Api) {
     describe_runs(api);
 }
 
+fn describe_versions(api: &mut Api) {
+    let definition = || new_definition().note("The document, in YAML or JSON, or the same in place.");
+    let checked = object([
+        field(
+            "valid",
+            boolean().note("Always true: what is not valid is refused."),
+        ),
+        field("name", text()),
+        field("version", text().note("The author's own, `document.version`.")),
+        field("tasks", integer().note("How many.")),
+        field("inputSchema", anything()),
+        field("secrets", list(text()).note("The names of those it may use.")),
+        field(
+            "listensTo",
+            list(text()).note("Event types; computed ones as `${ … }`."),
+        ),
+    ]);
+    api.add(
+        manage(
+            Method::Post,
+            "/playbooks/validate",
+            "validatePlaybook",
+            (TAG, "Check a definition, and keep nothing"),
+        )
+        .reads(object([
+            field("definition", definition()),
+            maybe("slug", slug().note("What the document must be named.")),
+        ]))
+        .refuses(&[INVALID_DEFINITION])
+        .gives("What it is.", checked),
+    );
+    api.shape(
+        "PlaybookVersion",
+        object([
+            field("version", integer().note("From 1.")),
+            field("active", boolean().note("Whether new runs begin with it.")),
+            maybe("definition", text().note("Only of one version.")),
+            created_at(),
+        ]),
+    );
+    let path = "/playbooks/{id}/versions";
+    api.add(
+        manage(
+            Method::Get,
+            path,
+            "listPlaybookVersions",
+            (TAG, "List a playbook's versions"),
+        )
+        .asks(&page())
+        .gives("Newest first.", page_of("versions", named("PlaybookVersion"))),
+    );
+    api.add(
+        manage(
+            Method::Get,
+            "/playbooks/{id}/versions/{version}",
+            "getPlaybookVersion",
+            (TAG, "Show a version"),
+        )
+        .gives("The version, with its definition.", named("PlaybookVersion")),
+    );
+    api.add(
+        manage(
+            Method::Post,
+            "/playbooks/{id}/versions/{version}/activate",
+            "activatePlaybookVersion",
+            (TAG, "Let new runs begin with a version again"),
+        )
+        .edits()
+        .refuses(&[INVALID_STATE, INVALID_DEFINITION])
+        .gives("The playbook.", named("Playbook")),
+    );
+}
+
 fn describe_runs(api: &mut Api) {
     let path = "/playbooks/{id}/runs";
     api.add(
@@ -91,6 +168,7 @@ fn describe_runs(api: &mut Api) {
             "listPlaybookRuns",
             (TAG, "List a playbook's runs"),
         )
+        .asks(&super::runs::of_status())
         .asks(&page())
         .gives("Newest first.", page_of("runs", named("Run"))),
     );
@@ -119,10 +197,15 @@ fn playbook() -> Shape {
             text().note("Only in the answer that made it: what stands in door 6's path."),
         ),
     ]);
+    let warning = object([field("code", word(&["secret_not_set"])), field("message", text())]);
     object([
         field("id", configured_id("pb_")),
         field("slug", slug()),
         field("number", integer()),
+        field(
+            "version",
+            integer().note("What new runs begin with; its definition is shown."),
+        ),
         field("enabled", boolean()),
         field("definition", text()),
         field(
@@ -137,6 +220,10 @@ fn playbook() -> Shape {
         field("concurrency", integer().or_null()),
         field("hasSecret", boolean().note("Whether door 2 is open.")),
         field("hasSecrets", boolean().note("Whether its calls have `$secrets`.")),
+        field(
+            "warnings",
+            list(warning).note("What deserves a look, and refuses nothing."),
+        ),
         created_at(),
         updated_at(),
         maybe(
@@ -153,10 +240,6 @@ fn new_playbook() -> Shape {
     ]);
     let by_name = || text().or_null().note("By its slug or id.");
     let target = object([maybe("project", by_name()), maybe("template", by_name())]);
-    let definition = either([
-        text().from_to(1, 1 << 20).note("The document, in YAML or JSON."),
-        map(anything()).note("The same, in place."),
-    ]);
     object([
         pinned_id("pb_"),
         field("slug", slug()),
@@ -166,7 +249,7 @@ fn new_playbook() -> Shape {
                 .from_to(1, 2_147_483_647)
                 .note("The next one where it is left out."),
         ),
-        field("definition", definition),
+        field("definition", new_definition()),
         maybe("enabled", boolean()),
         maybe(
             "secret",
@@ -184,5 +267,12 @@ fn new_playbook() -> Shape {
                 .or_null()
                 .note("Texts and objects of texts, for `$secrets`."),
         ),
+    ])
+}
+
+fn new_definition() -> Shape {
+    either([
+        text().from_to(1, 1 << 20).note("The document, in YAML or JSON."),
+        map(anything()).note("The same, in place."),
     ])
 }

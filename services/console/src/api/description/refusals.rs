@@ -40,6 +40,7 @@ pub(super) const CONFLICT: Refusal = refusal(
 );
 pub(super) const IN_USE: Refusal = refusal(409, "in_use", "Something else still needs it.");
 pub(super) const INVALID_STATE: Refusal = refusal(409, "invalid_state", "Its state does not allow it.");
+pub(super) const RUN_ENDED: Refusal = refusal(409, "run_ended", "The run has ended.");
 pub(super) const PAYLOAD_TOO_LARGE: Refusal =
     refusal(413, "payload_too_large", "The body is over the limit, counted.");
 pub(super) const UNSUPPORTED_ENCODING: Refusal =

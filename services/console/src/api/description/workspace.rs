@@ -1,7 +1,7 @@
 //! The workspace itself.
 
 use super::{Managed as _, created_at, manage, name, new_rate_limit, rate_limit, slug, updated_at};
-use openapi::{Api, Method, boolean, configured_id, field, maybe, named, object, text};
+use openapi::{Api, Method, boolean, configured_id, field, maybe, named, object, text, word};
 
 const TAG: &str = "Workspace";
 
@@ -27,6 +27,12 @@ pub(super) fn describe(api: &mut Api) {
         maybe(
             "accepting",
             boolean().note("False closes every door, everywhere within a second."),
+        ),
+        maybe(
+            "runs",
+            word(&["drain", "cancel"]).note(
+                "What becomes of runs when it is closed: they go on to their end (`drain`), or all of them end now.",
+            ),
         ),
         maybe(
             "rateLimit",

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{DeliveryFilter, Event, NewEvent, RoutedEvent, RoutingTable};
 use uuid::Uuid;
@@ -230,7 +231,7 @@ impl<'a> Sender<'a> {
         let table = limited.as_ref().unwrap_or(table);
         let moment = || accept::moment(self.gateway, self.received_at);
         let events = [recorded(event)];
-        let resolving = routing::resolve(&self.gateway.jail, &events, table, moment);
+        let resolving = routing::resolve(&self.gateway.jail, &events, table, BTreeMap::new(), moment);
         let resolved = tokio::time::timeout(self.gateway.settings.accept_timeout, resolving).await;
         let Ok(Ok(mut decided)) = resolved else {
             tracing::error!("the expressions of a workspace's routes cannot be evaluated now");

@@ -3,7 +3,6 @@
 //! Door 2 is open once there is a secret for it, door 6 while there is a `hook`. A secret that a document leaves out
 //! stays as it is; null takes it away.
 
-use super::definition::{self, Issue};
 use super::workspace::read_id;
 use super::{Around, Built, Fields, Made, Said, kind, value};
 use crate::secret;
@@ -15,7 +14,7 @@ use wire::{Instant, PlaybookId, WorkspaceId};
 
 /// What every token in door 6's path begins with.
 pub(crate) const HOOK_PREFIX: &str = "hook_";
-/// The longest document.
+/// The longest document that is looked at. What the language allows is less, and its engine says so.
 const LONGEST_DEFINITION: usize = 1 << 20;
 /// The most runs at the same time that can be asked for.
 const MOST_RUNS: u64 = 10_000;
@@ -27,8 +26,6 @@ const LARGEST_SECRETS: usize = 64 << 10;
 pub(crate) struct Draft {
     pub(crate) id: Option<PlaybookId>,
     pub(crate) number: Option<i32>,
-    /// What is wrong with its definition. With any, the draft is not to be built.
-    pub(crate) issues: Vec<Issue>,
     secret: Said<SecretString>,
     hook_token: Option<SecretString>,
     secrets: Said<SecretString>,
@@ -42,12 +39,12 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Pl
     let mut spec = match base {
         Some(base) => {
             let mut spec = base.spec.clone();
-            fields.set("slug", &mut spec.slug, value::slug);
+            fields.set("slug", &mut spec.slug, slug);
             fields.set("definition", &mut spec.definition, definition);
             spec
         }
         None => empty(
-            fields.required("slug", value::slug).unwrap_or_default(),
+            fields.required("slug", slug).unwrap_or_default(),
             fields.required("definition", definition).unwrap_or_default(),
         ),
     };
@@ -66,16 +63,25 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Pl
         value::integer(1..=MOST_RUNS)(value).map(|most| u32::try_from(most).unwrap_or(u32::MAX))
     });
     let secrets = Said::read(fields, "secrets", secrets);
-    let issues = look_into(&mut spec, base);
     Draft {
         id,
         number: number.and_then(|number| i32::try_from(number).ok()),
-        issues,
         secret,
         hook_token,
         secrets,
         spec,
     }
+}
+
+/// `…/playbooks/validate` is an address of its own.
+fn slug(value: &Value) -> Result<String, value::Refused> {
+    let slug = value::slug(value)?;
+    if slug == "validate" {
+        return Err(value::Refused::new(
+            "`validate` is a word of the management API; choose another",
+        ));
+    }
+    Ok(slug)
 }
 
 fn empty(slug: String, definition: String) -> PlaybookSpec {
@@ -88,6 +94,7 @@ fn empty(slug: String, definition: String) -> PlaybookSpec {
         target: RunTarget::default(),
         concurrency: None,
         input_schema: None,
+        secret_names: Vec::new(),
     }
 }
 
@@ -105,25 +112,8 @@ fn read_target(fields: &mut Fields<'_>, around: Around<'_>, slot: &mut RunTarget
     });
 }
 
-/// Checks the definition if it, or the name that it must bear, is new.
-fn look_into(spec: &mut PlaybookSpec, base: Option<&Playbook>) -> Vec<Issue> {
-    let is_known =
-        base.is_some_and(|base| base.spec.definition == spec.definition && base.spec.slug == spec.slug);
-    // Without either, there is a problem already.
-    if is_known || spec.slug.is_empty() || spec.definition.is_empty() {
-        return Vec::new();
-    }
-    match definition::check(&spec.definition, &spec.slug) {
-        Ok(definition) => {
-            spec.input_schema = definition.input_schema;
-            Vec::new()
-        }
-        Err(issues) => issues,
-    }
-}
-
 /// The document's text; one that is written in place is kept as JSON.
-fn definition(value: &Value) -> Result<String, value::Refused> {
+pub(crate) fn definition(value: &Value) -> Result<String, value::Refused> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Object(_) => value.to_string(),
@@ -178,7 +168,7 @@ fn only_texts(object: &Map<String, Value>, path: &str) -> Result<(), value::Refu
 }
 
 impl Draft {
-    /// The row: `existing` with what the draft says, or a new one.
+    /// The row: `existing` with what the draft says, or a new one. Its definition is not checked yet.
     pub(crate) fn build(
         self,
         id: PlaybookId,
@@ -216,6 +206,8 @@ impl Draft {
                 .over(existing.and_then(|existing| existing.secret_hash)),
             hook_hash,
             secrets: secrets.filter(|secrets| secrets.expose_secret() != "{}"),
+            version: existing.map_or(1, |existing| existing.version),
+            operations: None,
             created_at: existing.map_or(now, |existing| existing.created_at),
             updated_at: now,
         };

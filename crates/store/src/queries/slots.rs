@@ -1,0 +1,173 @@
+//! Slots: which runs of a playbook go on at the same time.
+//!
+//! Runs that do are numbered from 0, and an index sees to it that no two have one number. Whoever gives a slot back hands
+//! it to the run that has waited longest, in the same transaction and under a lock of the playbook's, which whoever asks for
+//! one holds as well: no slot is free while a run waits for one, and none is overtaken.
+
+use super::super::Conn;
+use super::super::hot::lock_slots;
+use super::super::schema::{playbooks, runs};
+use crate::sql::{Stamp, StoredText, Uid};
+use crate::{Error, HeldRun, SlotLimit, Slotted};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
+use std::collections::HashSet;
+use uuid::Uuid;
+use wire::{Instant, PlaybookId, RunId};
+
+/// Runs that are let go on in one transaction at the most.
+const WOKEN: i32 = 1_000;
+
+/// Takes a slot for a run that `owner` has, or has it wait in line, without an owner.
+pub(crate) fn take(
+    conn: &mut Conn,
+    run: &HeldRun,
+    owner: Uuid,
+    limit: &SlotLimit,
+    now: Instant,
+) -> Result<Slotted, Error> {
+    lock_slots(conn, &run.playbook_id, &limit.key)?;
+    let id = Uid::from(run.id);
+    let held = runs::table
+        .filter(runs::id.eq(id))
+        .filter(runs::owner.eq(Some(Uid(owner))))
+        .filter(runs::epoch.eq(run.epoch));
+    let slot: Option<Option<i32>> = held.select(runs::slot).first(conn).optional()?;
+    match slot {
+        None => return Ok(Slotted::Lost),
+        Some(Some(slot)) => return Ok(Slotted::Taken(slot)),
+        Some(None) => {}
+    }
+    let queued = diesel::update(held)
+        .set((runs::queued.eq(true), runs::slot_key.eq(Some(&limit.key))))
+        .execute(conn)?;
+    if queued == 0 {
+        return Ok(Slotted::Lost);
+    }
+    fill(conn, &run.playbook_id, limit, now)?;
+    let slot: Option<i32> = runs::table.find(id).select(runs::slot).first(conn)?;
+    if let Some(slot) = slot {
+        return Ok(Slotted::Taken(slot));
+    }
+    diesel::update(runs::table.find(id))
+        .set((runs::owner.eq(None::<Uid>), runs::updated_at.eq(Stamp(now))))
+        .execute(conn)?;
+    if run.engine.is_none() {
+        // It has not begun, whatever its worker was about to do.
+        let unbegun = runs::table
+            .filter(runs::id.eq(id))
+            .filter(runs::state.eq("running"));
+        diesel::update(unbegun)
+            .set((runs::state.eq("pending"), runs::started_at.eq(None::<Stamp>)))
+            .execute(conn)?;
+    }
+    Ok(Slotted::Queued)
+}
+
+/// Gives back what is free to those who wait longest, and returns them. Whoever calls holds the lock.
+pub(crate) fn fill(
+    conn: &mut Conn,
+    playbook: &PlaybookId,
+    limit: &SlotLimit,
+    now: Instant,
+) -> QueryResult<Vec<RunId>> {
+    let of_key = || {
+        runs::table
+            .filter(runs::playbook_id.eq(playbook.as_str()))
+            .filter(runs::slot_key.eq(Some(&limit.key)))
+    };
+    let used: Vec<Option<i32>> = of_key()
+        .filter(runs::slot.is_not_null())
+        .select(runs::slot)
+        .load(conn)?;
+    let used: HashSet<i32> = used.into_iter().flatten().collect();
+    let free = limit
+        .most
+        .saturating_sub(i32::try_from(used.len()).unwrap_or(i32::MAX));
+    if free <= 0 {
+        return Ok(Vec::new());
+    }
+    let next: Vec<Uid> = of_key()
+        .filter(runs::queued)
+        .order(runs::id)
+        .limit(free.min(WOKEN).into())
+        .select(runs::id)
+        .load(conn)?;
+    let mut numbers = (0..limit.most).filter(|number| !used.contains(number));
+    for id in &next {
+        diesel::update(runs::table.find(*id))
+            .set((runs::slot.eq(numbers.next()), runs::queued.eq(false)))
+            .execute(conn)?;
+    }
+    ready(conn, &next, now)?;
+    Ok(next.into_iter().map(RunId::from).collect())
+}
+
+/// Those that somebody has go on anyway.
+fn ready(conn: &mut Conn, ids: &[Uid], now: Instant) -> QueryResult<usize> {
+    diesel::update(
+        runs::table
+            .filter(runs::id.eq_any(ids))
+            .filter(runs::owner.is_null()),
+    )
+    .set(runs::ready_at.eq(Some(Stamp(now))))
+    .execute(conn)
+}
+
+/// The playbooks and keys that runs wait at, with the playbooks' settings as far as they are still there.
+pub(crate) fn queues(
+    conn: &mut Conn,
+    limit: i64,
+) -> Result<Vec<(PlaybookId, String, Option<String>)>, Error> {
+    let waiting: Vec<(StoredText, Option<String>)> = runs::table
+        .filter(runs::queued)
+        .select((runs::playbook_id, runs::slot_key))
+        .distinct()
+        .limit(limit)
+        .load(conn)?;
+    waiting
+        .into_iter()
+        .map(|(playbook, key)| {
+            let playbook = PlaybookId::from(playbook);
+            let spec: Option<String> = playbooks::table
+                .find(playbook.as_str())
+                .select(playbooks::spec)
+                .first(conn)
+                .optional()?;
+            Ok((playbook, key.unwrap_or_default(), spec))
+        })
+        .collect()
+}
+
+/// Lets those who wait longest go on, as many as may.
+pub(crate) fn refill(
+    conn: &mut Conn,
+    playbook: &PlaybookId,
+    limit: &SlotLimit,
+    now: Instant,
+) -> Result<Vec<RunId>, Error> {
+    lock_slots(conn, playbook, &limit.key)?;
+    Ok(fill(conn, playbook, limit, now)?)
+}
+
+/// Lets those go on who wait at a playbook that has no limit any more.
+pub(crate) fn release(
+    conn: &mut Conn,
+    playbook: &PlaybookId,
+    key: &str,
+    now: Instant,
+) -> Result<Vec<RunId>, Error> {
+    lock_slots(conn, playbook, key)?;
+    let next: Vec<Uid> = runs::table
+        .filter(runs::playbook_id.eq(playbook.as_str()))
+        .filter(runs::slot_key.eq(Some(key)))
+        .filter(runs::queued)
+        .order(runs::id)
+        .limit(WOKEN.into())
+        .select(runs::id)
+        .load(conn)?;
+    diesel::update(runs::table.filter(runs::id.eq_any(&next)))
+        .set(runs::queued.eq(false))
+        .execute(conn)?;
+    ready(conn, &next, now)?;
+    Ok(next.into_iter().map(RunId::from).collect())
+}

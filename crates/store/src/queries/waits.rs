@@ -1,0 +1,55 @@
+//! What runs were given, and what they could have been given.
+
+use super::super::Conn;
+use super::super::schema::{events, run_inbox};
+use crate::sql::Uid;
+use crate::{Error, Event};
+use diesel::dsl::sql;
+use diesel::sql_types::Integer;
+use diesel::{ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl};
+use wire::{EventId, RunId, WorkspaceId};
+
+pub(crate) fn given(
+    conn: &mut Conn,
+    events: &[EventId],
+    limit: i64,
+) -> Result<Vec<(EventId, RunId, bool)>, Error> {
+    let ids: Vec<Uid> = events.iter().copied().map(Uid::from).collect();
+    let rows: Vec<(Uid, Uid, bool)> = run_inbox::table
+        .filter(run_inbox::event_id.eq_any(ids))
+        .select((
+            run_inbox::event_id.assume_not_null(),
+            run_inbox::run_id,
+            run_inbox::exclusive,
+        ))
+        .limit(limit)
+        .load(conn)?;
+    let given = rows.into_iter();
+    Ok(given
+        .map(|(event, run, exclusive)| (event.into(), run.into(), exclusive))
+        .collect())
+}
+
+pub(crate) fn events_since(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    event_type: &str,
+    since: EventId,
+    limit: i64,
+) -> Result<Vec<(EventId, i32)>, Error> {
+    let rows: Vec<(Uid, i32)> = events::table
+        .filter(events::workspace_id.eq(workspace.as_str()))
+        .filter(events::event_type.eq(Some(event_type)))
+        .filter(events::id.ge(Uid::from(since)))
+        .order(events::id.desc())
+        .limit(limit)
+        .select((events::id, sql::<Integer>("length(body)")))
+        .load(conn)?;
+    let oldest_first = rows.into_iter().rev();
+    Ok(oldest_first.map(|(id, bytes)| (id.into(), bytes)).collect())
+}
+
+pub(crate) fn events_named(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, Error> {
+    let ids: Vec<Uid> = ids.iter().copied().map(Uid::from).collect();
+    Ok(events::table.filter(events::id.eq_any(ids)).load(conn)?)
+}

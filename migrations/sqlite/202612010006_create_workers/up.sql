@@ -1,0 +1,8 @@
+-- The runners that are alive: what a silent one had is given up.
+CREATE TABLE workers (
+    id BLOB NOT NULL PRIMARY KEY,
+    -- Its host and process, for people.
+    name TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,267 @@
+//! The beginning of a course: a run that has not begun is started, one that has goes on from its state.
+
+use super::{Course, End, Flow};
+use crate::call::Calls;
+use crate::courses::Bell;
+use crate::keep::unchanged;
+use crate::listen::Waiting;
+use crate::runner::{Runner, secrets, shape};
+use crate::versions::Missing;
+use playbook::{Error, Event, Start, Version, pending};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::sync::Arc;
+use store::{Control, HeldRun, Hold, Playbook, RunCommit, SlotLimit, Slotted, Telling, Told};
+use uuid::Uuid;
+use wire::{Instant, RunState};
+
+impl Course {
+    /// Puts together what the run needs.
+    pub(super) async fn of(
+        runner: Arc<Runner>,
+        run: HeldRun,
+        told: Vec<Told>,
+        bell: Bell,
+    ) -> Result<Self, End> {
+        let stopping = runner.shutdown.stopping();
+        let mut course = Self {
+            // Of no use until the run's own is read.
+            version: Version::new("", &playbook::Operations::default()),
+            state: run.engine.clone().map(Into::into),
+            limit: None,
+            secrets: Value::Null,
+            nonce: String::new(),
+            waiting: Waiting::default(),
+            wake_at: None,
+            calls: Calls::default(),
+            told: VecDeque::from(told),
+            runner,
+            run,
+            bell,
+            stopping,
+        };
+        let playbook = insist!(course, course.runner.playbook(&course.run));
+        course.limit = playbook.as_ref().and_then(limit_of);
+        if course.state.is_none() {
+            course.secrets = shape(&secrets(playbook.as_ref()));
+        }
+        Ok(course)
+    }
+
+    /// Sets out.
+    pub(super) async fn begin(&mut self) -> Flow {
+        let is_over = self.run.state.is_final();
+        let is_retried = self.run.state == RunState::Faulted && self.told.iter().any(is_retry);
+        if is_over && !is_retried {
+            return self.tidy().await;
+        }
+        if self.state.is_none() {
+            self.hold_or_go().await?;
+        }
+        // One that ends needs no place for it.
+        let begins = self.state.is_none() || is_retried;
+        if begins && !self.told.iter().any(is_cancel) {
+            self.take_slot().await?;
+        }
+        self.version = self.read_version().await?;
+        match self.state.clone() {
+            None => self.start().await,
+            Some(state) => self.go_on(&state, is_retried).await,
+        }
+    }
+
+    /// Notes what a run was told that has ended: it is too late for it.
+    async fn tidy(&mut self) -> Flow {
+        let commit = RunCommit {
+            taken: self.told.drain(..).map(|told| told.id).collect(),
+            ..unchanged(&self.run, self.runner.worker, Hold::Parked(None), Instant::now())
+        };
+        self.keep(commit).await?;
+        Err(End::Parked)
+    }
+
+    /// What operators wish of a run that has not begun: it ends, or is held, or goes on.
+    async fn hold_or_go(&mut self) -> Flow {
+        let mut state = match self.run.state {
+            RunState::Paused => RunState::Paused,
+            _ => RunState::Running,
+        };
+        let mut taken = Vec::new();
+        for told in self.told.drain(..) {
+            taken.push(told.id);
+            state = match (state, told.what) {
+                (RunState::Cancelled, _) | (_, Telling::Control(Control::Cancel)) => RunState::Cancelled,
+                (_, Telling::Control(Control::Pause)) => RunState::Paused,
+                (_, Telling::Control(Control::Resume | Control::Retry { .. })) => RunState::Running,
+                (state, Telling::Message { .. }) => state,
+            };
+        }
+        let is_going = state == RunState::Running;
+        if is_going && taken.is_empty() {
+            return Ok(());
+        }
+        let hold = if is_going { Hold::Kept } else { Hold::Parked(None) };
+        let commit = RunCommit {
+            state,
+            error: None,
+            taken,
+            limit: self.limit.clone(),
+            ..unchanged(&self.run, self.runner.worker, hold, Instant::now())
+        };
+        self.keep(commit).await?;
+        self.run.state = state;
+        self.run.error = None;
+        if is_going { Ok(()) } else { Err(End::Parked) }
+    }
+
+    /// Takes the run's place among those that go on at the same time, or has it wait for one.
+    async fn take_slot(&mut self) -> Flow {
+        let Some(limit) = self.limit.clone() else {
+            return Ok(());
+        };
+        if self.run.slot.is_some() {
+            return Ok(());
+        }
+        let (store, worker) = (&self.runner.store, self.runner.worker);
+        let slotted = insist!(
+            self,
+            store.take_slot(&self.run, worker, limit.clone(), Instant::now())
+        );
+        match slotted {
+            Slotted::Taken(slot) => {
+                self.run.slot = Some(slot);
+                Ok(())
+            }
+            Slotted::Queued => Err(End::Parked),
+            Slotted::Lost => Err(End::Lost),
+        }
+    }
+
+    async fn read_version(&mut self) -> Result<Version, End> {
+        let mut backoff = crate::backoff::Backoff::new();
+        loop {
+            let (playbook, version) = (&self.run.playbook_id, self.run.version);
+            match self.runner.versions.find(playbook, version).await {
+                Ok(version) => return Ok(version),
+                Err(Missing::Ledger(error)) if error.is_transient() => {
+                    self.pause(backoff.next(rand::random())).await?;
+                }
+                Err(error) => {
+                    tracing::error!(
+                        run.id = %self.run.id,
+                        error.chain = &error as &dyn StdError,
+                        "a run has no definition to go by"
+                    );
+                    let taken = self.told.drain(..).map(|told| told.id).collect();
+                    boot::metrics::run_broken();
+                    self.fault(&runtime_error(&boot::report(&error)), taken).await?;
+                    return Err(End::Parked);
+                }
+            }
+        }
+    }
+
+    async fn start(&mut self) -> Flow {
+        let context = self.context().await?;
+        self.nonce = Uuid::new_v4().simple().to_string();
+        let start = Start {
+            run: self.run.id.to_string(),
+            input: serde_json::from_slice(&self.run.input).unwrap_or_else(|_| {
+                // A door keeps only JSON; nested deeper than can be read, it is a text.
+                Value::String(String::from_utf8_lossy(&self.run.input).into_owned())
+            }),
+            context,
+            secrets: std::mem::take(&mut self.secrets),
+            nonce: self.nonce.clone(),
+            version: self.run.version,
+        };
+        self.happen(Event::Start(start), Vec::new()).await
+    }
+
+    /// `$context` at first: the project that the run is targeted at.
+    async fn context(&self) -> Result<Value, End> {
+        let Some(slug) = &self.run.project else {
+            return Ok(Value::Null);
+        };
+        let workspace = &self.run.workspace_id;
+        let project = insist!(self, self.runner.store.project(workspace, slug));
+        Ok(match project {
+            None => json!({"project": {"slug": slug}}),
+            Some(project) => {
+                let mut shown = serde_json::to_value(&project.spec).unwrap_or_default();
+                if let Some(fields) = shown.as_object_mut() {
+                    fields.insert("id".to_owned(), json!(project.id));
+                    fields.insert("slug".to_owned(), json!(project.slug));
+                }
+                json!({"project": shown})
+            }
+        })
+    }
+
+    /// Has a run go on that faulted. It waits for nothing, and what it was told before that came too late for it.
+    async fn retry(&mut self) -> Flow {
+        let mut taken = Vec::new();
+        while let Some(told) = self.told.pop_front() {
+            taken.push(told.id);
+            if let Telling::Control(Control::Retry { fresh_keys }) = told.what {
+                return self.happen(Event::Retry { fresh_keys }, taken).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Issues again what is pending, and looks for what came before its waits were there.
+    async fn go_on(&mut self, state: &[u8], is_retried: bool) -> Flow {
+        let (issued, nonce) = match pending(state) {
+            Ok(found) => found,
+            Err(error) => {
+                let taken = self.told.drain(..).map(|told| told.id).collect();
+                return self.broken(&error.to_string(), taken).await;
+            }
+        };
+        self.nonce = nonce;
+        if is_retried {
+            return self.retry().await;
+        }
+        self.waiting = Waiting::of(&issued);
+        if self.told.iter().any(is_cancel) {
+            return Ok(());
+        }
+        self.issue(issued);
+        let waits = self.waiting.since(&Waiting::default());
+        self.look_back(&waits).await?;
+        if self.told.is_empty() {
+            // Whatever is due happens, and what is there to wait for is known again.
+            return self.happen(Event::Tick, Vec::new()).await;
+        }
+        Ok(())
+    }
+}
+
+fn is_cancel(told: &Told) -> bool {
+    told.what == Telling::Control(Control::Cancel)
+}
+
+fn is_retry(told: &Told) -> bool {
+    matches!(told.what, Telling::Control(Control::Retry { .. }))
+}
+
+fn limit_of(playbook: &Playbook) -> Option<SlotLimit> {
+    let most = playbook.spec.concurrency?;
+    Some(SlotLimit {
+        key: String::new(),
+        most: i32::try_from(most).unwrap_or(i32::MAX).max(1),
+    })
+}
+
+/// An error that is no fault of the playbook's.
+pub(super) fn runtime_error(detail: &str) -> Error {
+    Error {
+        kind: "https://open-workflow-specification.org/dsl/errors/types/runtime".to_owned(),
+        status: 500,
+        title: Some("the run cannot go on".to_owned()),
+        detail: Some(detail.to_owned()),
+        instance: None,
+    }
+}

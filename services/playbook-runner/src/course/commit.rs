@@ -1,0 +1,219 @@
+//! One thing that happens to a run: a step of the engine, its commit, and then its effects.
+
+use super::begin::runtime_error;
+use super::{Course, End, Flow, SOON};
+use crate::backoff::Backoff;
+use crate::keep::{count_steps, faulted, report, unchanged};
+use crate::listen::Waiting;
+use boot::metrics;
+use bytes::Bytes;
+use playbook::{Error, Event, Issued, Out, StepError, Stepped, Summary, pending};
+use std::error::Error as StdError;
+use store::{Committed, Hold, QueueError, RunCommit};
+use uuid::Uuid;
+use wire::{EventId, Instant, RunState};
+
+impl Course {
+    /// Lets something happen, keeps what comes of it, and begins what it asks for. `taken` are the lines of the inbox that
+    /// are taken in with it.
+    pub(super) async fn happen(&mut self, event: Event, taken: Vec<Uuid>) -> Flow {
+        let at = Instant::now();
+        let stepped = match self.step(&event, at).await? {
+            Ok(stepped) => stepped,
+            Err(StepError::Unstartable(error)) => {
+                self.fault(&error, taken).await?;
+                return Err(End::Parked);
+            }
+            Err(error) => return self.broken(&error.to_string(), taken).await,
+        };
+        let Stepped { state, mut out } = stepped;
+        let is_retry = matches!(event, Event::Retry { .. });
+        let pending = if is_retry { self.pending_of(&state)? } else { None };
+        let before = if is_retry {
+            Waiting::default()
+        } else {
+            self.waiting.clone()
+        };
+        let waiting = match &pending {
+            Some(pending) => Waiting::of(pending),
+            None => before.after(&out.issued, &out.cancelled),
+        };
+        let waits = waiting.since(&before);
+        let hold = self.hold_after(&out.summary, !waits.is_empty(), at);
+        let mut commit = unchanged(&self.run, self.runner.worker, hold, at);
+        report(&mut commit, &out, self.run.generation, &waits);
+        commit.engine = Some(state.clone());
+        commit.unwaited = waiting.ended_since(&before);
+        commit.taken = taken;
+        commit.limit.clone_from(&self.limit);
+        let emitted: Vec<EventId> = commit.emitted.iter().map(|event| event.id).collect();
+        count_steps(&commit.steps);
+        self.keep(commit).await?;
+
+        self.state = Some(state);
+        self.waiting = waiting;
+        self.wake_at = out.summary.wake_at;
+        self.remember(&out.summary);
+        self.runner.tell_routers(&emitted).await;
+        self.effects(&mut out, pending);
+        match hold {
+            Hold::Parked(_) => Err(End::Parked),
+            Hold::Kept => self.settle(&waits).await,
+        }
+    }
+
+    /// Steps until the engine can.
+    async fn step(&self, event: &Event, at: Instant) -> Result<Result<Stepped, StepError>, End> {
+        let mut backoff = Backoff::new();
+        loop {
+            let stepping = self
+                .runner
+                .engine
+                .step(&self.version, self.state.as_ref(), at, event);
+            match stepping.await {
+                Err(StepError::Unavailable(error)) => {
+                    tracing::warn!(
+                        error.chain = &error as &dyn StdError,
+                        "a run cannot be stepped now; trying again"
+                    );
+                    self.pause(backoff.next(rand::random())).await?;
+                }
+                stepped => return Ok(stepped),
+            }
+        }
+    }
+
+    /// All that a run that is retried waits for: what it waited for when it stopped is issued again.
+    fn pending_of(&self, state: &Bytes) -> Result<Option<Vec<Issued>>, End> {
+        pending(state).map(|(issued, _)| Some(issued)).map_err(|error| {
+            tracing::error!(
+                run.id = %self.run.id,
+                error.chain = &error as &dyn StdError,
+                "the engine wrote a state that it cannot read"
+            );
+            End::Left
+        })
+    }
+
+    /// Whether the run is kept in hand. Waits that are new must be looked back for first.
+    fn hold_after(&self, summary: &Summary, has_new_waits: bool, at: Instant) -> Hold {
+        if summary.status.is_final() {
+            return Hold::Parked(None);
+        }
+        let is_due = summary.wake_at.is_some_and(|due| due <= at + SOON);
+        if has_new_waits || summary.has_calls || is_due || !self.told.is_empty() {
+            Hold::Kept
+        } else {
+            Hold::Parked(summary.wake_at)
+        }
+    }
+
+    fn remember(&mut self, summary: &Summary) {
+        self.run.state = summary.status;
+        self.run.steps = i32::try_from(summary.steps).unwrap_or(i32::MAX);
+        self.run.error = None;
+        if summary.status.is_final() {
+            let took = Instant::now().since(self.run.created_at);
+            metrics::run_ended(summary.status, took);
+        }
+    }
+
+    fn effects(&mut self, out: &mut Out, pending: Option<Vec<Issued>>) {
+        for id in &out.cancelled {
+            self.calls.give_up(*id);
+        }
+        if out.summary.status.is_final() {
+            self.calls.give_up_all();
+        } else {
+            self.issue(pending.unwrap_or_else(|| std::mem::take(&mut out.issued)));
+        }
+    }
+
+    /// After a commit that kept the run: takes what came before its new waits, and lets go of the run when there is nothing
+    /// else to do.
+    async fn settle(&mut self, waits: &[(i32, waitbox::Wait)]) -> Flow {
+        if waits.is_empty() {
+            return Ok(());
+        }
+        self.look_back(waits).await?;
+        let now = Instant::now();
+        let is_due = self.wake_at.is_some_and(|due| due <= now + SOON);
+        if !self.calls.is_empty() || is_due || !self.told.is_empty() {
+            return Ok(());
+        }
+        let hold = Hold::Parked(self.wake_at);
+        let commit = unchanged(&self.run, self.runner.worker, hold, now);
+        self.keep(commit).await?;
+        Err(End::Parked)
+    }
+
+    /// Keeps a commit, until the ledger has taken it. A row that it refuses ends the run, visibly.
+    pub(super) async fn keep(&mut self, commit: RunCommit) -> Flow {
+        let mut backoff = Backoff::new();
+        let mut commit = commit;
+        let mut is_refused = false;
+        loop {
+            match self.runner.commits.commit(commit.clone()).await {
+                Ok(Committed::Kept(woken)) => {
+                    self.run.revision += 1;
+                    self.runner.tell_runners(&woken).await;
+                    return if is_refused { Err(End::Parked) } else { Ok(()) };
+                }
+                Ok(Committed::Lost) => {
+                    tracing::debug!("a run is another's by now");
+                    return Err(End::Lost);
+                }
+                Err(QueueError::Ledger(error)) if !error.is_transient() => {
+                    tracing::error!(
+                        run.id = %self.run.id,
+                        error.chain = error.as_ref() as &dyn StdError,
+                        "the ledger refused a run's step"
+                    );
+                    if is_refused {
+                        // The heart lets go of it, and somebody tries again in a while.
+                        return Err(End::Lost);
+                    }
+                    is_refused = true;
+                    metrics::run_broken();
+                    let why = runtime_error("the ledger refused what a step came to");
+                    commit = RunCommit {
+                        taken: commit.taken,
+                        ..faulted(&self.run, self.runner.worker, &why, self.limit.clone(), commit.at)
+                    };
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error.chain = &error as &dyn StdError,
+                        "a run's step cannot be kept now; trying again"
+                    );
+                    self.pause(backoff.next(rand::random())).await?;
+                }
+            }
+        }
+    }
+
+    /// Ends the run with an error.
+    pub(super) async fn fault(&mut self, error: &Error, taken: Vec<Uuid>) -> Flow {
+        let now = Instant::now();
+        let commit = RunCommit {
+            taken,
+            ..faulted(&self.run, self.runner.worker, error, self.limit.clone(), now)
+        };
+        self.keep(commit).await?;
+        metrics::run_ended(RunState::Faulted, now.since(self.run.created_at));
+        Ok(())
+    }
+
+    /// Ends a run that the engine does not understand, which is a fault of ours.
+    pub(super) async fn broken(&mut self, why: &str, taken: Vec<Uuid>) -> Flow {
+        tracing::error!(
+            run.id = %self.run.id,
+            playbook.id = %self.run.playbook_id,
+            "a run cannot be stepped: {why}"
+        );
+        metrics::run_broken();
+        self.fault(&runtime_error(&format!("the engine failed: {why}")), taken)
+            .await?;
+        Err(End::Parked)
+    }
+}

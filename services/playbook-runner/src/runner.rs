@@ -1,0 +1,175 @@
+//! What the runner's tasks share, and how they tell others.
+
+use crate::courses::Courses;
+use crate::versions::Versions;
+use boot::{Shutdown, metrics, settings};
+use broker::Conveyor;
+use expression::Jail;
+use playbook::Engine;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use store::{CommitQueue, Error, HeldRun, Playbook, Store};
+use tokio::sync::{Notify, OnceCell, Semaphore};
+use uuid::Uuid;
+use wire::{EventId, Message, Queue, Reference, RunId};
+
+/// References in one message at the most: a worker takes a whole message, and there are several workers.
+const REFERENCES: usize = 64;
+
+/// One per process.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) store: Store,
+    pub(crate) conveyor: Conveyor,
+    pub(crate) engine: Engine,
+    pub(crate) jail: Jail,
+    pub(crate) egress: egress::Client,
+    pub(crate) commits: CommitQueue,
+    pub(crate) settings: settings::Playbook,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) versions: Versions,
+    /// The runs in hand.
+    pub(crate) courses: Courses,
+    /// One for each run that there is room for.
+    pub(crate) room: Arc<Semaphore>,
+    /// There is room again for those that were passed by.
+    pub(crate) relieved: Notify,
+    /// Whether some were passed by.
+    pub(crate) is_full: AtomicBool,
+    /// Set once the ledger knows this worker.
+    pub(crate) born: OnceCell<()>,
+    /// Who this is: new for each process, since whatever an earlier one had is for anybody to take.
+    pub(crate) worker: Uuid,
+    /// Its host and process, for people.
+    pub(crate) name: String,
+}
+
+/// What a runner is made of.
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) conveyor: Conveyor,
+    pub(crate) engine: Engine,
+    pub(crate) jail: Jail,
+    pub(crate) egress: egress::Client,
+    pub(crate) commits: CommitQueue,
+    pub(crate) settings: settings::Playbook,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Runner {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            versions: Versions::new(parts.store.clone()),
+            store: parts.store,
+            conveyor: parts.conveyor,
+            engine: parts.engine,
+            jail: parts.jail,
+            egress: parts.egress,
+            commits: parts.commits,
+            room: Arc::new(Semaphore::new(parts.settings.slots.get())),
+            settings: parts.settings,
+            connect_timeout: parts.connect_timeout,
+            shutdown: parts.shutdown,
+            courses: Courses::default(),
+            relieved: Notify::new(),
+            is_full: AtomicBool::new(false),
+            born: OnceCell::new(),
+            worker: Uuid::new_v4(),
+            name: name(),
+        }
+    }
+
+    /// A run's playbook as it is now; none when it was removed.
+    pub(crate) async fn playbook(&self, run: &HeldRun) -> Result<Option<Playbook>, Error> {
+        let found = self
+            .store
+            .playbook(&run.workspace_id, run.playbook_id.as_str())
+            .await?;
+        // It may be another's slug.
+        Ok(found.filter(|playbook| playbook.id == run.playbook_id))
+    }
+
+    /// Tells the runners that something happened to these runs. What the conveyor does not take, sweeps find.
+    pub(crate) async fn tell_runners(&self, ids: &[RunId]) {
+        for ids in ids.chunks(REFERENCES) {
+            let references = ids.iter().map(|id| Reference::Run { id: *id }).collect();
+            self.publish(Queue::Run, references).await;
+        }
+    }
+
+    /// Tells the routers of events that were emitted.
+    pub(crate) async fn tell_routers(&self, ids: &[EventId]) {
+        for ids in ids.chunks(REFERENCES) {
+            let references = ids.iter().map(|id| Reference::Event { id: *id }).collect();
+            self.publish(Queue::Route, references).await;
+        }
+    }
+
+    async fn publish(&self, queue: Queue, references: Vec<Reference>) {
+        let count = references.len();
+        let message = Message::new(references, boot::trace::current());
+        match self.conveyor.publish(queue, &message).await {
+            Ok(()) => metrics::published(queue, count),
+            // The conveyor logs once that it is disconnected; a line per message would bury everything else.
+            Err(error) => {
+                tracing::debug!(
+                    queue.name = queue.name(),
+                    error.chain = &error as &dyn StdError,
+                    "references were not published; a sweep will find their rows"
+                );
+                metrics::publish_failed(queue, count, "unpublished");
+            }
+        }
+    }
+}
+
+/// Of Linux; elsewhere the process alone.
+fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{} {}", host.trim(), std::process::id())
+        .trim()
+        .to_owned()
+}
+
+/// The values of a playbook's secrets. To be read when a call is sent, and to be kept nowhere.
+pub(crate) fn secrets(playbook: Option<&Playbook>) -> Value {
+    let secrets = playbook.and_then(|playbook| playbook.secrets.as_ref());
+    secrets
+        .and_then(|secrets| serde_json::from_str(secrets.expose_secret()).ok())
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+}
+
+/// The shape of secrets: their names, with null for each value.
+pub(crate) fn shape(secrets: &Value) -> Value {
+    match secrets {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, inner)| (name.clone(), shape(inner)))
+                .collect(),
+        ),
+        _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_shape_has_names_and_no_values() {
+        let secrets = json!({"slack": {"token": "xoxb", "ids": ["a"]}, "key": "k", "n": 7});
+        let shape = shape(&secrets);
+        assert_eq!(
+            shape,
+            json!({"slack": {"token": null, "ids": null}, "key": null, "n": null})
+        );
+    }
+}

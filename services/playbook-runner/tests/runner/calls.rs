@@ -1,0 +1,138 @@
+//! Calls: what is sent, what is taken, and what nobody must see.
+
+use crate::yard::{Yard, playbook};
+use serde_json::{Value, json};
+use store::Playbook;
+use testkit::receiver::Reply;
+use wire::RunState;
+
+const CANARY: &str = "canary-7f3a91";
+
+fn with_secrets(yard: &Yard, tasks: &str) -> Playbook {
+    let secrets = json!({"token": CANARY, "nested": {"key": format!("{CANARY}-2")}}).to_string();
+    Playbook {
+        secrets: Some(secrets.into()),
+        ..playbook(&yard.definition(tasks))
+    }
+}
+
+async fn secrets_are_sent_and_kept_nowhere(yard: Yard) {
+    // The answer does not repeat them; what a receiver says is data.
+    yard.receiver
+        .answer_next([Reply::status(200), Reply::status(500).body("no")]);
+    let tasks = r"
+- tell:
+    call: http
+    with:
+      method: post
+      endpoint:
+        uri: '{url}/in'
+        authentication: {bearer: {token: '${ $secrets.token }'}}
+      headers: {x-api: '${ $secrets.nested.key }'}
+      query: {k: '${ $secrets.token }'}
+      body: {inner: ['${ $secrets.nested.key }']}
+      output: response
+- fail:
+    call: http
+    with: {method: post, endpoint: '{url}/fail', body: {t: '${ $secrets.token }'}}
+";
+    yard.save_as(with_secrets(&yard, tasks)).await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    let run = yard.in_state(id, RunState::Faulted).await;
+    let requests = yard.receiver.requests();
+    assert_eq!(
+        requests[0].header("authorization"),
+        Some(format!("Bearer {CANARY}").as_str())
+    );
+    assert_eq!(requests[0].header("x-api"), Some(format!("{CANARY}-2").as_str()));
+    assert_eq!(requests[0].target, format!("/in?k={CANARY}"));
+    assert_eq!(requests[0].json(), json!({"inner": [format!("{CANARY}-2")]}));
+    assert_eq!(requests[1].json(), json!({"t": CANARY}));
+    assert!(run.error.unwrap().contains("500"));
+    assert_eq!(yard.steps(id).await.len(), 2);
+    assert!(yard.holds("/do/0/tell"), "what is looked through is the ledger");
+    assert!(!yard.holds(CANARY), "a secret is in the ledger");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_sent_and_kept_nowhere_on_sqlite() {
+    secrets_are_sent_and_kept_nowhere(Yard::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_sent_and_kept_nowhere_on_postgres() {
+    secrets_are_sent_and_kept_nowhere(Yard::distributed().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_secret_is_gone_fails_and_can_be_retried() {
+    let yard = Yard::embedded().await;
+    let tasks =
+        "- a: {call: http, with: {method: post, endpoint: '{url}/', body: {t: '${ $secrets.token }'}}}";
+    yard.receiver.answer_next([Reply::status(503)]);
+    let playbook = yard.save_as(with_secrets(&yard, tasks)).await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.in_state(id, RunState::Faulted).await;
+    yard.save_as(Playbook {
+        secrets: None,
+        ..playbook
+    })
+    .await;
+    yard.retry(id, false).await;
+    testkit::until("it says so", async || {
+        yard.read(id)
+            .await
+            .error
+            .is_some_and(|error| error.contains("has no secret `/token`"))
+    })
+    .await;
+    yard.save_as(with_secrets(&yard, tasks)).await;
+    yard.retry(id, false).await;
+    yard.completed(id).await;
+    assert_eq!(yard.receiver.requests()[1].json(), json!({"t": CANARY}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_100_mib_is_cut_off_and_is_an_error() {
+    let yard = Yard::embedded().await;
+    yard.receiver.answer_next([
+        Reply::status(200)
+            .header("content-type", "application/json")
+            .body(vec![b'7'; 100 << 20]),
+        Reply::status(200)
+            .header("content-type", "text/plain")
+            .body(vec![b'7'; 600 << 10]),
+    ]);
+    yard.save(
+        "- careful:\n    try:\n      - big: {call: http, with: {method: get, endpoint: '{url}/'}}\n\
+         \x20   catch: {as: error, do: [{caught: {set: {detail: '${ $error.detail }'}}}]}\n\
+         - fits: {call: http, with: {method: get, endpoint: '{url}/'}, output: {as: '${ {length: length} }'}}",
+    )
+    .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    assert_eq!(yard.completed(id).await, json!({"length": 600 << 10}));
+    let steps = yard.steps(id).await;
+    let caught = steps.iter().find(|step| step.name == "caught").unwrap();
+    let output: Value = serde_json::from_slice(caught.output.as_ref().unwrap()).unwrap();
+    assert!(
+        output["detail"]
+            .as_str()
+            .unwrap()
+            .contains("more than 1048576 bytes"),
+        "{output}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_within_are_refused_unless_the_operator_opened_them() {
+    let yard = Yard::embedded().await;
+    yard.save("- a: {call: http, with: {method: get, endpoint: 'http://169.254.169.254/latest'}}")
+        .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    let run = yard.in_state(id, RunState::Faulted).await;
+    assert!(run.error.unwrap().contains("egress.allow"));
+}

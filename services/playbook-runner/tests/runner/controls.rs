@@ -1,0 +1,141 @@
+//! What operators do to runs.
+
+use crate::yard::Yard;
+use serde_json::json;
+use std::time::{Duration, Instant};
+use store::{Control, Controlled};
+use testkit::receiver::Reply;
+use testkit::until;
+use wire::RunState;
+
+const ONE_CALL: &str = "- ask: {call: http, with: {method: post, endpoint: '{url}/', body: {n: 1}}}\n- last: {set: {done: true}}";
+
+async fn a_call_is_given_up_when_its_run_is_cancelled(yard: Yard) {
+    yard.receiver.answer_all(Reply::hang());
+    yard.save(ONE_CALL).await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.receiver.received(1).await;
+    let began = Instant::now();
+    assert_eq!(yard.control(id, Control::Cancel).await, Controlled::Wished);
+    yard.in_state(id, RunState::Cancelled).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let steps = yard.steps(id).await;
+    assert_eq!(steps[0].status, wire::StepState::Cancelled);
+    assert_eq!(
+        yard.control(id, Control::Cancel).await,
+        Controlled::Refused(RunState::Cancelled)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_given_up_when_its_run_is_cancelled_on_sqlite() {
+    a_call_is_given_up_when_its_run_is_cancelled(Yard::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_given_up_when_its_run_is_cancelled_on_postgres() {
+    a_call_is_given_up_when_its_run_is_cancelled(Yard::distributed().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_run_finishes_its_call_and_goes_on_when_it_is_resumed() {
+    let yard = Yard::embedded().await;
+    yard.receiver
+        .answer_all(Reply::status(200).after(Duration::from_millis(1_500)));
+    yard.save(ONE_CALL).await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.receiver.received(1).await;
+    yard.control(id, Control::Pause).await;
+    yard.in_state(id, RunState::Paused).await;
+    until("the call's step is over", async || yard.read(id).await.steps == 1).await;
+    assert_eq!(yard.read(id).await.state, RunState::Paused);
+    assert_eq!(
+        yard.control(id, Control::Pause).await,
+        Controlled::Refused(RunState::Paused)
+    );
+    yard.control(id, Control::Resume).await;
+    yard.completed(id).await;
+    assert_eq!(yard.receiver.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_has_not_begun_can_be_held_and_cancelled() {
+    let yard = Yard::embedded().await;
+    yard.save(ONE_CALL).await;
+    let (held, ended) = (yard.record(&json!({})).await, yard.record(&json!({})).await);
+    yard.control(held, Control::Pause).await;
+    yard.control(ended, Control::Cancel).await;
+    let _runner = yard.start();
+    yard.in_state(held, RunState::Paused).await;
+    yard.in_state(ended, RunState::Cancelled).await;
+    assert!(yard.receiver.requests().is_empty());
+    yard.control(held, Control::Resume).await;
+    yard.completed(held).await;
+}
+
+async fn a_faulted_run_is_retried_from_its_failed_step(yard: Yard) {
+    yard.receiver
+        .answer_next([Reply::status(503), Reply::status(503)]);
+    yard.save(&format!("- first: {{set: {{n: 1}}}}\n{ONE_CALL}"))
+        .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    let run = yard.in_state(id, RunState::Faulted).await;
+    assert!(run.error.unwrap().contains("503"));
+    yard.retry(id, false).await;
+    until("it failed again", async || yard.receiver.requests().len() == 2).await;
+    until("it is faulted again", async || yard.read(id).await.steps == 3).await;
+    yard.in_state(id, RunState::Faulted).await;
+    yard.retry(id, true).await;
+    yard.completed(id).await;
+    let requests = yard.receiver.requests();
+    let keys: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("idempotency-key").unwrap())
+        .collect();
+    assert_eq!(keys.len(), 3);
+    assert!(keys[0] == keys[1] && keys[1] != keys[2], "{keys:?}");
+    let steps = yard.steps(id).await;
+    assert_eq!(
+        steps.iter().filter(|step| step.name == "first").count(),
+        1,
+        "what was finished is not done again"
+    );
+    assert_eq!(yard.read(id).await.error, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_faulted_run_is_retried_from_its_failed_step_on_sqlite() {
+    a_faulted_run_is_retried_from_its_failed_step(Yard::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_faulted_run_is_retried_from_its_failed_step_on_postgres() {
+    a_faulted_run_is_retried_from_its_failed_step(Yard::distributed().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_runs_is_cancelled_by_the_kill_switch() {
+    let yard = Yard::embedded().await;
+    yard.receiver.answer_all(Reply::hang());
+    yard.save("- a: {call: http, with: {method: get, endpoint: '{url}/'}}")
+        .await;
+    let _runner = yard.start();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(yard.run(&json!({})).await);
+    }
+    yard.receiver.received(5).await;
+    let workspace = crate::yard::workspace().id;
+    let cancelled = yard
+        .store
+        .cancel_runs(&workspace, None, 100, wire::Instant::now())
+        .await
+        .unwrap();
+    assert_eq!(cancelled.len(), 5);
+    for id in ids {
+        yard.in_state(id, RunState::Cancelled).await;
+    }
+}
