@@ -33,4 +33,4 @@ pub use emitted::emitted;
 pub use evaluate::resolve;
 pub use look_back::look_back;
 pub use named::{Start, direct, started};
-pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_rows};
+pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_row};

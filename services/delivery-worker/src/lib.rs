@@ -19,7 +19,6 @@
 //! body or a signature; drop a delivery.
 
 mod attempt;
-mod backoff;
 mod dispatch;
 mod intake;
 pub mod judge;

@@ -1,7 +1,7 @@
 //! Writing an attempt's outcome down, and what follows for the endpoint.
 
-use crate::backoff::Backoff;
 use crate::worker::Worker;
+use boot::Backoff;
 use boot::metrics;
 use std::error::Error as StdError;
 use store::{Edit, Error, Outcome, QueueError};
