@@ -1,72 +1,129 @@
 //! Measures the yard beside the bare parts it is made of, on the same machine in the same minute.
 //!
-//! `cargo run --release -p hookyard-bench -- accept` prints how many requests per second are accepted on each ledger, with
-//! what latency, and what share that is of a bare actix-web handler that only checks the signature. The programs measured
-//! are the release binaries beside this one: `cargo build --release` first.
+//! `cargo run --release -p hookyard-bench -- all` measures everything and writes `docs/performance.md`; with the name of a
+//! scenario, only that is measured and printed. What is measured are the release programs beside this one, as processes of
+//! their own: `cargo build --release` first. The Postgres waits for the disk, as it does where it is used.
+//!
+//! # What it must never do
+//!
+//! Look inside the yard: it knows what senders, receivers and operators know, the tables included. Time a request from when
+//! it was sent instead of from when it was due: that hides every queue. Write down a figure without what it was compared
+//! with.
 #![expect(
     clippy::print_stdout,
     reason = "a report on standard output is what this program is for"
 )]
 
-mod accept;
 mod bare;
+mod clock;
+mod cost;
+mod deployment;
+mod effort;
+mod http;
+mod latencies;
 mod load;
-mod programs;
+mod machine;
+mod processes;
+mod progress;
+mod receiver;
+mod report;
+mod scenarios;
+mod servers;
+mod yard;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
-use std::time::Duration;
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use effort::Effort;
+use progress::Progress;
+use report::Report;
+use scenarios::{Bench, Scenario};
+use servers::Servers;
+use std::path::Path;
+
+/// Where `all` writes the tables, from the repository's root.
+const DOCUMENT: &str = "docs/performance.md";
 
 #[derive(Debug, Parser)]
 #[command(about = "Measures the yard beside the bare parts it is made of.")]
 struct Arguments {
-    #[command(subcommand)]
-    scenario: Scenario,
-}
-
-#[derive(Debug, Subcommand)]
-enum Scenario {
-    /// Requests accepted per second at door 4, on each ledger.
-    Accept(AcceptOptions),
-    /// Every scenario there is.
-    All(AcceptOptions),
-    /// The bare handler; started by the others.
-    #[command(hide = true)]
-    Bare {
-        /// The secret that requests are signed with.
-        secret: String,
-    },
-}
-
-/// How hard to push.
-#[derive(Debug, Clone, Copy, clap::Args)]
-struct AcceptOptions {
-    /// Connections that each send one request after the other.
-    #[arg(long, default_value_t = 64)]
-    connections: usize,
-    /// Bytes of a body.
-    #[arg(long, default_value_t = 500)]
-    body_bytes: usize,
-    /// Seconds for each system.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// Three seconds for each system.
+    /// What to measure.
+    #[arg(required = true, value_enum)]
+    scenarios: Vec<Scenario>,
+    #[command(flatten)]
+    effort: Effort,
+    #[command(flatten)]
+    servers: servers::Given,
+    /// Print JSON.
     #[arg(long)]
-    quick: bool,
-}
-
-impl AcceptOptions {
-    fn duration(self) -> Duration {
-        Duration::from_secs(if self.quick { 3 } else { self.seconds })
-    }
+    json: bool,
+    /// Write docs/performance.md, which else only a whole and not a quick `all` does.
+    #[arg(long)]
+    write: bool,
 }
 
 fn main() -> Result<()> {
-    match Arguments::parse().scenario {
-        Scenario::Bare { secret } => bare::serve(secret),
-        Scenario::Accept(options) | Scenario::All(options) => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(accept::run(options))
+    // This program is also the bare handler that it measures, which must not share its processor time.
+    if let Some(secret) = bare::handler::is_asked_for(std::env::args()) {
+        return bare::handler::serve(secret);
+    }
+    let arguments = Arguments::parse();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(measure(arguments))
+}
+
+async fn measure(arguments: Arguments) -> Result<()> {
+    let is_all = arguments.scenarios.contains(&Scenario::All);
+    let scenarios = Scenario::unfold(&arguments.scenarios);
+    processes::all_are_built()?;
+    let servers = Servers::find_or_start(&arguments.servers).await?;
+    let effort = arguments.effort;
+    let measured = measure_on(&servers, &scenarios, effort).await;
+    servers.close().await;
+    let (report, outcome) = measured?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.text());
+    }
+    outcome?;
+    if arguments.write || (is_all && !effort.quick) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(DOCUMENT);
+        std::fs::write(&path, report.markdown())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// What was measured, and what kept the rest from being measured.
+async fn measure_on(
+    servers: &Servers,
+    scenarios: &[Scenario],
+    effort: Effort,
+) -> Result<(Report, Result<()>)> {
+    let mut report = Report::begin(machine::look(servers).await?, effort);
+    let progress = Progress::over(
+        scenarios
+            .iter()
+            .map(|scenario| scenario.measurements(effort))
+            .sum(),
+    );
+    let bench = Bench {
+        servers,
+        effort,
+        progress: &progress,
+    };
+    let mut outcome = Ok(());
+    for scenario in scenarios {
+        match scenario.run(&bench).await {
+            Ok(tables) => report.add(tables),
+            Err(error) => {
+                outcome = Err(error.context(format!("{scenario:?} cannot be measured")));
+                break;
+            }
         }
     }
+    progress.end();
+    Ok((report, outcome))
 }

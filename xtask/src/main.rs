@@ -16,7 +16,8 @@ mod python;
 mod servers;
 mod test;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use servers::Purpose;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -25,6 +26,7 @@ usage:
   cargo xtask servers start     start private servers that keep running, print their addresses as shell lines
   cargo xtask servers env       print the addresses of the servers that run
   cargo xtask servers stop      stop them and remove their folder
+                                with --durable, each is about another pair, whose Postgres waits for the disk
   cargo xtask openapi           write docs/openapi.json anew, after the API or its description changed
 
 The servers are a Postgres and a RabbitMQ of this checkout alone, on free ports, below target/test-servers.
@@ -49,17 +51,30 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["test", ..] => return test::run(arguments.get(1..).unwrap_or_default()),
-        ["servers", "start"] => println!("{}", servers::start_kept()?.export_lines()),
-        ["servers", "env"] => {
-            let addresses = servers::find_kept()?.context(
-                "no test servers run in this checkout: start them with `cargo xtask servers start`",
+        ["servers", chore] => return keep_servers(chore, Purpose::Tests),
+        ["servers", chore, "--durable"] => return keep_servers(chore, Purpose::Measurements),
+        ["openapi"] => openapi::write()?,
+        [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
+        _ => return Err(unknown(&words)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn keep_servers(chore: &str, purpose: Purpose) -> anyhow::Result<ExitCode> {
+    match chore {
+        "start" => println!("{}", servers::start_kept(purpose)?.export_lines()),
+        "env" => {
+            let addresses = servers::find_kept(purpose)?.context(
+                "no such servers run in this checkout: start them with `cargo xtask servers start`",
             )?;
             println!("{}", addresses.export_lines());
         }
-        ["servers", "stop"] => servers::stop_kept()?,
-        ["openapi"] => openapi::write()?,
-        [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
-        _ => bail!("`cargo xtask {}` is not a chore\n{USAGE}", words.join(" ")),
+        "stop" => servers::stop_kept(purpose)?,
+        other => return Err(unknown(&["servers", other])),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn unknown(words: &[&str]) -> anyhow::Error {
+    anyhow::anyhow!("`cargo xtask {}` is not a chore\n{USAGE}", words.join(" "))
 }

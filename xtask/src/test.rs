@@ -2,7 +2,7 @@
 
 use crate::interrupt;
 use crate::python;
-use crate::servers::{self, Addresses, Servers};
+use crate::servers::{self, Addresses, Purpose, Servers};
 use anyhow::Context as _;
 use std::process::{Command, ExitCode};
 
@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         eprintln!("testing on the servers of HOOKYARD_TEST_POSTGRES and HOOKYARD_TEST_RABBITMQ");
         return cargo_test(arguments, &given);
     }
-    if let Some(kept) = servers::find_kept()? {
+    if let Some(kept) = servers::find_kept(Purpose::Tests)? {
         eprintln!("testing on the servers that `cargo xtask servers start` keeps");
         return cargo_test(arguments, &kept);
     }

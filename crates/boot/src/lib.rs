@@ -11,6 +11,7 @@
 //! This crate must never know what a service does. It is the only home of the `config` crate and the OpenTelemetry
 //! SDK; services count through [`metrics`], join traces through [`trace`], and answer HTTP through [`http`].
 
+mod backoff;
 mod error;
 pub mod health;
 pub mod http;
@@ -23,6 +24,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod trace;
 
+pub use backoff::Backoff;
 pub use error::{Error, UnknownKey};
 pub use health::Health;
 pub use platform::{Platform, conveyor, ledger, main_of};

@@ -36,4 +36,4 @@ pub use evaluate::resolve;
 pub use explain::{Explained, explain};
 pub use look_back::look_back;
 pub use named::{Start, direct, started};
-pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_rows};
+pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_row};

@@ -13,13 +13,12 @@ mod read;
 use crate::ask::ask;
 use crate::trace::Waited;
 use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
-use playbook::ListenRequest;
 use read::Waits;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use store::{Event, Gift, NewWait, RoutedEvent, RoutingTable, Store, WaitShape};
-use waitbox::{Candidate, Digest, Expectation, Incoming, Shape, Spent};
+use waitbox::{Candidate, Digest, Expectation, Incoming, Shape, Spent, Wait};
 use wire::{EventId, EventState, RunId};
 
 /// What the waitbox makes of one event.
@@ -70,25 +69,22 @@ pub fn incoming<'e>(event: &'e Event, source: Option<&'e str>) -> Incoming<'e> {
     }
 }
 
-/// The rows of a `listen`, to be put in with the state that waits for the first time.
+/// The row of a wait, to be put in with the state that waits for the first time.
 ///
 /// A listen that is issued again for what is left of it has its rows already. They are not to be put in again: one may be
 /// used up by an event that is on its way, and would swallow another.
-pub fn wait_rows(effect: i32, request: &ListenRequest) -> Vec<NewWait> {
-    let waits = waitbox::waits_of(request).into_iter();
-    waits
-        .map(|wait| NewWait {
-            effect,
-            filter: i32::try_from(wait.filter).unwrap_or(i32::MAX),
-            event_type: wait.event_type,
-            shape: wait.shape.as_bytes().to_vec(),
-            correlation: wait.correlation.as_bytes().to_vec(),
-            spec: serde_json::to_string(&wait.expectation)
-                .expect("an expectation is plain data with text keys, which has a JSON form"),
-            is_any: wait.is_any,
-            is_broadcast: wait.is_broadcast,
-        })
-        .collect()
+pub fn wait_row(effect: i32, wait: &Wait) -> NewWait {
+    NewWait {
+        effect,
+        filter: i32::try_from(wait.filter).unwrap_or(i32::MAX),
+        event_type: wait.event_type.clone(),
+        shape: wait.shape.as_bytes().to_vec(),
+        correlation: wait.correlation.as_bytes().to_vec(),
+        spec: serde_json::to_string(&wait.expectation)
+            .expect("an expectation is plain data with text keys, which has a JSON form"),
+        is_any: wait.is_any,
+        is_broadcast: wait.is_broadcast,
+    }
 }
 
 /// What becomes of an event that a run has taken.

@@ -146,7 +146,7 @@ pub enum Error {
     Jail(#[source] expression::JailError),
     /// The engine of playbooks failed.
     #[error("a playbook could not be checked")]
-    Engine(#[source] playbook::StepError),
+    Engine(#[source] Box<playbook::StepError>),
 }
 
 fn summary(problems: &[Problem]) -> String {
@@ -400,7 +400,7 @@ impl Error {
             Self::BrokenBody,
             Self::SlowBody,
             Self::Record(store::AcceptError::Unknown),
-            Self::Engine(playbook::StepError::Broken(text())),
+            Self::Engine(playbook::StepError::Broken(text()).into()),
             Self::Store(store::Error::Taken { constraint: text() }),
         ]
     }

@@ -1,7 +1,7 @@
 //! Taking deliveries: off the conveyor, and out of the ledger when they are due.
 
-use crate::backoff::Backoff;
 use crate::worker::{LEFT, Leased, SWEEP, Worker};
+use boot::Backoff;
 use boot::{Shutdown, metrics};
 use broker::{Consumer, Received};
 use futures_util::FutureExt as _;

@@ -21,7 +21,6 @@
 //! body or a signature; drop a delivery.
 
 mod attempt;
-mod backoff;
 mod dispatch;
 mod health;
 mod intake;

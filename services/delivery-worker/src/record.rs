@@ -1,7 +1,7 @@
 //! Writing an attempt's outcome down.
 
-use crate::backoff::Backoff;
 use crate::worker::Worker;
+use boot::Backoff;
 use boot::metrics;
 use std::error::Error as StdError;
 use store::{Outcome, QueueError, Recorded};

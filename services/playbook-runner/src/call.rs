@@ -3,9 +3,9 @@
 //! The request that the engine asks for has places where secrets belong. What is sent has the secrets, and is seen by nobody
 //! but [`egress`].
 
-use crate::backoff::Backoff;
 use crate::runner::{Runner, secrets};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use boot::Backoff;
 use bytes::Bytes;
 use egress::{Answer, Deadlines, HeaderMap, HeaderName, HeaderValue, Method, Request, SendError};
 use playbook::secrets::{MissingSecret, fill};

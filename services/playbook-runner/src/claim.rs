@@ -71,9 +71,18 @@ async fn be_born(runner: &Runner) {
     let stopping = runner.shutdown.stopping();
     if runner.store.kind() == "sqlite" {
         // One process has the file, and this is it: whoever had runs is gone.
-        let _ = runner.store.release_silent(Duration::ZERO, i64::MAX).await;
+        if let Err(error) = runner.store.release_silent(Duration::ZERO, i64::MAX).await {
+            tracing::warn!(
+                error.chain = &error as &dyn StdError,
+                "runs of the process before cannot be let go of now; they are when it was silent for a while"
+            );
+        }
     }
-    while runner.store.beat(runner.worker, &runner.name).await.is_err() {
+    while let Err(error) = runner.store.beat(runner.worker, &runner.name).await {
+        tracing::warn!(
+            error.chain = &error as &dyn StdError,
+            "the ledger does not know this runner yet; it takes no runs until then"
+        );
         tokio::select! {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(PAUSE) => {}

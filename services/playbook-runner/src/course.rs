@@ -13,7 +13,7 @@
 /// moved between threads.
 macro_rules! insist {
     ($course:expr, $read:expr) => {{
-        let mut backoff = $crate::backoff::Backoff::new();
+        let mut backoff = boot::Backoff::new();
         loop {
             match $read.await {
                 Ok(value) => break value,
@@ -26,12 +26,12 @@ macro_rules! insist {
 mod begin;
 mod commit;
 
-use crate::backoff::Backoff;
 use crate::call::Calls;
 use crate::courses::Bell;
 use crate::heart;
 use crate::listen::Waiting;
 use crate::runner::Runner;
+use boot::Backoff;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use playbook::{Effect, Event, Issued, Version};

@@ -1,6 +1,5 @@
 //! What a step comes to, as the ledger keeps it.
 
-use crate::listen::row;
 use playbook::{Emitted, Error, Out, Step, StepStatus};
 use serde::Serialize;
 use serde_json::Value;
@@ -66,7 +65,10 @@ pub(crate) fn report(commit: &mut RunCommit, out: &Out, generation: i32, waits: 
         .iter()
         .map(|emitted| event(commit, emitted, generation))
         .collect();
-    commit.waits = waits.iter().map(row).collect();
+    commit.waits = waits
+        .iter()
+        .map(|(effect, wait)| routing::wait_row(*effect, wait))
+        .collect();
 }
 
 fn event(commit: &RunCommit, emitted: &Emitted, generation: i32) -> NewEvent {

@@ -22,7 +22,6 @@
 //! way than [`egress`]; let a secret into a state, a journal, an error or a log; hold a connection to the ledger during a
 //! call.
 
-mod backoff;
 mod call;
 mod claim;
 mod course;

@@ -2,7 +2,6 @@
 
 use playbook::{Effect, Issued, ListenRequest};
 use std::collections::BTreeMap;
-use store::NewWait;
 use waitbox::{Wait, waits_of};
 
 /// The listens of a run that it waits by, by their effects.
@@ -56,21 +55,6 @@ fn number(id: u32) -> i32 {
     i32::try_from(id).unwrap_or(i32::MAX)
 }
 
-/// The row of a wait.
-pub(crate) fn row((effect, wait): &(i32, Wait)) -> NewWait {
-    NewWait {
-        effect: *effect,
-        filter: i32::try_from(wait.filter).unwrap_or(i32::MAX),
-        event_type: wait.event_type.clone(),
-        shape: wait.shape.as_bytes().to_vec(),
-        correlation: wait.correlation.as_bytes().to_vec(),
-        spec: serde_json::to_string(&wait.expectation)
-            .expect("an expectation has text keys and JSON values, which serialise"),
-        is_any: wait.is_any,
-        is_broadcast: wait.is_broadcast,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +100,8 @@ mod tests {
             (second.ended_since(&first), first.ended_since(&none)),
             (vec![2], vec![])
         );
-        assert_eq!(row(&second.since(&first)[0]).spec, r#"{"type":"type.0"}"#);
+        let (effect, wait) = &second.since(&first)[0];
+        let row = routing::wait_row(*effect, wait);
+        assert_eq!((row.effect, row.spec.as_str()), (3, r#"{"type":"type.0"}"#));
     }
 }

@@ -1,7 +1,7 @@
 //! Taking events off the conveyor: what has arrived makes a batch, and a few batches are under way at once.
 
-use crate::backoff::Backoff;
 use crate::route::Router;
+use boot::Backoff;
 use boot::{Shutdown, metrics, trace};
 use broker::{Consumer, Received};
 use futures_util::FutureExt as _;

@@ -22,7 +22,6 @@
 //!
 //! Deliver, verify or accept; run an expression in its own process; send a body or a secret over the conveyor.
 
-mod backoff;
 mod consume;
 mod route;
 mod sweep;

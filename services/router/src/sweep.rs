@@ -1,8 +1,8 @@
 //! Finding events that no message named: the conveyor was away, full or emptied, or a router died.
 
 use crate::Failure;
-use crate::backoff::Backoff;
 use crate::route::Router;
+use boot::Backoff;
 use boot::{Shutdown, metrics, settings};
 use std::error::Error as StdError;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A private Postgres and a private RabbitMQ for the tests of this checkout.
 //!
 //! *Theory of operation.* A pair lives in a folder of its own below `target/test-servers`: `kept` for
-//! `servers start`, `run-<pid>` for one `test`. The folder holds the data, the logs, the list of the processes
+//! `servers start`, `durable` for `servers start --durable`, `run-<pid>` for one `test`. The folder holds the data, the logs, the list of the processes
 //! (written as they start, so that whatever a killed run left behind is found and stopped by the next), and at last
 //! the addresses. Ports are free ones, passwords are random, everything listens on 127.0.0.1 alone. As root the
 //! servers run as the users of their packages: Postgres refuses root.
@@ -23,11 +23,29 @@ use packages::Programs;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What a kept pair is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Tests: as fast as can be, and nothing survives a power cut.
+    Tests,
+    /// Measurements: Postgres waits for the disk, as it does where it is used.
+    Measurements,
+}
+
+impl Purpose {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Tests => "kept",
+            Self::Measurements => "durable",
+        }
+    }
+}
+
 /// Starts the kept pair, or finds it running.
-pub(crate) fn start_kept() -> anyhow::Result<Addresses> {
+pub(crate) fn start_kept(purpose: Purpose) -> anyhow::Result<Addresses> {
     let base = base_folder()?;
     let _lock = lock(&base)?;
-    let servers = Servers::in_folder(base.join("kept"));
+    let servers = Servers::kept(&base, purpose);
     if let Some(addresses) = servers.find() {
         eprintln!("the test servers run already");
         return Ok(addresses);
@@ -37,15 +55,15 @@ pub(crate) fn start_kept() -> anyhow::Result<Addresses> {
 }
 
 /// The kept pair's addresses, when both servers answer.
-pub(crate) fn find_kept() -> anyhow::Result<Option<Addresses>> {
-    Ok(Servers::in_folder(base_folder()?.join("kept")).find())
+pub(crate) fn find_kept(purpose: Purpose) -> anyhow::Result<Option<Addresses>> {
+    Ok(Servers::kept(&base_folder()?, purpose).find())
 }
 
 /// Stops the kept pair, and whatever killed runs left behind.
-pub(crate) fn stop_kept() -> anyhow::Result<()> {
+pub(crate) fn stop_kept(purpose: Purpose) -> anyhow::Result<()> {
     let base = base_folder()?;
     let _lock = lock(&base)?;
-    Servers::in_folder(base.join("kept")).stop();
+    Servers::kept(&base, purpose).stop();
     clear_killed_runs(&base)
 }
 
@@ -53,11 +71,16 @@ pub(crate) fn stop_kept() -> anyhow::Result<()> {
 #[derive(Debug, Clone)]
 pub(crate) struct Servers {
     folder: PathBuf,
+    purpose: Purpose,
 }
 
 impl Servers {
-    fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
+    fn in_folder(folder: PathBuf, purpose: Purpose) -> Self {
+        Self { folder, purpose }
+    }
+
+    fn kept(base: &Path, purpose: Purpose) -> Self {
+        Self::in_folder(base.join(purpose.folder()), purpose)
     }
 
     /// The pair that belongs to this process; not started yet.
@@ -65,7 +88,7 @@ impl Servers {
         let base = base_folder()?;
         let _lock = lock(&base)?;
         clear_killed_runs(&base)?;
-        let servers = Self::in_folder(base.join(format!("run-{}", std::process::id())));
+        let servers = Self::in_folder(base.join(format!("run-{}", std::process::id())), Purpose::Tests);
         servers.stop();
         Ok(servers)
     }
@@ -90,7 +113,7 @@ impl Servers {
         // Both at once: each takes seconds.
         let (postgres, rabbitmq) = std::thread::scope(|scope| {
             let rabbitmq = scope.spawn(|| rabbitmq::start(&self.folder, programs));
-            let postgres = postgres::start(&self.folder, programs);
+            let postgres = postgres::start(&self.folder, self.purpose, programs);
             let rabbitmq = rabbitmq
                 .join()
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that starts it panicked")));
@@ -172,7 +195,7 @@ fn clear_killed_runs(base: &Path) -> anyhow::Result<()> {
         let name = entry.file_name();
         let run = name.to_str().and_then(|name| name.strip_prefix("run-"));
         if run.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            Servers::in_folder(entry.path()).stop();
+            Servers::in_folder(entry.path(), Purpose::Tests).stop();
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! A Postgres of our own: `initdb`, then the server in the foreground.
 
+use super::Purpose;
 use super::packages::Programs;
 use super::process::{Server, free_ports, password};
 use super::user::User;
@@ -7,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 /// Starts it, waits until it accepts connections, answers with its URL.
-pub(super) fn start(folder: &Path, programs: &Programs) -> anyhow::Result<String> {
+pub(super) fn start(folder: &Path, purpose: Purpose, programs: &Programs) -> anyhow::Result<String> {
     // SIGQUIT ends it and its children at once and frees its shared memory.
     let server = Server {
         name: "postgres",
@@ -44,7 +45,11 @@ pub(super) fn start(folder: &Path, programs: &Programs) -> anyhow::Result<String
         .arg("-k")
         .arg(&home)
         .args(["-p", &port.to_string()]);
-    for setting in SETTINGS {
+    let further = match purpose {
+        Purpose::Tests => FAST.as_slice(),
+        Purpose::Measurements => &[],
+    };
+    for setting in SETTINGS.iter().chain(further) {
         command.args(["-c", setting]);
     }
     let mut child = server.spawn(&mut command)?;
@@ -60,16 +65,16 @@ pub(super) fn start(folder: &Path, programs: &Programs) -> anyhow::Result<String
     ))
 }
 
-/// A server whose data is thrown away: it need not survive a power cut (fsync), only its clients. Every test has a
-/// database and pools of its own, hence the connections.
-const SETTINGS: [&str; 9] = [
+/// Every test has a database and pools of its own, hence the connections.
+const SETTINGS: [&str; 7] = [
     "listen_addresses=127.0.0.1",
     "max_connections=200",
     "shared_buffers=128MB",
-    "fsync=off",
-    "full_page_writes=off",
     "max_wal_size=1GB",
     "timezone=UTC",
     "lc_messages=C",
     "log_min_messages=warning",
 ];
+
+/// What the tests' data need not: to survive a power cut.
+const FAST: [&str; 2] = ["fsync=off", "full_page_writes=off"];

@@ -24,6 +24,8 @@ async fn configured(yard: &Yard) -> Planner<'_> {
         ("n", "CAST(n AS BLOB)")
     };
     let of = format!("'ws_' || {}", text.replace('n', "(n % 1000 + 1)"));
+    // Few playbooks with many versions: of few, a sort would be as good as an index.
+    let owner = format!("'pb_' || {}", text.replace('n', "(n % 10)"));
     let numbers = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 1000)";
     let things = "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000)";
     let times = "created_at, updated_at";
@@ -38,8 +40,8 @@ async fn configured(yard: &Yard) -> Planner<'_> {
          SELECT 'ep_' || {text}, {of}, 'env_1', true, '{{}}', 'app_' || {text}, {at}, {at} FROM g; \
          INSERT INTO playbooks (id, workspace_id, slug, number, hook_hash, spec, {times}) {things} \
          SELECT 'pb_' || {text}, {of}, 'p' || {text}, n, {hash}, '{{}}', {at}, {at} FROM g; \
-         INSERT INTO playbook_versions (playbook_id, version, definition, operations, created_at) {numbers} \
-         SELECT 'pb_' || {text}, v, '', '{{}}', {at} FROM g, (SELECT n AS v FROM g WHERE n <= 50) AS versions; \
+         INSERT INTO playbook_versions (playbook_id, version, definition, operations, created_at) {things} \
+         SELECT {owner}, n, '', '{{}}', {at} FROM g; \
          INSERT INTO api_keys (id, workspace_id, environment_id, name, key_hash, spec, {times}) {things} \
          SELECT 'key_' || {text}, {of}, CASE WHEN n % 10 = 0 THEN 'env_1' END, 'name ' || {text}, {hash}, '{{}}', {at}, {at} FROM g; \
          INSERT INTO contacts (id, workspace_id, name, {times}) {things} SELECT 'con_' || {text}, {of}, 'name ' || {text}, {at}, {at} FROM g; \

@@ -97,7 +97,9 @@ fn told(yard: &Yard) {
         "randomblob(16)"
     };
     yard.execute(&format!(
-        "INSERT INTO run_inbox (id, run_id, kind, created_at, taken_at) \
+        "INSERT INTO runs (id, workspace_id, playbook_id, state, input, created_at, updated_at, trigger) \
+         VALUES ({id}, 'ws_1', 'pb_1', 'completed', '', {at}, {at}, 'route'); \
+         INSERT INTO run_inbox (id, run_id, kind, created_at, taken_at) \
          WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 5000) \
          SELECT {id}, {id}, 'pause', {at}, {at} FROM g; \
          INSERT INTO steps (run_id, number, pointer, name, kind, status, attempt, input, is_cut, started_at, ended_at) \

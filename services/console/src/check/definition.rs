@@ -96,7 +96,7 @@ impl Checks {
 fn failed(error: StepError) -> Error {
     match error {
         StepError::Unavailable(error) => Error::Jail(error),
-        other => Error::Engine(other),
+        other => Error::Engine(other.into()),
     }
 }
 

@@ -139,7 +139,7 @@ impl Course {
     }
 
     async fn read_version(&mut self) -> Result<Version, End> {
-        let mut backoff = crate::backoff::Backoff::new();
+        let mut backoff = boot::Backoff::new();
         loop {
             let (playbook, version) = (&self.run.playbook_id, self.run.version);
             match self.runner.versions.find(playbook, version).await {

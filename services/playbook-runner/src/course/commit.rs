@@ -2,9 +2,9 @@
 
 use super::begin::runtime_error;
 use super::{Course, End, Flow, SOON};
-use crate::backoff::Backoff;
 use crate::keep::{count_steps, faulted, report, unchanged};
 use crate::listen::Waiting;
+use boot::Backoff;
 use boot::metrics;
 use bytes::Bytes;
 use playbook::{Error, Event, Issued, Out, StepError, Stepped, Summary, pending};

@@ -85,7 +85,7 @@ async fn a_call_whose_secret_is_gone_fails_and_can_be_retried() {
         yard.read(id)
             .await
             .error
-            .is_some_and(|error| error.contains("has no secret `/token` any more"))
+            .is_some_and(|error| error.contains("has no secret `/token`"))
     })
     .await;
     yard.save_as(with_secrets(&yard, tasks)).await;

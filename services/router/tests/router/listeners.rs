@@ -85,7 +85,10 @@ impl Yard {
             hold: Hold::Parked(None),
             steps: Vec::new(),
             emitted: Vec::new(),
-            waits: routing::wait_rows(1, request),
+            waits: waitbox::waits_of(request)
+                .iter()
+                .map(|wait| routing::wait_row(1, wait))
+                .collect(),
             unwaited: Vec::new(),
             taken: Vec::new(),
             limit: None,

@@ -5,18 +5,25 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Pauses that double up to ten seconds, each somewhere between its half and its whole, so that the routers that lost
-/// the ledger together do not come back together.
+/// Pauses that double from 100 ms up to ten seconds, each somewhere between its half and its whole, so that processes that
+/// lost the ledger together do not come back together.
 #[derive(Debug)]
-pub(crate) struct Backoff(Duration);
+pub struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Backoff {
-    pub(crate) const fn new() -> Self {
+    /// The first pause comes next.
+    pub const fn new() -> Self {
         Self(FIRST)
     }
 
     /// The next pause; `random` is uniform in `0.0..1.0`.
-    pub(crate) fn next(&mut self, random: f64) -> Duration {
+    pub fn next(&mut self, random: f64) -> Duration {
         let pause = self.0.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
         self.0 = (self.0 * 2).min(LONGEST);
         pause

@@ -1,0 +1,34 @@
+//! How much is measured.
+
+use std::time::Duration;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Effort {
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// All of it within a minute: to see that it works, not to compare.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Also what takes tens of minutes: tables of ten million rows.
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) full: bool,
+}
+
+impl Effort {
+    /// How long one measurement takes.
+    pub(crate) fn time(self) -> Duration {
+        self.pick(Duration::from_secs(1), Duration::from_secs(self.seconds))
+    }
+
+    /// How long the same load runs before: caches fill, connections open, plans are made.
+    pub(crate) fn warm_up(self) -> Duration {
+        self.pick(Duration::from_millis(300), Duration::from_secs(2))
+    }
+
+    /// One of two amounts.
+    pub(crate) fn pick<T>(self, quick: T, whole: T) -> T {
+        if self.quick { quick } else { whole }
+    }
+}
