@@ -249,6 +249,13 @@ impl Store {
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 
+    /// The route or subscription with this id.
+    pub async fn route(&self, id: &RouteId) -> Result<Option<Route>, Error> {
+        let id = id.clone();
+        let row = read!(self, |conn, queries| queries::routes::find(conn, &id))?;
+        row.map(RouteRow::open).transpose()
+    }
+
     /// A workspace's routes in their order, without subscriptions.
     pub async fn routes(&self, workspace: &WorkspaceId) -> Result<Vec<Route>, Error> {
         let workspace = workspace.clone();

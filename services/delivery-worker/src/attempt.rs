@@ -14,8 +14,8 @@ use std::sync::Arc;
 use store::Job;
 use tracing::Instrument as _;
 use tracing::field::Empty;
-use wire::resource::EndpointSpec;
-use wire::{Instant, RetryPolicy};
+use wire::Instant;
+use wire::resource::{DeliveryPolicy, EndpointSpec};
 
 /// Makes one attempt and records it.
 ///
@@ -48,13 +48,23 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let about = About::of(&job);
     let ended = match found {
         Ok(Some(recipient)) if recipient.is_enabled() => {
-            post(&worker, &recipient, job, &begun, traceparent).await
+            let policy = match worker.recipients.policy(&recipient, job.route_id.as_ref()).await {
+                Ok(policy) => policy,
+                Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
+                // The route's settings cannot be read, so it says nothing.
+                Err(_) => recipient.policy(None),
+            };
+            let to = To {
+                recipient: &recipient,
+                policy: &policy,
+            };
+            post(&worker, to, job, &begun, traceparent).await
         }
         // It was disabled while the delivery waited in its line.
         Ok(Some(_)) => return give_back(&worker, &ticket).await,
         Ok(None) => begun.given_up(Instant::now()),
         Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
-        Err(error) => begun.prevented(boot::report(&error), &RetryPolicy::default(), Instant::now()),
+        Err(error) => begun.prevented(boot::report(&error), &DeliveryPolicy::default(), Instant::now()),
     };
     worker.answered(&ticket);
     let Ended {
@@ -85,9 +95,16 @@ async fn give_back(worker: &Worker, ticket: &Ticket) {
     worker.release(vec![(ticket.delivery, ticket.lease)]).await;
 }
 
+/// Where a request goes, and how.
+#[derive(Debug, Clone, Copy)]
+struct To<'a> {
+    recipient: &'a Recipient,
+    policy: &'a DeliveryPolicy,
+}
+
 async fn post(
     worker: &Worker,
-    recipient: &Recipient,
+    To { recipient, policy }: To<'_>,
     job: Job,
     begun: &Begun,
     traceparent: Option<String>,
@@ -95,20 +112,20 @@ async fn post(
     let spec = &recipient.endpoint.spec;
     let keys = match recipient.keys_at(begun.at) {
         Ok(keys) => keys,
-        Err(error) => return begun.prevented(boot::report(error), &spec.retry, Instant::now()),
+        Err(error) => return begun.prevented(boot::report(error), policy, Instant::now()),
     };
     if let Some(due_at) = job.due_at {
         metrics::delivery_lag(begun.at.since(due_at));
     }
     let deadlines = Deadlines {
-        connect: worker.connect_timeout.min(spec.timeout),
-        first_byte: spec.timeout,
-        total: spec.timeout,
+        connect: worker.connect_timeout.min(policy.timeout),
+        first_byte: policy.timeout,
+        total: policy.timeout,
     };
     // The token's time is the attempt's: its lease was made for one timeout.
     let token = match worker.tokens.of(&recipient.endpoint, deadlines).await {
         Ok(token) => token,
-        Err(failure) => return begun.unauthorized(&failure, &spec.retry, Instant::now()),
+        Err(failure) => return begun.unauthorized(&failure, policy, Instant::now()),
     };
     let traceparent = traceparent.or_else(|| job.traceparent.clone());
     let Message {
@@ -145,5 +162,5 @@ async fn post(
     {
         worker.tokens.forget(&recipient.endpoint).await;
     }
-    begun.sent(answered, recorded_headers, &spec.retry, Instant::now())
+    begun.sent(answered, recorded_headers, policy, Instant::now())
 }

@@ -1,11 +1,15 @@
-//! What follows an attempt: a pure function of what the receiver did and of the endpoint's schedule.
+//! What follows an attempt: a pure function of what the receiver did and of the delivery's policy.
 
 use egress::StatusCode;
 use std::time::Duration;
-use wire::{DeliveryState, Instant, Next, RetryPolicy};
+use wire::resource::DeliveryPolicy;
+use wire::{DeliveryState, Instant, Next};
 
 /// Why a delivery `failed` when its receiver answered 410.
 pub const GONE: &str = "gone";
+
+/// Why a delivery `failed` when its receiver answered with a status that its policy has as final.
+pub const FINAL_STATUS: &str = "final_status";
 
 /// Why a delivery `failed` when its endpoint was deleted.
 pub const ENDPOINT_DELETED: &str = "endpoint_deleted";
@@ -36,8 +40,8 @@ pub struct Attempt<'a> {
     pub number: u32,
     /// When it ended.
     pub ended_at: Instant,
-    /// The endpoint's schedule.
-    pub policy: &'a RetryPolicy,
+    /// Its schedule, and the answers that end it.
+    pub policy: &'a DeliveryPolicy,
     /// Uniform in `0.0..1.0`.
     pub random: f64,
 }
@@ -68,8 +72,9 @@ pub struct Fault {
 
 /// Judges an attempt.
 ///
-/// 2xx is a success. 410 ends the delivery and disables the endpoint. Everything else is tried again on the schedule,
-/// not sooner than a 429 or 503 asked for, and is a dead letter when the schedule has no entry left.
+/// 2xx is a success. 410 ends the delivery and disables the endpoint; a status that the policy has as final ends the delivery.
+/// Everything else is tried again on the schedule, not sooner than a 429 or 503 asked for, and is a dead letter when the
+/// schedule has no entry left.
 pub fn judge(reply: Reply, attempt: Attempt<'_>) -> Verdict {
     let (fault, retry_after) = match reply {
         Reply::Answered { status, .. } if status.is_success() => {
@@ -87,13 +92,10 @@ pub fn judge(reply: Reply, attempt: Attempt<'_>) -> Verdict {
                 message: sentence(status),
             };
             if status == StatusCode::GONE {
-                return Verdict {
-                    state: DeliveryState::Failed,
-                    reason: Some(GONE),
-                    due_at: None,
-                    fault: Some(fault),
-                    disables_endpoint: true,
-                };
+                return failed(GONE, fault, true);
+            }
+            if attempt.policy.is_final(status.as_u16()) {
+                return failed(FINAL_STATUS, fault, false);
             }
             (fault, retry_after.filter(|_| may_ask_for_a_pause(status)))
         }
@@ -104,6 +106,7 @@ pub fn judge(reply: Reply, attempt: Attempt<'_>) -> Verdict {
     };
     let next = attempt
         .policy
+        .retry
         .next(attempt.number, attempt.ended_at, retry_after, attempt.random);
     let (state, due_at) = match next {
         Next::Retry(due_at) => (DeliveryState::ScheduledRetry, Some(due_at)),
@@ -115,6 +118,16 @@ pub fn judge(reply: Reply, attempt: Attempt<'_>) -> Verdict {
         due_at,
         fault: Some(fault),
         disables_endpoint: false,
+    }
+}
+
+fn failed(reason: &'static str, fault: Fault, disables_endpoint: bool) -> Verdict {
+    Verdict {
+        state: DeliveryState::Failed,
+        reason: Some(reason),
+        due_at: None,
+        fault: Some(fault),
+        disables_endpoint,
     }
 }
 
@@ -150,6 +163,8 @@ fn sentence(status: StatusCode) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use wire::RetryPolicy;
+    use wire::resource::StatusPattern;
 
     const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
 
@@ -175,7 +190,7 @@ mod tests {
         }
     }
 
-    fn attempt(number: u32, policy: &RetryPolicy) -> Attempt<'_> {
+    fn attempt(number: u32, policy: &DeliveryPolicy) -> Attempt<'_> {
         Attempt {
             number,
             ended_at: NOW,
@@ -187,7 +202,7 @@ mod tests {
 
     #[test]
     fn exactly_the_statuses_from_200_to_299_are_a_success_at_every_attempt() {
-        let policy = RetryPolicy::default();
+        let policy = DeliveryPolicy::default();
         for status in statuses() {
             for number in 1..=7 {
                 let verdict = judge(answered(status, Some(9)), attempt(number, &policy));
@@ -210,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_410_ends_the_delivery_and_disables_the_endpoint_and_no_other_status_does() {
-        let policy = RetryPolicy::default();
+        let policy = DeliveryPolicy::default();
         for status in statuses() {
             for number in 1..=7 {
                 let verdict = judge(answered(status, None), attempt(number, &policy));
@@ -224,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_other_reply_is_tried_again_on_the_schedule_and_then_a_dead_letter() {
-        let policy = RetryPolicy::default();
+        let policy = DeliveryPolicy::default();
         let unanswered = KINDS.map(|kind| Reply::Unanswered {
             kind: kind.as_str(),
             sentence: "it broke".to_owned(),
@@ -256,8 +271,30 @@ mod tests {
     }
 
     #[test]
+    fn a_final_status_ends_the_delivery_and_leaves_the_endpoint_alone() {
+        let policy = DeliveryPolicy {
+            final_statuses: vec![StatusPattern::Class(4), StatusPattern::Exact(503)],
+            ..DeliveryPolicy::default()
+        };
+        for status in statuses().filter(|status| !status.is_success() && status.as_u16() != 410) {
+            let verdict = judge(answered(status, Some(9)), attempt(1, &policy));
+            let code = status.as_u16();
+            let is_final = code == 503 || ((400..500).contains(&code) && ![408, 425, 429].contains(&code));
+            assert_eq!(verdict.state == DeliveryState::Failed, is_final, "{status}");
+            assert_eq!(verdict.reason, is_final.then_some("final_status"), "{status}");
+            assert_eq!(verdict.due_at.is_none(), is_final, "{status}");
+            assert!(!verdict.disables_endpoint, "{status}");
+        }
+        // As ever.
+        let gone = judge(answered(StatusCode::GONE, None), attempt(1, &policy));
+        assert_eq!((gone.reason, gone.disables_endpoint), (Some("gone"), true));
+        let delivered = judge(answered(StatusCode::OK, None), attempt(1, &policy));
+        assert_eq!(delivered.state, DeliveryState::Delivered);
+    }
+
+    #[test]
     fn only_429_and_503_may_ask_for_a_pause() {
-        let policy = RetryPolicy::default();
+        let policy = DeliveryPolicy::default();
         for status in statuses().filter(|status| !status.is_success() && status.as_u16() != 410) {
             let verdict = judge(answered(status, Some(30)), attempt(1, &policy));
             let wait = if matches!(status.as_u16(), 429 | 503) {
@@ -271,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_pause_is_capped_at_an_hour_and_never_shortens_the_schedule() {
-        let policy = RetryPolicy::default();
+        let policy = DeliveryPolicy::default();
         let due = |number, asked| {
             let verdict = judge(
                 answered(StatusCode::SERVICE_UNAVAILABLE, Some(asked)),
@@ -285,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_fault_has_the_kind_of_its_cause_and_a_sentence() {
-        let policy = RetryPolicy::default();
+        let policy = DeliveryPolicy::default();
         for kind in KINDS {
             let sentence = format!("it was {kind}");
             let reply = Reply::Unanswered {
@@ -318,11 +355,11 @@ mod tests {
             random in 0.0..1.0,
             asked in proptest::option::of(0_u64..10_000),
         ) {
-            let policy = RetryPolicy::default();
+            let policy = DeliveryPolicy::default();
             let reply = answered(StatusCode::TOO_MANY_REQUESTS, asked);
             let verdict = judge(reply, Attempt { random, ..attempt(number, &policy) });
             if let Some(due_at) = verdict.due_at {
-                let least = policy.schedule[number as usize].mul_f64(1.0 - policy.jitter);
+                let least = policy.retry.schedule[number as usize].mul_f64(1.0 - policy.retry.jitter);
                 let asked = Duration::from_secs(asked.unwrap_or(0)).min(RetryPolicy::LONGEST_RETRY_AFTER);
                 prop_assert!(due_at.since(NOW) >= asked.max(least));
             } else {

@@ -184,7 +184,7 @@ mod tests {
     use std::collections::BTreeMap;
     use store::SigningSecret;
     use uuid::Uuid;
-    use wire::resource::{EndpointSpec, Oauth2Client};
+    use wire::resource::{DeliverySpec, EndpointSpec, Oauth2Client};
     use wire::{DeliveryId, EndpointId, EnvironmentId, EventId, WorkspaceId};
 
     const AT: Instant = Instant::from_unix_micros(1_800_000_000_123_456);
@@ -198,6 +198,7 @@ mod tests {
             workspace_id: WorkspaceId::from_stored("ws_acme"),
             event_id: EventId::new(AT, 2),
             endpoint_id: EndpointId::from_stored("ep_one"),
+            route_id: None,
             event_type: Some("payment.succeeded".to_owned()),
             due_at: Some(AT),
             transformed: None,
@@ -230,7 +231,7 @@ mod tests {
             updated_at: AT,
             deleted_at: None,
         };
-        Recipient::of(endpoint, AT)
+        Recipient::of(endpoint, DeliverySpec::default(), AT)
     }
 
     fn composed(job: Job, recipient: &Recipient) -> Message {

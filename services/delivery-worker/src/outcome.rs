@@ -12,7 +12,8 @@ use std::time::Duration;
 use store::{NewAttempt, Outcome};
 use uuid::Uuid;
 use wire::circuit::Answered;
-use wire::{AttemptId, DeliveryId, DeliveryState, EndpointId, Instant, RetryPolicy};
+use wire::resource::DeliveryPolicy;
+use wire::{AttemptId, DeliveryId, DeliveryState, EndpointId, Instant};
 
 /// An attempt that has begun.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Begun {
         &self,
         answered: Result<Answer, SendError>,
         request_headers: Bytes,
-        policy: &RetryPolicy,
+        policy: &DeliveryPolicy,
         now: Instant,
     ) -> Ended {
         let took = match &answered {
@@ -81,7 +82,7 @@ impl Begun {
 
     /// Ends without a request, because settings of ours stand in the way. Somebody may correct them, so it counts as a
     /// failure and is tried again.
-    pub(crate) fn prevented(&self, by: String, policy: &RetryPolicy, now: Instant) -> Ended {
+    pub(crate) fn prevented(&self, by: String, policy: &DeliveryPolicy, now: Instant) -> Ended {
         let reply = Reply::Unanswered {
             kind: Kind::Blocked.as_str(),
             sentence: by,
@@ -91,7 +92,12 @@ impl Begun {
     }
 
     /// Ends without a request, because the endpoint's token could not be fetched.
-    pub(crate) fn unauthorized(&self, failure: &TokenFailure, policy: &RetryPolicy, now: Instant) -> Ended {
+    pub(crate) fn unauthorized(
+        &self,
+        failure: &TokenFailure,
+        policy: &DeliveryPolicy,
+        now: Instant,
+    ) -> Ended {
         let took = now.since(self.at);
         let reply = Reply::Unanswered {
             kind: failure.kind(),
@@ -116,7 +122,7 @@ impl Begun {
         self.ended(verdict, None, Duration::ZERO, now)
     }
 
-    fn judged(&self, reply: Reply, policy: &RetryPolicy, took: Duration, now: Instant) -> Verdict {
+    fn judged(&self, reply: Reply, policy: &DeliveryPolicy, took: Duration, now: Instant) -> Verdict {
         let is_success = matches!(&reply, Reply::Answered { status, .. } if status.is_success());
         metrics::delivery_attempted(class(&reply), is_success, took);
         let attempt = judge::Attempt {
@@ -227,6 +233,7 @@ mod tests {
     use super::*;
     use egress::{HeaderMap, HeaderValue, StatusCode};
     use std::io;
+    use wire::RetryPolicy;
 
     const NOW: Instant = Instant::from_unix_micros(1_800_000_000_000_000);
 
@@ -243,10 +250,13 @@ mod tests {
         }
     }
 
-    fn policy() -> RetryPolicy {
-        RetryPolicy {
-            jitter: 0.0,
-            ..RetryPolicy::default()
+    fn policy() -> DeliveryPolicy {
+        DeliveryPolicy {
+            retry: RetryPolicy {
+                jitter: 0.0,
+                ..RetryPolicy::default()
+            },
+            ..DeliveryPolicy::default()
         }
     }
 

@@ -8,18 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use store::{Endpoint, Error, SigningSecret, Store};
-use wire::{EndpointId, Instant};
+use wire::resource::{DeliveryPolicy, DeliverySpec, EffectivePolicy};
+use wire::{EndpointId, Instant, RouteId};
 
 /// How long an endpoint is remembered when no announcement says that it changed.
 const TIME_TO_LIVE: Duration = Duration::from_secs(10);
 
-/// How many endpoints are remembered.
+/// How many endpoints are remembered, and how many routes.
 const CAPACITY: u64 = 20_000;
 
 /// An endpoint that is there, ready to be sent to.
 #[derive(Debug)]
 pub(crate) struct Recipient {
     pub(crate) endpoint: Endpoint,
+    /// What its workspace says of how deliveries are made.
+    of_workspace: DeliverySpec,
     /// Newest first; an error when one of its secrets cannot be used.
     keys: Result<Vec<Key>, SignatureError>,
 }
@@ -33,7 +36,7 @@ struct Key {
 
 impl Recipient {
     /// Prepares the secrets that are live at `now`.
-    pub(crate) fn of(endpoint: Endpoint, now: Instant) -> Self {
+    pub(crate) fn of(endpoint: Endpoint, of_workspace: DeliverySpec, now: Instant) -> Self {
         let mut live: Vec<&SigningSecret> = endpoint
             .secrets
             .iter()
@@ -49,7 +52,11 @@ impl Recipient {
                 })
             })
             .collect();
-        Self { endpoint, keys }
+        Self {
+            endpoint,
+            of_workspace,
+            keys,
+        }
     }
 
     /// What a delivery at `now` is signed with, newest first; an error when one of the secrets cannot be used.
@@ -68,6 +75,11 @@ impl Recipient {
         }
     }
 
+    /// How its deliveries are made that a route makes which says this.
+    pub(crate) fn policy(&self, route: Option<&DeliverySpec>) -> DeliveryPolicy {
+        EffectivePolicy::of(&self.of_workspace, &self.endpoint.spec.delivery, route).into_policy()
+    }
+
     pub(crate) fn is_enabled(&self) -> bool {
         self.endpoint.spec.enabled
     }
@@ -80,6 +92,7 @@ pub(crate) struct Recipients {
     /// Counts changes. It is part of the key, so what was read before a change is not found after it.
     generation: Arc<AtomicU64>,
     cache: Cache<(u64, EndpointId), Option<Arc<Recipient>>>,
+    routes: Cache<(u64, RouteId), Option<Arc<DeliverySpec>>>,
 }
 
 impl Recipients {
@@ -91,6 +104,10 @@ impl Recipients {
                 .max_capacity(CAPACITY)
                 .time_to_live(TIME_TO_LIVE)
                 .build(),
+            routes: Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_live(TIME_TO_LIVE)
+                .build(),
         }
     }
 
@@ -99,16 +116,46 @@ impl Recipients {
         let key = (self.generation.load(Ordering::Acquire), id.clone());
         let read = async {
             let found = self.store.endpoint(id).await?;
-            let alive = found.filter(|endpoint| endpoint.deleted_at.is_none());
-            Ok(alive.map(|endpoint| Arc::new(Recipient::of(endpoint, Instant::now()))))
+            let Some(endpoint) = found.filter(|endpoint| endpoint.deleted_at.is_none()) else {
+                return Ok(None);
+            };
+            let workspace = self.store.workspace(endpoint.workspace_id.as_str()).await?;
+            let of_workspace = workspace
+                .map(|workspace| workspace.spec.delivery)
+                .unwrap_or_default();
+            Ok(Some(Arc::new(Recipient::of(
+                endpoint,
+                of_workspace,
+                Instant::now(),
+            ))))
         };
         self.cache.try_get_with(key, read).await
+    }
+
+    /// How a delivery is made that this route made, or none. The route's settings are remembered as endpoints are: an attempt
+    /// reads nothing for them. One that is gone says nothing.
+    pub(crate) async fn policy(
+        &self,
+        recipient: &Recipient,
+        route: Option<&RouteId>,
+    ) -> Result<DeliveryPolicy, Arc<Error>> {
+        let Some(id) = route else {
+            return Ok(recipient.policy(None));
+        };
+        let key = (self.generation.load(Ordering::Acquire), id.clone());
+        let read = async {
+            let found = self.store.route(id).await?;
+            Ok(found.map(|route| Arc::new(route.spec.delivery)))
+        };
+        let said = self.routes.try_get_with(key, read).await?;
+        Ok(recipient.policy(said.as_deref()))
     }
 
     /// Forgets everything, because something changed.
     pub(crate) fn forget(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.cache.invalidate_all();
+        self.routes.invalidate_all();
     }
 }
 
@@ -141,6 +188,7 @@ mod tests {
                 updated_at: now,
                 deleted_at: None,
             },
+            DeliverySpec::default(),
             now,
         );
         let count = |at| recipient.keys_at(at).unwrap().len();

@@ -57,6 +57,7 @@ pub(crate) fn spec(to: Target) -> RouteSpec {
         filter: None,
         transform: None,
         delay: Duration::ZERO,
+        delivery: wire::resource::DeliverySpec::default(),
         to,
     }
 }

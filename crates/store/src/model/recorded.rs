@@ -333,6 +333,9 @@ pub struct Job {
     /// Where to.
     #[diesel(deserialize_as = StoredText)]
     pub endpoint_id: EndpointId,
+    /// The route that made it; a sender may have named the endpoint itself.
+    #[diesel(deserialize_as = Maybe<StoredText>)]
+    pub route_id: Option<RouteId>,
     /// The event's type.
     pub event_type: Option<String>,
     /// When the attempt was due.

@@ -36,6 +36,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
             deliveries::workspace_id,
             deliveries::event_id,
             deliveries::endpoint_id,
+            deliveries::route_id,
             deliveries::event_type,
             deliveries::due_at,
             deliveries::body,

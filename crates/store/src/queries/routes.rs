@@ -5,8 +5,13 @@ use super::super::schema::{endpoints, routes};
 use crate::Error;
 use crate::catalog::RouteRow;
 use crate::sql::StoredText;
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use wire::{EndpointId, EnvironmentId, EventTypeId, WorkspaceId};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use wire::{EndpointId, EnvironmentId, EventTypeId, RouteId, WorkspaceId};
+
+/// Finds a route or a subscription.
+pub(crate) fn find(conn: &mut Conn, id: &RouteId) -> Result<Option<RouteRow>, Error> {
+    Ok(routes::table.find(id.as_str()).first(conn).optional()?)
+}
 
 /// Routes and subscriptions, in the order in which they are tried.
 pub(crate) fn all(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Vec<RouteRow>, Error> {

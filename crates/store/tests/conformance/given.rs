@@ -283,6 +283,7 @@ pub(crate) fn route(tenant: &str, name: &str, position: i32, to: Target) -> Rout
             filter: None,
             transform: None,
             delay: Duration::ZERO,
+            delivery: wire::resource::DeliverySpec::default(),
             to,
         },
         created_at: now,

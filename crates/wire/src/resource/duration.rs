@@ -83,6 +83,32 @@ pub mod list {
     }
 }
 
+/// For `#[serde(with = "duration::optional_list", default)]`.
+pub mod optional_list {
+    use super::{Deserialize, Deserializer, Duration, Serializer, parse};
+
+    /// Writes a list of texts or null.
+    pub fn serialize<S: Serializer>(spans: &Option<Vec<Duration>>, serializer: S) -> Result<S::Ok, S::Error> {
+        match spans {
+            Some(spans) => super::list::serialize(spans, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads a list of texts or null.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<Duration>>, D::Error> {
+        let texts = Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default();
+        let spans: Result<Vec<Duration>, D::Error> = texts
+            .iter()
+            .map(|text| parse(text).map_err(serde::de::Error::custom))
+            .collect();
+        // No schedule is empty.
+        spans.map(|spans| Some(spans).filter(|spans| !spans.is_empty()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,8 @@
 //! Endpoints: where webhooks go out.
 
-use super::{duration, enabled};
-use crate::RetryPolicy;
+use super::{DeliverySpec, enabled};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// An endpoint's settings. Its signing secrets and its credentials are kept apart, encrypted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,12 +21,12 @@ pub struct EndpointSpec {
     /// Sent with every attempt.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// From the dial to the end of the answer.
-    #[serde(with = "duration", default = "EndpointSpec::default_timeout")]
-    pub timeout: Duration,
-    /// When a failed delivery is tried again.
-    #[serde(default)]
-    pub retry: RetryPolicy,
+    /// How its deliveries are made, where the workspace's way will not do.
+    #[serde(flatten)]
+    pub delivery: DeliverySpec,
+    /// Whether deliveries go one after the other; absent: each for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<OrderSpec>,
     /// The most attempts per second.
     #[serde(default)]
     pub rate_limit: Option<RateLimit>,
@@ -44,6 +42,18 @@ pub struct EndpointSpec {
     /// How attempts say who they are, beside their signature. The secret part is kept apart, encrypted.
     #[serde(default)]
     pub auth: Option<AuthSpec>,
+}
+
+/// Which of an endpoint's deliveries go one after the other, in the order of their events: those that share a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderSpec {
+    /// All of them.
+    All,
+    /// Those whose bodies yield the same text to this jq program.
+    By(String),
+    /// Those that came with the same value of this header.
+    Header(String),
 }
 
 /// How attempts say who they are.
@@ -82,11 +92,6 @@ pub struct Oauth2Client {
 }
 
 impl EndpointSpec {
-    /// 15 s.
-    pub const fn default_timeout() -> Duration {
-        Duration::from_secs(15)
-    }
-
     /// 10.
     pub const fn default_concurrency() -> u32 {
         10
@@ -100,8 +105,8 @@ impl EndpointSpec {
             description: None,
             enabled: true,
             headers: BTreeMap::new(),
-            timeout: Self::default_timeout(),
-            retry: RetryPolicy::default(),
+            delivery: DeliverySpec::default(),
+            ordered: None,
             rate_limit: None,
             concurrency: Self::default_concurrency(),
             metadata: BTreeMap::new(),

@@ -6,6 +6,7 @@
 
 mod app;
 mod application;
+mod delivery;
 pub mod duration;
 mod endpoint;
 mod event_type;
@@ -15,10 +16,12 @@ mod recovery;
 mod route;
 mod sender;
 mod source;
+mod status;
 
 pub use app::{Adapter, AppSpec, ContactPolicy};
 pub use application::{ApplicationSpec, PortalRole, PortalSpec};
-pub use endpoint::{AuthSpec, EndpointSpec, Oauth2Client, RateLimit};
+pub use delivery::{DeliveryPolicy, DeliverySpec, EffectivePolicy, Level, RetrySpec, Ruled};
+pub use endpoint::{AuthSpec, EndpointSpec, Oauth2Client, OrderSpec, RateLimit};
 pub use event_type::EventTypeSpec;
 pub use playbook::{HookSpec, PlaybookSpec, RunTarget};
 pub use project::{ProjectSpec, TemplateSpec};
@@ -26,6 +29,7 @@ pub use recovery::RecoverySpec;
 pub use route::{RouteSpec, Target};
 pub use sender::{ApiKeySpec, KeyScope, WorkspaceSpec};
 pub use source::{ChannelSpec, DedupeSpec, SourceSpec, ValueRule, VerifyMode, VerifySpec};
+pub use status::{StatusPattern, StatusPatternError};
 
 /// For `#[serde(default = "enabled")]`.
 const fn enabled() -> bool {

@@ -1,6 +1,6 @@
 //! Routes: from sources and event types to one target.
 
-use super::{duration, enabled};
+use super::{DeliverySpec, duration, enabled};
 use crate::{EndpointId, EventTypePattern, PlaybookId, SourceId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -28,6 +28,9 @@ pub struct RouteSpec {
     /// How long the delivery waits before its first attempt.
     #[serde(with = "duration", default)]
     pub delay: Duration,
+    /// How its deliveries are made, where its endpoint's way will not do.
+    #[serde(default)]
+    pub delivery: DeliverySpec,
     /// Where matching events go.
     pub to: Target,
 }

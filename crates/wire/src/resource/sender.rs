@@ -1,6 +1,6 @@
 //! What bounds senders: the limits of a workspace, and API keys.
 
-use super::{RateLimit, enabled};
+use super::{DeliverySpec, RateLimit, enabled};
 use serde::{Deserialize, Serialize};
 
 /// A workspace's settings beside its name and its kill switch.
@@ -12,6 +12,9 @@ pub struct WorkspaceSpec {
     /// For how long its history is kept, if that is shorter than the yard's.
     #[serde(with = "super::duration::optional", default)]
     pub retention: Option<std::time::Duration>,
+    /// How deliveries are made, where neither their endpoint nor their route says otherwise.
+    #[serde(default)]
+    pub delivery: DeliverySpec,
 }
 
 /// An API key's settings. Of the key itself only a hash is kept.

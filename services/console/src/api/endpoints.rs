@@ -10,7 +10,7 @@ use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use store::{DeliveryFilter, Edit, Endpoint};
-use wire::resource::AuthSpec;
+use wire::resource::{AuthSpec, EffectivePolicy};
 use wire::{ApplicationId, EndpointId, Instant};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
@@ -68,7 +68,12 @@ pub(super) async fn one(
 /// The endpoint with what its deliveries are up to.
 async fn shown(console: &Console, row: Endpoint) -> Result<HttpResponse, Error> {
     let lane = console.store().lane(row.id.clone()).await?;
-    Ok(ok(EndpointView::with_lane(&row, lane)))
+    let workspace = console.store().workspace(row.workspace_id.as_str()).await?;
+    let of_workspace = workspace
+        .map(|workspace| workspace.spec.delivery)
+        .unwrap_or_default();
+    let policy = EffectivePolicy::of(&of_workspace, &row.spec.delivery, None);
+    Ok(ok(EndpointView::with_lane(&row, lane, policy)))
 }
 
 /// Lets it hold its deliveries: those that wait, and new ones. What is under way is finished.

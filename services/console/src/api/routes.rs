@@ -9,6 +9,7 @@ use crate::{Console, Error};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use store::{Edit, Route};
+use wire::resource::{EffectivePolicy, Target};
 use wire::{Instant, RouteId};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
@@ -50,7 +51,25 @@ pub(super) async fn one(
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
     let directory = directory(&console, opened.id()).await?;
-    Ok(ok(RouteView::of(&row, &directory)))
+    let policy = effective(&console, &row).await?;
+    Ok(ok(RouteView::with_policy(&row, &directory, policy)))
+}
+
+/// What holds of the deliveries that a route makes; none when it makes none.
+async fn effective(console: &Console, row: &Route) -> Result<Option<EffectivePolicy>, Error> {
+    let Target::Endpoint(endpoint) = &row.spec.to else {
+        return Ok(None);
+    };
+    let endpoint = console.store().endpoint(endpoint).await?;
+    let Some(endpoint) = endpoint.filter(|endpoint| endpoint.deleted_at.is_none()) else {
+        return Ok(None);
+    };
+    let workspace = console.store().workspace(row.workspace_id.as_str()).await?;
+    let of_workspace = workspace
+        .map(|workspace| workspace.spec.delivery)
+        .unwrap_or_default();
+    let policy = EffectivePolicy::of(&of_workspace, &endpoint.spec.delivery, Some(&row.spec.delivery));
+    Ok(Some(policy))
 }
 
 pub(super) async fn update(

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use store::{Edit, Endpoint, EventType, Route};
-use wire::resource::{RouteSpec, Target};
+use wire::resource::{DeliverySpec, RouteSpec, Target};
 use wire::{Instant, RouteId};
 
 /// Every other route is tried first.
@@ -121,6 +121,7 @@ fn subscription(endpoint: &Endpoint, event_type: &EventType, now: Instant) -> Ro
             filter: None,
             transform: None,
             delay: Duration::ZERO,
+            delivery: DeliverySpec::default(),
             to: Target::Endpoint(endpoint.id.clone()),
         },
         created_at: now,

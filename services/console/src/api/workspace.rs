@@ -4,7 +4,7 @@ use super::body::Document;
 use super::ok;
 use crate::access::Opened;
 use crate::cancel::Of;
-use crate::check::{Fields, value, workspace};
+use crate::check::{Fields, delivery, value, workspace};
 use crate::show::WorkspaceView;
 use crate::{Console, Error};
 use actix_web::HttpResponse;
@@ -30,6 +30,7 @@ pub(super) async fn update(
         fields.set("accepting", &mut row.accepting, value::boolean);
         workspace::read_rate_limit(fields, &mut row.spec.rate_limit);
         workspace::read_retention(fields, &mut row.spec.retention);
+        delivery::read_section(fields, &mut row.spec.delivery);
         let cancels = fields.optional("runs", is_cancel).unwrap_or(false);
         if cancels && row.accepting {
             fields.refuse(

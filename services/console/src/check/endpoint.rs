@@ -1,18 +1,14 @@
 //! Endpoints: where webhooks go out.
 
 use super::auth::Said;
-use super::{Around, Built, Fields, Made, auth, metadata, value};
+use super::{Around, Built, Fields, Made, auth, delivery, metadata, value};
 use crate::secret::{self, Rotation, Signing};
 use egress::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use store::{Endpoint, SigningSecret};
 use wire::resource::{AuthSpec, EndpointSpec};
-use wire::{ApplicationId, EndpointId, EnvironmentId, Instant, RetryPolicy, WorkspaceId};
-
-/// The shortest and the longest timeout: a delivery's lease must outlive it.
-const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(1);
+use wire::{ApplicationId, EndpointId, EnvironmentId, Instant, WorkspaceId};
 
 /// An endpoint as a document describes it.
 #[derive(Debug)]
@@ -51,8 +47,8 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     // Nahook's word for it.
     fields.set("is_active", &mut spec.enabled, value::boolean);
     read_headers(fields, &mut spec.headers);
-    fields.set("timeout", &mut spec.timeout, value::duration(TIMEOUTS));
-    read_retry(fields, &mut spec.retry);
+    delivery::read(fields, &mut spec.delivery);
+    delivery::read_ordered(fields, &mut spec.ordered);
     super::workspace::read_rate_limit(fields, &mut spec.rate_limit);
     if let Some(concurrency) = fields.optional("concurrency", value::integer(1..=1_000)) {
         spec.concurrency = u32::try_from(concurrency).unwrap_or(EndpointSpec::default_concurrency());
@@ -61,7 +57,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     metadata::read_config(fields, &mut spec.config);
     let auth = read_auth(fields, &mut spec, around.policy);
     let application_id = read_application(fields, around, base);
-    read_later(fields);
+    read_kind(fields);
     Some(Draft {
         id,
         environment_id: environment_id?,
@@ -122,11 +118,8 @@ fn read_signing(fields: &mut Fields<'_>) -> (Option<SecretString>, Option<Signin
     (secret, signing)
 }
 
-/// What the contract names and this release has no feature for; what would change nothing is let through.
-fn read_later(fields: &mut Fields<'_>) {
-    if fields.optional("ordered", value::boolean) == Some(true) {
-        fields.refuse("ordered", "is not supported by this release yet; leave it out");
-    }
+/// What Nahook has several kinds of.
+fn read_kind(fields: &mut Fields<'_>) {
     if fields
         .optional("type", value::text)
         .is_some_and(|kind| kind != "webhook")
@@ -155,27 +148,6 @@ fn read_headers(fields: &mut Fields<'_>, slot: &mut BTreeMap<String, String>) {
     }
     if is_given {
         *slot = headers;
-    }
-}
-
-fn read_retry(fields: &mut Fields<'_>, slot: &mut RetryPolicy) {
-    let mut retry = slot.clone();
-    let before = fields.count();
-    let read = fields.object("retry", |fields| {
-        fields.set_list(
-            "schedule",
-            &mut retry.schedule,
-            value::duration(Duration::ZERO..=Duration::MAX),
-        );
-        fields.set("jitter", &mut retry.jitter, value::number(0.0..=0.5));
-    });
-    // What is wrong with a part is said already.
-    if read.is_none() || fields.count() > before {
-        return;
-    }
-    match retry.check() {
-        Ok(()) => *slot = retry,
-        Err(error) => fields.refuse("retry", error.to_string()),
     }
 }
 

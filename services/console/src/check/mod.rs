@@ -11,6 +11,7 @@ pub(crate) mod application;
 mod auth;
 pub(crate) mod contact;
 pub(crate) mod definition;
+pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod documents;
 pub(crate) mod endpoint;

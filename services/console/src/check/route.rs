@@ -1,9 +1,9 @@
 //! Routes: from sources and event types to one target.
 
-use super::{Around, Fields, value};
+use super::{Around, Fields, delivery, value};
 use std::time::Duration;
 use store::Route;
-use wire::resource::{RouteSpec, Target};
+use wire::resource::{DeliverySpec, RouteSpec, Target};
 use wire::{EndpointId, Instant, RouteId, WorkspaceId};
 
 /// Longer than this, a playbook is the right thing.
@@ -52,6 +52,10 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Ro
         }
         None => {}
     }
+    delivery::read_section(fields, &mut spec.delivery);
+    if matches!(spec.to, Target::Playbook(_)) && spec.delivery != DeliverySpec::default() {
+        fields.refuse("delivery", "goes without a playbook: a run is no delivery");
+    }
     Draft { id, spec }
 }
 
@@ -64,6 +68,7 @@ fn empty(name: String) -> RouteSpec {
         filter: None,
         transform: None,
         delay: Duration::ZERO,
+        delivery: DeliverySpec::default(),
         // Never saved: a new route without a target is refused.
         to: Target::Endpoint(EndpointId::from_stored("ep_")),
     }

@@ -1,6 +1,6 @@
 //! Workspaces, their environments and management tokens, and what every configured thing has.
 
-use super::{Around, Fields, value};
+use super::{Around, Fields, delivery, value};
 use secrecy::SecretString;
 use std::str::FromStr;
 use std::time::Duration;
@@ -87,6 +87,7 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Draft> {
     let mut spec = WorkspaceSpec::default();
     read_rate_limit(fields, &mut spec.rate_limit);
     read_retention(fields, &mut spec.retention);
+    delivery::read_section(fields, &mut spec.delivery);
     Some(Draft {
         id,
         slug: slug?,

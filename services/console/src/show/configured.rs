@@ -1,6 +1,7 @@
 //! What is configured.
 
 use super::lane::LaneView;
+use super::policy::{DeliverySettingsView, OrderedView, PolicyView, RetryView};
 use crate::check::{Directory, Made};
 use crate::secret::{self, Signing};
 use secrecy::ExposeSecret;
@@ -10,11 +11,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, Environment, Handshakes, LaneStatus, Route, SigningSecret, Source};
 use wire::resource::{
-    Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
+    Adapter, AppSpec, AuthSpec, ContactPolicy, EffectivePolicy, RateLimit, StatusPattern, Target, ValueRule,
+    VerifyMode, duration,
 };
 use wire::{
-    AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy,
-    RouteId, SourceId,
+    AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RouteId, SourceId,
 };
 
 /// An endpoint: Nahook's fields, and ours.
@@ -37,12 +38,14 @@ pub(crate) struct EndpointView {
     application_id: Option<ApplicationId>,
     headers: BTreeMap<String, String>,
     auth: Option<AuthView>,
-    #[serde(serialize_with = "duration::serialize")]
-    timeout: Duration,
-    retry: RetryPolicy,
+    /// Its own; null is left to the workspace.
+    #[serde(serialize_with = "duration::optional::serialize")]
+    timeout: Option<Duration>,
+    retry: RetryView,
+    final_statuses: Option<Vec<StatusPattern>>,
     rate_limit: Option<RateLimitView>,
     concurrency: u32,
-    ordered: bool,
+    ordered: OrderedView,
     /// What the newest secret signs with.
     signing: Signing,
     /// `whpk_…`, what receivers verify `v1a` with; of the newest secret that has one.
@@ -55,6 +58,9 @@ pub(crate) struct EndpointView {
     /// Only where one endpoint is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<LaneView>,
+    /// Only where one endpoint is asked for: what holds of its deliveries that no route says otherwise of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_policy: Option<PolicyView>,
 }
 
 /// How attempts authenticate, without the secret part.
@@ -110,10 +116,11 @@ impl RateLimitView {
 }
 
 impl EndpointView {
-    /// The endpoint with its lane.
-    pub(crate) fn with_lane(row: &Endpoint, lane: LaneStatus) -> Self {
+    /// The endpoint with its lane, and with what holds of its deliveries.
+    pub(crate) fn with_lane(row: &Endpoint, lane: LaneStatus, policy: EffectivePolicy) -> Self {
         Self {
             lane: Some(LaneView::of(lane, row.spec.concurrency)),
+            effective_policy: Some(PolicyView::of(policy)),
             ..Self::of(row)
         }
     }
@@ -135,11 +142,12 @@ impl EndpointView {
             application_id: row.application_id.clone(),
             headers: spec.headers,
             auth: spec.auth.map(AuthView::of),
-            timeout: spec.timeout,
-            retry: spec.retry,
+            timeout: spec.delivery.timeout,
+            retry: RetryView::of(spec.delivery.retry),
+            final_statuses: spec.delivery.final_statuses,
             rate_limit: spec.rate_limit.map(RateLimitView::of),
             concurrency: spec.concurrency,
-            ordered: false,
+            ordered: OrderedView::of(spec.ordered),
             signing: Signing::current(&row.secrets),
             public_key: row
                 .secrets
@@ -150,6 +158,7 @@ impl EndpointView {
             updated_at: row.updated_at,
             secret: None,
             lane: None,
+            effective_policy: None,
         }
     }
 
@@ -380,7 +389,11 @@ pub(crate) struct RouteView {
     transform: Option<String>,
     #[serde(serialize_with = "duration::serialize")]
     delay: Duration,
+    delivery: DeliverySettingsView,
     to: TargetView,
+    /// Only where one route is asked for that leads to an endpoint: what holds of its deliveries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_policy: Option<PolicyView>,
     created_at: Instant,
     updated_at: Instant,
 }
@@ -393,6 +406,14 @@ enum TargetView {
 }
 
 impl RouteView {
+    /// The route with what holds of its deliveries.
+    pub(crate) fn with_policy(row: &Route, directory: &Directory, policy: Option<EffectivePolicy>) -> Self {
+        Self {
+            effective_policy: policy.map(PolicyView::of),
+            ..Self::of(row, directory)
+        }
+    }
+
     /// The route; what is gone is shown by its id.
     pub(crate) fn of(row: &Route, directory: &Directory) -> Self {
         let spec = row.spec.clone();
@@ -407,6 +428,8 @@ impl RouteView {
             filter: spec.filter,
             transform: spec.transform,
             delay: spec.delay,
+            delivery: DeliverySettingsView::of(spec.delivery),
+            effective_policy: None,
             to: match spec.to {
                 Target::Endpoint(id) => TargetView::Endpoint(id),
                 Target::Playbook(id) => {

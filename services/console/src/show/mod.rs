@@ -9,6 +9,7 @@ mod diff;
 mod explained;
 mod lane;
 mod playbooks;
+mod policy;
 mod recorded;
 mod recoveries;
 mod registered;

@@ -1,6 +1,7 @@
 //! A workspace itself.
 
 use super::configured::RateLimitView;
+use super::policy::DeliverySettingsView;
 use serde::Serialize;
 use std::time::Duration;
 use store::Workspace;
@@ -18,6 +19,7 @@ pub(crate) struct WorkspaceView {
     rate_limit: Option<RateLimitView>,
     #[serde(serialize_with = "duration::optional::serialize")]
     retention: Option<Duration>,
+    delivery: DeliverySettingsView,
     created_at: Instant,
     updated_at: Instant,
 }
@@ -31,6 +33,7 @@ impl WorkspaceView {
             accepting: row.accepting,
             rate_limit: row.spec.rate_limit.map(RateLimitView::of),
             retention: row.spec.retention,
+            delivery: DeliverySettingsView::of(row.spec.delivery.clone()),
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

@@ -32,7 +32,9 @@ async fn circuit_comes_to(yard: &Yard, to: &EndpointId, state: CircuitState) {
 async fn down(yard: &Yard, count: usize) -> (EndpointId, Vec<DeliveryId>) {
     let hours = [0, 3_600, 7_200].map(Duration::from_secs);
     let to = yard
-        .with_endpoint("in", |endpoint| endpoint.spec.retry.schedule = hours.to_vec())
+        .with_endpoint("in", |endpoint| {
+            endpoint.spec.delivery.retry.schedule = Some(hours.to_vec())
+        })
         .await;
     yard.receiver.answer_all(Reply::status(500));
     let mut ids = Vec::new();
@@ -123,7 +125,7 @@ async fn a_receiver_that_is_too_busy_gets_fewer_requests_at_a_time() {
     let yard = Yard::embedded(settings(EAGER)).await;
     let to = yard
         .with_endpoint("in", |endpoint| {
-            endpoint.spec.retry.schedule = vec![Duration::ZERO, Duration::from_hours(1)];
+            endpoint.spec.delivery.retry.schedule = Some(vec![Duration::ZERO, Duration::from_hours(1)]);
         })
         .await;
     yard.receiver

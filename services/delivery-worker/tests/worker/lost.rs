@@ -152,7 +152,9 @@ async fn a_success_that_comes_after_the_lease_is_lost_ends_the_retries_and_a_fai
     for (status, patience) in [(200, 4_u64), (500, 4)] {
         let yard = Yard::embedded(short_leases()).await;
         let to = yard
-            .with_endpoint("in", |endpoint| endpoint.spec.timeout = Duration::from_mins(1))
+            .with_endpoint("in", |endpoint| {
+                endpoint.spec.delivery.timeout = Some(Duration::from_mins(1))
+            })
             .await;
         // The first attempt outlives its lease; those that follow hang until the end of the test.
         yard.receiver.answer_all(Reply::hang());

@@ -186,7 +186,7 @@ async fn bad_receivers_fail_with_the_kind_of_their_failure() {
     ] {
         let to = yard
             .with_endpoint(name, |endpoint| {
-                endpoint.spec.timeout = Duration::from_millis(300);
+                endpoint.spec.delivery.timeout = Some(Duration::from_millis(300));
                 match name {
                     "forbidden" => endpoint.spec.url = "http://169.254.169.254/".to_owned(),
                     // A port that nothing listens on: bound and released.

@@ -14,10 +14,10 @@ use store::{
 use testkit::database::TestDatabase;
 use testkit::receiver::Receiver;
 use uuid::Uuid;
-use wire::resource::EndpointSpec;
+use wire::resource::{DeliverySpec, EndpointSpec, RetrySpec};
 use wire::{
     Change, DeliveryId, DeliveryState, EndpointId, EnvironmentId, EventId, EventState, Instant, Message,
-    Queue, Reference, RetryPolicy, SourceId, WorkspaceId,
+    Queue, Reference, SourceId, WorkspaceId,
 };
 
 const EPOCH: Instant = Instant::from_unix_micros(1_790_000_000_000_000);
@@ -173,9 +173,12 @@ impl Yard {
             workspace_id: workspace().id,
             environment_id: environment().id,
             spec: EndpointSpec {
-                retry: RetryPolicy {
-                    schedule: quick.to_vec(),
-                    jitter: 0.0,
+                delivery: DeliverySpec {
+                    retry: RetrySpec {
+                        schedule: Some(quick.to_vec()),
+                        jitter: Some(0.0),
+                    },
+                    ..DeliverySpec::default()
                 },
                 ..EndpointSpec::to(format!("{}/{name}", self.receiver.url()))
             },

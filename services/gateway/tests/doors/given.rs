@@ -95,6 +95,7 @@ pub(crate) fn subscription(event_type: &str, endpoint: &str) -> Route {
             filter: None,
             transform: None,
             delay: std::time::Duration::ZERO,
+            delivery: wire::resource::DeliverySpec::default(),
             to: Target::Endpoint(to),
         },
         created_at: EPOCH,

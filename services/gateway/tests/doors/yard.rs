@@ -347,6 +347,7 @@ pub(crate) fn route(name: &str, from: Vec<SourceId>, enabled: bool) -> Route {
             filter: None,
             transform: None,
             delay: Duration::ZERO,
+            delivery: wire::resource::DeliverySpec::default(),
             to: Target::Endpoint(EndpointId::from_stored("ep_sink")),
         },
         created_at: EPOCH,

@@ -328,6 +328,7 @@ pub(crate) fn all_to(endpoint: &str) -> RouteSpec {
         filter: None,
         transform: None,
         delay: Duration::ZERO,
+        delivery: wire::resource::DeliverySpec::default(),
         to: Target::Endpoint(EndpointId::from_stored(format!("ep_{endpoint}"))),
     }
 }

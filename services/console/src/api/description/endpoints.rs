@@ -2,14 +2,15 @@
 
 use super::applications::metadata;
 use super::deliveries::of_status;
+use super::policy;
 use super::refusals::APPLICATION_FULL;
 use super::{
-    Managed as _, created_at, duration, manage, new_rate_limit, overlap, page, page_of, pinned_id,
-    rate_limit, slug, updated_at,
+    Managed as _, created_at, manage, new_rate_limit, overlap, page, page_of, pinned_id, rate_limit, slug,
+    updated_at,
 };
 use openapi::{
     Api, Field, Method, Shape, anything, boolean, configured_id, either, field, integer, list, map, maybe,
-    named, number, object, text, time, word,
+    named, object, text, time, word,
 };
 
 const TAG: &str = "Endpoints";
@@ -188,7 +189,7 @@ fn signing() -> Shape {
 }
 
 fn endpoint() -> Shape {
-    object([
+    let mut fields = vec![
         field("id", configured_id("ep_")),
         field("slug", slug().or_null()),
         field("url", text()),
@@ -205,14 +206,9 @@ fn endpoint() -> Shape {
         ),
         field("headers", map(text())),
         field("auth", shown_auth()),
-        field("timeout", duration()),
-        field(
-            "retry",
-            object([field("schedule", list(duration())), field("jitter", number())]),
-        ),
         field("rateLimit", rate_limit().or_null()),
         field("concurrency", integer()),
-        field("ordered", boolean()),
+        field("ordered", policy::ordered()),
         field("signing", signing()),
         field(
             "publicKey",
@@ -229,7 +225,15 @@ fn endpoint() -> Shape {
                 "What its deliveries are up to. Only where one endpoint is asked for, held or drained.",
             ),
         ),
-    ])
+        maybe(
+            "effectivePolicy",
+            policy::effective().note(
+                "How its deliveries are made, and who says so. Only where one endpoint is asked for, held or drained.",
+            ),
+        ),
+    ];
+    fields.extend(policy::keys());
+    object(fields)
 }
 
 fn shown_auth() -> Shape {
@@ -286,16 +290,7 @@ pub(super) fn new_endpoint() -> Shape {
 }
 
 fn settings() -> Vec<Field> {
-    let retry = object([
-        maybe(
-            "schedule",
-            list(duration())
-                .from_to(1, 50)
-                .note("The wait before each attempt."),
-        ),
-        maybe("jitter", number().note("0 to 0.5.")),
-    ]);
-    vec![
+    let mut fields = vec![
         maybe("slug", slug().or_null()),
         maybe("description", text().from_to(0, 2_000).or_null()),
         maybe(
@@ -312,11 +307,14 @@ fn settings() -> Vec<Field> {
                 .note("With `authPassword`, another way to write `auth.basic`."),
         ),
         maybe("authPassword", text().or_null()),
-        maybe("timeout", duration()),
-        maybe("retry", retry.closed().or_null()),
         maybe("rateLimit", new_rate_limit()),
         maybe("concurrency", integer().from_to(1, 1_000)),
-        maybe("ordered", boolean().note("This release takes false alone.")),
+        maybe(
+            "ordered",
+            policy::ordered()
+                .or_null()
+                .note("Deliveries with the same key go one after the other; true: all of them."),
+        ),
         maybe("type", word(&["webhook"])),
         maybe("config", map(anything()).or_null()),
         maybe("metadata", metadata()),
@@ -325,7 +323,9 @@ fn settings() -> Vec<Field> {
             text().note("`whsec_…` or `whsk_…`; made where it is left out."),
         ),
         maybe("signing", signing()),
-    ]
+    ];
+    fields.extend(policy::new_keys());
+    fields
 }
 
 fn whose() -> Vec<Field> {

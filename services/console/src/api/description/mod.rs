@@ -17,6 +17,7 @@ mod event_types;
 mod events;
 mod keys;
 mod playbooks;
+mod policy;
 mod projects;
 mod recoveries;
 mod refusals;

@@ -2,6 +2,7 @@
 
 use super::deliveries::payload;
 use super::events::decided;
+use super::policy;
 use super::{Managed as _, created_at, duration, manage, name, pinned_id, updated_at};
 use openapi::{
     Api, Method, Shape, anything, boolean, configured_id, either, field, integer, list, maybe, named, object,
@@ -92,7 +93,14 @@ fn route() -> Shape {
                 .note("A jq expression that yields what the target gets."),
         ),
         field("delay", duration()),
+        field("delivery", object(policy::keys())),
         field("to", to),
+        maybe(
+            "effectivePolicy",
+            policy::effective().note(
+                "How its deliveries are made, and who says so. Only where one route is asked for that leads to an endpoint.",
+            ),
+        ),
         created_at(),
         updated_at(),
     ])
@@ -194,6 +202,13 @@ fn new_route() -> Shape {
         maybe("filter", text().or_null()),
         maybe("transform", text().or_null()),
         maybe("delay", duration()),
+        maybe(
+            "delivery",
+            object(policy::new_keys())
+                .closed()
+                .or_null()
+                .note("How its deliveries are made; what it leaves out is the endpoint's."),
+        ),
         field("to", target(by_name(), by_name())),
     ])
 }

@@ -1,5 +1,6 @@
 //! The workspace itself.
 
+use super::policy;
 use super::{Managed as _, created_at, duration, manage, name, new_rate_limit, rate_limit, slug, updated_at};
 use openapi::{Api, Method, boolean, configured_id, field, maybe, named, object, text, word};
 
@@ -23,6 +24,12 @@ pub(super) fn describe(api: &mut Api) {
                 duration()
                     .or_null()
                     .note("For how long its history is kept; null: for as long as the yard keeps any."),
+            ),
+            field(
+                "delivery",
+                object(policy::keys()).note(
+                    "How deliveries are made where neither their endpoint nor their route says otherwise.",
+                ),
             ),
             created_at(),
             updated_at(),
@@ -49,6 +56,13 @@ pub(super) fn describe(api: &mut Api) {
             duration()
                 .or_null()
                 .note("At least `1d`. The yard's own window bounds it; what is unfinished is kept for longer."),
+        ),
+        maybe(
+            "delivery",
+            object(policy::new_keys())
+                .closed()
+                .or_null()
+                .note("How deliveries are made where neither their endpoint nor their route says otherwise."),
         ),
     ]);
     api.add(
