@@ -24,13 +24,19 @@ pub async fn resolve(
     moment: impl FnOnce() -> Moment,
 ) -> Result<Vec<RoutedEvent>, JailError> {
     let evaluated = evaluate(jail, events, table).await?;
+    let keys = crate::order::keys(jail, events, table, &evaluated).await?;
     let moment = moment();
     Ok(events
         .iter()
         .zip(evaluated)
-        .map(|(event, known)| {
+        .zip(keys)
+        .map(|((event, known), mut keys)| {
             let heard = heard.remove(&event.id).unwrap_or_default();
-            decide(event, table, known.matches, &known.transforms, heard, moment)
+            let mut routed = decide(event, table, known.matches, &known.transforms, heard, moment);
+            for delivery in &mut routed.deliveries {
+                delivery.order_key = keys.remove(&delivery.endpoint_id);
+            }
+            routed
         })
         .collect())
 }

@@ -27,6 +27,7 @@ mod evaluate;
 mod explain;
 mod look_back;
 mod named;
+mod order;
 pub mod trace;
 mod waiting;
 
@@ -35,5 +36,6 @@ pub use emitted::emitted;
 pub use evaluate::resolve;
 pub use explain::{Explained, explain};
 pub use look_back::look_back;
-pub use named::{Start, direct, started};
+pub use named::{Named, Start, direct, started};
+pub use order::order_key;
 pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_row};

@@ -6,8 +6,20 @@ use bytes::Bytes;
 use store::{NewDelivery, NewEvent, NewRun, RoutedEvent};
 use wire::{DeliveryId, DeliveryState, EndpointId, EventState, PlaybookId, RunId, Trigger};
 
-/// One delivery to the endpoint that the sender named. A disabled endpoint holds it.
-pub fn direct(event: &NewEvent, endpoint: &EndpointId, is_enabled: bool, moment: Moment) -> RoutedEvent {
+/// The endpoint that a sender named.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Which.
+    pub endpoint: EndpointId,
+    /// A disabled one holds what it gets.
+    pub is_enabled: bool,
+    /// What the delivery shares with those that it goes after, see [`order_key`](crate::order_key).
+    pub order_key: Option<String>,
+}
+
+/// One delivery to the endpoint that the sender named.
+pub fn direct(event: &NewEvent, to: Named, moment: Moment) -> RoutedEvent {
+    let (endpoint, is_enabled) = (&to.endpoint, to.is_enabled);
     let id = DeliveryId::of(event.id, endpoint, 0);
     let delivery = NewDelivery {
         id,
@@ -25,6 +37,7 @@ pub fn direct(event: &NewEvent, endpoint: &EndpointId, is_enabled: bool, moment:
         lease: is_enabled.then_some((moment.lease, moment.lease_until)),
         body: None,
         replay_of: None,
+        order_key: to.order_key,
     };
     let named = Direct::Delivery {
         endpoint_id: endpoint.clone(),
@@ -126,10 +139,18 @@ mod tests {
         serde_json::from_slice(&routed.trace).unwrap()
     }
 
+    fn named(endpoint: EndpointId, is_enabled: bool) -> Named {
+        Named {
+            endpoint,
+            is_enabled,
+            order_key: None,
+        }
+    }
+
     #[test]
     fn what_is_sent_to_an_endpoint_is_leased_and_the_trace_says_who_decided() {
         let (event, endpoint) = (event(), EndpointId::from_stored("ep_one"));
-        let routed = direct(&event, &endpoint, true, MOMENT);
+        let routed = direct(&event, named(endpoint.clone(), true), MOMENT);
         let [delivery] = routed.deliveries.as_slice() else {
             panic!("{routed:?}");
         };
@@ -145,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_disabled_endpoint_holds_what_is_sent_to_it() {
-        let routed = direct(&event(), &EndpointId::from_stored("ep_one"), false, MOMENT);
+        let routed = direct(&event(), named(EndpointId::from_stored("ep_one"), false), MOMENT);
         assert_eq!(routed.deliveries[0].state, DeliveryState::Pending);
         assert_eq!(routed.deliveries[0].lease, None);
         assert_eq!(routed.deliveries[0].due_at, Some(NOW));

@@ -5,7 +5,7 @@ use crate::{
     ApiKey, Application, Contact, Endpoint, Environment, Error, EventType, ManagementToken, Names,
     NewManagementToken, Playbook, Project, Route, RoutingTable, Source, Store, Template, Workspace,
 };
-use wire::resource::{PlaybookSpec, SourceSpec};
+use wire::resource::{EndpointSpec, PlaybookSpec, SourceSpec};
 use wire::{
     ApiKeyId, ApplicationId, ContactId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId,
     PlaybookId, ProjectId, RouteId, SourceId, TemplateId, WorkspaceId,
@@ -284,9 +284,10 @@ impl Store {
     pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
         let workspace = workspace.clone();
         let limit = ROUTING_LIMIT + 1;
-        let (routes, endpoints, playbooks, apps, sources) = read!(self, |conn, queries| Ok((
+        let (routes, endpoints, ordered, playbooks, apps, sources) = read!(self, |conn, queries| Ok((
             whole(queries::routes::all(conn, &workspace, limit)?, "routes")?,
             whole(queries::routes::targets(conn, &workspace, limit)?, "endpoints")?,
+            whole(queries::routes::ordered(conn, &workspace, limit)?, "endpoints")?,
             whole(queries::playbooks::specs(conn, &workspace, limit)?, "playbooks")?,
             whole(queries::sources::with_apps(conn, &workspace, limit)?, "apps")?,
             whole(queries::sources::slugs(conn, &workspace, limit)?, "sources")?,
@@ -309,6 +310,10 @@ impl Store {
         for (id, enabled, environment) in endpoints {
             table.environments.insert(id.clone(), environment);
             table.endpoints.insert(id, enabled);
+        }
+        for (id, spec) in ordered {
+            let spec: EndpointSpec = from_json("spec of an endpoint", &spec)?;
+            table.orders.extend(spec.ordered.map(|ordered| (id, ordered)));
         }
         for (id, spec) in apps {
             let spec: SourceSpec = from_json("spec of a source", &spec)?;

@@ -90,7 +90,7 @@ macro_rules! ready {
 /// Takes what is due of ready lanes, with the statements of `$hot`. Each is a statement of its own, for the reason that
 /// `lane` gives.
 macro_rules! take {
-    ($conn:ident, $hot:ident, $look:ident, $ready:ident) => {{
+    ($conn:ident, $hot:ident, $queries:ident, $look:ident, $ready:ident) => {{
         let now = $look.now;
         let each = each($look.room, $ready.len());
         let lanes = $hot::lock_ready($conn, now, &$ready, each, &$look.full)?;
@@ -109,9 +109,14 @@ macro_rules! take {
         }
         let open: Vec<&EndpointId> = of(&lanes, |lane| lane.circuit == "open");
         let given_up = $hot::give_up($conn, &open, now - LONGEST_WAIT, GIVEN_UP, now)?;
+        let mut turns = $queries::order::Turns::default();
+        for (endpoint, key) in &given_up {
+            turns.add(endpoint, key.as_deref());
+        }
+        turns.settle($conn, now)?;
         let next_due = $hot::next_due($conn, &lanes)?;
         let (looked, mut taken) = taken(&lanes, &in_flight, leased, &next_due, &$look);
-        taken.given_up = given_up;
+        taken.given_up = given_up.len();
         taken.more |= is_cut(&lanes, each) || i64::try_from($ready.len()).is_ok_and(|count| count >= LANES);
         $hot::looked($conn, &lanes, &looked, now)?;
         QueryResult::Ok(taken)
@@ -260,15 +265,15 @@ impl Store {
         self.turns.served(last);
         let found = match &*self.ledger {
             Ledger::Postgres(ledger) => {
-                use postgres::hot;
+                use postgres::{hot, queries};
                 ledger
-                    .write(move |conn| Ok(take!(conn, hot, look, ready)?))
+                    .write(move |conn| Ok(take!(conn, hot, queries, look, ready)?))
                     .await?
             }
             Ledger::Sqlite(ledger) => {
-                use sqlite::hot;
+                use sqlite::{hot, queries};
                 ledger
-                    .write(move |conn| Ok(take!(conn, hot, look, ready)?))
+                    .write(move |conn| Ok(take!(conn, hot, queries, look, ready)?))
                     .await?
             }
         };

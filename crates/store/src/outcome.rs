@@ -37,6 +37,8 @@ pub struct Outcome {
     pub counts: bool,
     /// What it says of the endpoint; none when nothing was sent.
     pub answered: Option<Answered>,
+    /// What the delivery shares with those that go after it.
+    pub order_key: Option<String>,
     /// How many attempts the endpoint allows in flight.
     pub ceiling: u32,
     /// Uniform in `0.0..1.0`.

@@ -52,6 +52,7 @@ pub(crate) struct Candidate {
     pub(crate) error_kind: Option<String>,
     #[diesel(deserialize_as = Stamp)]
     pub(crate) created_at: Instant,
+    pub(crate) order_key: Option<String>,
 }
 
 impl Candidate {

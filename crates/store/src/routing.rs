@@ -57,6 +57,15 @@ pub struct NewDelivery {
     pub body: Option<Bytes>,
     /// The delivery that this one replays.
     pub replay_of: Option<DeliveryId>,
+    /// What it shares with those that go one after the other. It is not under way at once then, whatever `state` says.
+    pub order_key: Option<String>,
+}
+
+impl NewDelivery {
+    /// Whether it goes after others, and so is not due before it is its turn.
+    pub(crate) fn goes_in_turn(&self) -> bool {
+        self.order_key.is_some() && self.due_at.is_some()
+    }
 }
 
 /// A run about to be made.

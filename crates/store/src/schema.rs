@@ -186,6 +186,8 @@ macro_rules! ledger_schema {
                 updated_at -> $time,
                 error_kind -> Nullable<Text>,
                 recovery_id -> Nullable<$uid>,
+                order_key -> Nullable<Text>,
+                turn_due_at -> Nullable<$time>,
             }
         }
         diesel::table! {

@@ -46,6 +46,7 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let Leased { job, until, .. } = leased;
     let received_at = job.received_at;
     let about = About::of(&job);
+    let is_ordered = job.order_key.is_some();
     let ended = match found {
         Ok(Some(recipient)) if recipient.is_enabled() => {
             let policy = match worker.recipients.policy(&recipient, job.route_id.as_ref()).await {
@@ -78,6 +79,9 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let Some(recorded) = record(&worker, outcome, received_at, until).await else {
         return;
     };
+    if is_ordered {
+        worker.turned.notify_one();
+    }
     if recorded.moved
         && let Some(event) = told
     {

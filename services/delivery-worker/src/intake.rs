@@ -148,6 +148,8 @@ pub(crate) async fn sweep(worker: Arc<Worker>, shutdown: Shutdown) {
         tokio::select! {
             () = stopping.cancelled() => return,
             () = worker.relieved.notified() => {}
+            // One after the other is slow enough, so nothing is gathered first.
+            () = worker.turned.notified() => {}
             () = gated(&worker) => {}
             () = tokio::time::sleep(pause) => {}
         }

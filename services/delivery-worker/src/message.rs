@@ -206,6 +206,7 @@ mod tests {
             content_type: Some("text/plain; charset=latin1".to_owned()),
             traceparent: None,
             received_at: AT,
+            order_key: None,
         }
     }
 

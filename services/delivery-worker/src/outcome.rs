@@ -26,6 +26,8 @@ pub(crate) struct Begun {
     due_at: Option<Instant>,
     /// Whether it tests an open circuit.
     is_probe: bool,
+    /// What the delivery shares with those that go after it.
+    order_key: Option<String>,
     /// How many attempts the endpoint allows in flight.
     ceiling: u32,
 }
@@ -50,6 +52,7 @@ impl Begun {
             endpoint: job.endpoint_id.clone(),
             due_at: job.due_at,
             is_probe: leased.is_probe,
+            order_key: job.order_key.clone(),
             ceiling,
         }
     }
@@ -175,6 +178,7 @@ impl Begun {
                 endpoint_id: self.endpoint.clone(),
                 counts,
                 answered,
+                order_key: self.order_key.clone(),
                 ceiling: self.ceiling,
                 random: rand::random(),
             },
@@ -246,6 +250,7 @@ mod tests {
             endpoint: EndpointId::from_stored("ep_one"),
             due_at: Some(NOW),
             is_probe: false,
+            order_key: None,
             ceiling: 10,
         }
     }

@@ -54,6 +54,8 @@ pub(crate) struct Worker {
     pub(crate) relieved: Notify,
     /// Deliveries were made that wait for their turn.
     pub(crate) gated: Notify,
+    /// It may be the turn of a delivery that goes after another.
+    pub(crate) turned: Notify,
 }
 
 /// A delivery with the end of its lease.
@@ -114,6 +116,7 @@ impl Worker {
             freed: Notify::new(),
             relieved: Notify::new(),
             gated: Notify::new(),
+            turned: Notify::new(),
         }
     }
 

@@ -152,6 +152,7 @@ impl<'e> Decision<'e> {
             lease: None,
             body: None,
             replay_of: None,
+            order_key: None,
         }
     }
 

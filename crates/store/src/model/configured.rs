@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use wire::resource::{EndpointSpec, PlaybookSpec, RouteSpec, SourceSpec, WorkspaceSpec};
+use wire::resource::{EndpointSpec, OrderSpec, PlaybookSpec, RouteSpec, SourceSpec, WorkspaceSpec};
 use wire::{
     ApplicationId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId, PlaybookId, ProjectId,
     RouteId, SourceId, TemplateId, WorkspaceId,
@@ -239,6 +239,8 @@ pub struct RoutingTable {
     pub routes: Vec<Route>,
     /// The workspace's endpoints that are not deleted, and whether each is enabled.
     pub endpoints: HashMap<EndpointId, bool>,
+    /// Those of them whose deliveries go one after the other, and by what.
+    pub orders: HashMap<EndpointId, OrderSpec>,
     /// Which environment each of those is in.
     pub environments: HashMap<EndpointId, EnvironmentId>,
     /// The workspace's playbooks, and whether each is enabled.

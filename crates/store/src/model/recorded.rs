@@ -300,6 +300,8 @@ pub struct Delivery {
     /// The recovery that sent it again, as another delivery.
     #[diesel(deserialize_as = Maybe<Uid>)]
     pub recovery_id: Option<RecoveryId>,
+    /// What it shares with those that go one after the other.
+    pub order_key: Option<String>,
 }
 
 /// Which deliveries a list has.
@@ -353,6 +355,8 @@ pub struct Job {
     /// When the event was received.
     #[diesel(deserialize_as = Stamp)]
     pub received_at: Instant,
+    /// What it shares with those that go one after the other.
+    pub order_key: Option<String>,
 }
 
 impl Job {

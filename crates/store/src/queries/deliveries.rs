@@ -4,6 +4,7 @@ use super::super::Conn;
 use super::super::schema::{attempts, deliveries, events};
 use super::in_state;
 use super::lanes::Waiting;
+use super::order::Turns;
 use crate::sql::{Stamp, Uid};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use diesel::dsl::sql;
@@ -44,6 +45,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
             events::content_type,
             events::traceparent,
             events::received_at,
+            deliveries::order_key,
         ))
         .load(conn)?;
     Ok(jobs
@@ -164,6 +166,7 @@ type DeliveryColumns = (
     deliveries::updated_at,
     deliveries::error_kind,
     deliveries::recovery_id,
+    deliveries::order_key,
 );
 
 const COLUMNS: DeliveryColumns = (
@@ -184,6 +187,7 @@ const COLUMNS: DeliveryColumns = (
     deliveries::updated_at,
     deliveries::error_kind,
     deliveries::recovery_id,
+    deliveries::order_key,
 );
 
 pub(crate) fn find(
@@ -278,33 +282,52 @@ pub(crate) fn attempts(conn: &mut Conn, delivery: DeliveryId, limit: i64) -> Res
         .load(conn)?)
 }
 
-/// Makes a delivery due at once, whatever came of it before, unless a worker holds it; says whether it did.
+/// Makes a delivery due at once, whatever came of it before, unless a worker holds it; says whether it did. One that goes
+/// after others is due when it is its turn.
 pub(crate) fn retry(
     conn: &mut Conn,
     workspace: &WorkspaceId,
     id: DeliveryId,
     now: Instant,
 ) -> Result<bool, Error> {
-    let row = deliveries::table
-        .find(Uid::from(id))
-        .filter(deliveries::workspace_id.eq(workspace.as_str()))
-        .filter(deliveries::state.ne("delivering"));
-    let moved = diesel::update(row)
-        .set((
-            deliveries::state.eq("scheduled_retry"),
-            deliveries::reason.eq(None::<String>),
-            deliveries::due_at.eq(Some(Stamp(now))),
-            deliveries::updated_at.eq(Stamp(now)),
-        ))
-        .execute(conn)?;
-    if moved > 0 {
-        let endpoint: String = deliveries::table
+    let Some((endpoint, key)) = hold_turn(conn, workspace, id, now)? else {
+        return Ok(false);
+    };
+    let row = || {
+        deliveries::table
             .find(Uid::from(id))
-            .select(deliveries::endpoint_id)
-            .first(conn)?;
+            .filter(deliveries::state.ne("delivering"))
+    };
+    let to_retry = (
+        deliveries::state.eq("scheduled_retry"),
+        deliveries::reason.eq(None::<String>),
+        deliveries::updated_at.eq(Stamp(now)),
+    );
+    // The one that has the turn keeps it.
+    let has_the_turn = key.is_none()
+        || diesel::select(diesel::dsl::exists(
+            row()
+                .filter(deliveries::state.eq_any(["pending", "scheduled_retry"]))
+                .filter(deliveries::turn_due_at.is_null()),
+        ))
+        .get_result(conn)?;
+    let moved = if has_the_turn {
+        diesel::update(row())
+            .set((to_retry, deliveries::due_at.eq(Some(Stamp(now)))))
+            .execute(conn)?
+    } else {
+        diesel::update(row())
+            .set((to_retry, deliveries::turn_due_at.eq(Some(Stamp(now)))))
+            .execute(conn)?
+    };
+    if moved > 0 {
         let mut waiting = Waiting::default();
-        waiting.add(endpoint, workspace.as_str().to_owned(), Some(now));
+        let due_at = has_the_turn.then_some(now);
+        waiting.add(endpoint.clone(), workspace.as_str().to_owned(), due_at);
         waiting.wake(conn, now)?;
+        let mut turns = Turns::default();
+        turns.add(&endpoint, key.as_deref());
+        turns.settle(conn, now)?;
     }
     Ok(moved > 0)
 }
@@ -316,19 +339,47 @@ pub(crate) fn cancel(
     id: DeliveryId,
     now: Instant,
 ) -> Result<bool, Error> {
+    let Some((endpoint, key)) = hold_turn(conn, workspace, id, now)? else {
+        return Ok(false);
+    };
     let row = deliveries::table
         .find(Uid::from(id))
-        .filter(deliveries::workspace_id.eq(workspace.as_str()))
         .filter(deliveries::state.eq_any(["pending", "scheduled_retry"]));
     let moved = diesel::update(row)
         .set((
             deliveries::state.eq("failed"),
             deliveries::reason.eq(Some("cancelled")),
             deliveries::due_at.eq(None::<Stamp>),
+            deliveries::turn_due_at.eq(None::<Stamp>),
             deliveries::updated_at.eq(Stamp(now)),
         ))
         .execute(conn)?;
+    if moved > 0 {
+        let mut turns = Turns::default();
+        turns.add(&endpoint, key.as_deref());
+        turns.settle(conn, now)?;
+    }
     Ok(moved > 0)
+}
+
+/// A delivery's endpoint and key. Where it has a key its lane is locked before anything is changed: whoever settles a turn
+/// locks the lane first, and so nobody waits in a circle.
+fn hold_turn(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    id: DeliveryId,
+    now: Instant,
+) -> Result<Option<(String, Option<String>)>, Error> {
+    let found: Option<(String, Option<String>)> = deliveries::table
+        .find(Uid::from(id))
+        .filter(deliveries::workspace_id.eq(workspace.as_str()))
+        .select((deliveries::endpoint_id, deliveries::order_key))
+        .first(conn)
+        .optional()?;
+    if let Some((endpoint, Some(_))) = &found {
+        super::order::lock(conn, endpoint, now)?;
+    }
+    Ok(found)
 }
 
 /// Inserts deliveries of `event`, and wakes the lanes of those that wait.
@@ -347,19 +398,36 @@ pub(crate) fn insert_each<'r>(
     rows: impl Iterator<Item = (EventId, &'r NewDelivery)>,
     now: Instant,
 ) -> QueryResult<()> {
-    let mut waiting = Waiting::default();
+    let (mut waiting, mut turns) = (Waiting::default(), Turns::default());
     for (event, row) in rows {
         insert(conn, event, row, now)?;
-        if row.state == DeliveryState::Pending {
-            let endpoint = row.endpoint_id.as_str().to_owned();
-            waiting.add(endpoint, row.workspace_id.as_str().to_owned(), row.due_at);
+        let endpoint = row.endpoint_id.as_str();
+        if row.goes_in_turn() {
+            turns.add(endpoint, row.order_key.as_deref());
+        }
+        if row.state == DeliveryState::Pending || row.goes_in_turn() {
+            let due_at = row.due_at.filter(|_| !row.goes_in_turn());
+            waiting.add(endpoint.to_owned(), row.workspace_id.as_str().to_owned(), due_at);
         }
     }
-    waiting.wake(conn, now)
+    waiting.wake(conn, now)?;
+    turns.settle(conn, now)
 }
 
 /// Inserts a delivery of `event`, unless it is there already.
 fn insert(conn: &mut Conn, event: EventId, delivery: &NewDelivery, now: Instant) -> QueryResult<()> {
+    let goes_in_turn = delivery.goes_in_turn();
+    let state = if goes_in_turn {
+        DeliveryState::Pending
+    } else {
+        delivery.state
+    };
+    let lease = delivery.lease.filter(|_| !goes_in_turn);
+    let (due_at, turn_due_at) = if goes_in_turn {
+        (None, delivery.due_at)
+    } else {
+        (delivery.due_at, None)
+    };
     diesel::insert_into(deliveries::table)
         .values((
             (
@@ -369,13 +437,15 @@ fn insert(conn: &mut Conn, event: EventId, delivery: &NewDelivery, now: Instant)
                 deliveries::endpoint_id.eq(delivery.endpoint_id.as_str()),
                 deliveries::route_id.eq(delivery.route_id.as_ref().map(RouteId::as_str)),
                 deliveries::event_type.eq(&delivery.event_type),
-                deliveries::state.eq(delivery.state.as_str()),
+                deliveries::state.eq(state.as_str()),
                 deliveries::reason.eq(&delivery.reason),
             ),
             (
-                deliveries::due_at.eq(delivery.due_at.map(Stamp)),
-                deliveries::lease_until.eq(delivery.lease.map(|(_, until)| Stamp(until))),
-                deliveries::lease_token.eq(delivery.lease.map(|(token, _)| Uid(token))),
+                deliveries::due_at.eq(due_at.map(Stamp)),
+                deliveries::turn_due_at.eq(turn_due_at.map(Stamp)),
+                deliveries::order_key.eq(&delivery.order_key),
+                deliveries::lease_until.eq(lease.map(|(_, until)| Stamp(until))),
+                deliveries::lease_token.eq(lease.map(|(token, _)| Uid(token))),
                 deliveries::body.eq(delivery.body.as_deref()),
                 deliveries::replay_of.eq(delivery.replay_of.map(Uid::from)),
                 deliveries::attempts.eq(0),

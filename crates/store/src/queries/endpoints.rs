@@ -68,6 +68,7 @@ pub(crate) fn remove(conn: &mut Conn, id: &EndpointId, now: Instant) -> Result<(
         .execute(conn)?;
     // The worker ends what waits for it.
     super::lanes::let_all_go(conn, id.as_str(), now)?;
+    super::order::let_all_go(conn, id.as_str())?;
     Ok(())
 }
 
@@ -85,6 +86,7 @@ pub(crate) fn remove_of(conn: &mut Conn, application: &ApplicationId, now: Insta
     lanes.sort_unstable();
     for endpoint in lanes {
         super::lanes::let_all_go(conn, &endpoint, now)?;
+        super::order::let_all_go(conn, &endpoint)?;
     }
     Ok(())
 }

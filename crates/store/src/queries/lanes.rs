@@ -272,6 +272,13 @@ pub(crate) fn status(conn: &mut Conn, endpoint: &EndpointId) -> Result<LaneStatu
         .order(deliveries::due_at)
         .limit(COUNTED)
         .load(conn)?;
+    // Those that go after others have no time yet.
+    let oldest: Option<Option<Stamp>> = of_endpoint()
+        .filter(is_waiting())
+        .filter(deliveries::due_at.is_not_null())
+        .order(deliveries::due_at)
+        .first(conn)
+        .optional()?;
     let in_flight: Vec<Option<Stamp>> = of_endpoint()
         .filter(in_state("delivering"))
         .limit(COUNTED)
@@ -280,7 +287,7 @@ pub(crate) fn status(conn: &mut Conn, endpoint: &EndpointId) -> Result<LaneStatu
         circuit,
         held,
         waiting: waiting.len(),
-        oldest_due_at: waiting.first().copied().flatten().map(Instant::from),
+        oldest_due_at: oldest.flatten().map(Instant::from),
         in_flight: in_flight.len(),
     })
 }

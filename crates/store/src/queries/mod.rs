@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod handshakes;
 pub(crate) mod lanes;
 pub(crate) mod names;
+pub(crate) mod order;
 pub(crate) mod playbooks;
 pub(crate) mod recover;
 pub(crate) mod recoveries;

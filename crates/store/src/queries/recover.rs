@@ -264,5 +264,6 @@ fn again(
         lease: None,
         body: body.map(Into::into),
         replay_of: Some(row.id),
+        order_key: row.order_key.clone(),
     }))
 }

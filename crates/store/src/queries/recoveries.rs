@@ -41,6 +41,7 @@ pub(crate) fn scan(
             deliveries::state,
             deliveries::error_kind,
             deliveries::created_at,
+            deliveries::order_key,
         ))
         .into_boxed();
     // One bound from below: SQLite uses but one of two.

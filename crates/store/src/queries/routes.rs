@@ -5,7 +5,7 @@ use super::super::schema::{endpoints, routes};
 use crate::Error;
 use crate::catalog::RouteRow;
 use crate::sql::StoredText;
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, TextExpressionMethods};
 use wire::{EndpointId, EnvironmentId, EventTypeId, RouteId, WorkspaceId};
 
 /// Finds a route or a subscription.
@@ -72,6 +72,23 @@ pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Resu
         .order((routes::position, routes::id))
         .limit(limit)
         .load(conn)?)
+}
+
+/// The settings of the workspace's endpoints that are not deleted and say something of an order; few among many, and the
+/// settings of the others are not read.
+pub(crate) fn ordered(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    limit: i64,
+) -> Result<Vec<(EndpointId, String)>, Error> {
+    let rows: Vec<(StoredText, String)> = endpoints::table
+        .filter(endpoints::workspace_id.eq(workspace.as_str()))
+        .filter(endpoints::deleted_at.is_null())
+        .filter(endpoints::spec.like("%\"ordered\":%"))
+        .limit(limit)
+        .select((endpoints::id, endpoints::spec))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, spec)| (id.into(), spec)).collect())
 }
 
 /// The workspace's endpoints that are not deleted, whether each is enabled, and its environment.

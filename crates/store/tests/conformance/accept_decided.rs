@@ -342,7 +342,7 @@ const PLAIN: &str = "uuid[], text[], text[], text[], bool[], timestamptz[], text
                      text[], text[], text[], text[], bytea[], bytea[], bigint[]";
 const DECIDED: &str = "uuid[], text[], bytea[]";
 const DELIVERIES: &str = "uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], timestamptz[], uuid[], \
-                          bytea[], uuid[], timestamptz[]";
+                          bytea[], uuid[], text[], timestamptz[]";
 const RUNS: &str =
     "uuid[], text[], text[], uuid[], text[], bytea[], text[], text[], text[], int[], timestamptz[]";
 

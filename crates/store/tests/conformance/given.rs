@@ -112,6 +112,7 @@ pub(crate) fn delivery(event: EventId, endpoint: &str, due_at: Instant) -> NewDe
         lease: None,
         body: None,
         replay_of: None,
+        order_key: None,
     }
 }
 

@@ -22,6 +22,7 @@ mod leases;
 mod lists;
 mod lookups;
 mod migrations;
+mod order;
 mod outages;
 mod outcomes;
 mod partitions;

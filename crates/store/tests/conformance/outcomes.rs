@@ -180,6 +180,7 @@ on_both! {
         let replay = hookyard_store::NewDelivery {
             id: DeliveryId::of(first.event_id, &first.endpoint_id, 7),
             replay_of: Some(id),
+            order_key: None,
             ..delivery(first.event_id, "one", now)
         };
         let replayed = replay.id;

@@ -55,7 +55,7 @@ on_both! {
         let routing = planner.store.routing_queue(QueueOptions::default()).unwrap();
         routing.route(vec![routed(EventId::generate(), vec![])]).await.unwrap();
         let types = "(uuid[], text[], bytea[], bool[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
-                     timestamptz[], uuid[], bytea[], uuid[], timestamptz[], uuid[], text[], text[], uuid[], text[], bytea[], \
+                     timestamptz[], uuid[], bytea[], uuid[], text[], timestamptz[], uuid[], text[], text[], uuid[], text[], bytea[], \
                      text[], text[], text[], int[], timestamptz[])";
         let plan = planner.explain("UPDATE events", &Asked { types, ..Asked::default() }).uses("(id=?)", "Nested Loop");
         // Whether a run has the event alone is one probe an event, however many were given.

@@ -158,6 +158,8 @@ pub(crate) struct DeliveryView {
     error_kind: Option<String>,
     /// The recovery that sent it again, as another delivery.
     recovery_id: Option<RecoveryId>,
+    /// What it shares with those that go one after the other.
+    order_key: Option<String>,
 }
 
 impl DeliveryView {
@@ -184,6 +186,7 @@ impl DeliveryView {
             replay_of: row.replay_of,
             error_kind: row.error_kind.clone(),
             recovery_id: row.recovery_id,
+            order_key: row.order_key,
         }
     }
 }

@@ -4,6 +4,14 @@ use crate::on_both;
 use crate::yard::Yard;
 use serde_json::{Value, json};
 
+/// A thing without what is shown beside it where it alone is asked for.
+fn without_company(mut view: Value) -> Value {
+    for field in ["lane", "effectivePolicy"] {
+        view.as_object_mut().unwrap().remove(field);
+    }
+    view
+}
+
 on_both! {
     async fn an_endpoint_is_made_read_changed_and_removed(yard: &Yard) {
         let body = json!({
@@ -21,8 +29,8 @@ on_both! {
 
         let mut expected = made.clone();
         expected.as_object_mut().unwrap().remove("secret");
-        assert_eq!(yard.get(&format!("endpoints/{id}")).await.expect(200), expected);
-        assert_eq!(yard.get("endpoints/mail").await.expect(200), expected);
+        assert_eq!(without_company(yard.get(&format!("endpoints/{id}")).await.expect(200)), expected);
+        assert_eq!(without_company(yard.get("endpoints/mail").await.expect(200)), expected);
         let list = yard.get("endpoints").await.expect(200);
         assert_eq!(list.as_array().unwrap().len(), 2);
         assert!(list.as_array().unwrap().contains(&expected));
@@ -93,8 +101,8 @@ on_both! {
         assert_eq!((&made["from"], &made["to"]), (&json!(["stripe"]), &json!({"endpoint": "ep_billing"})));
         assert_eq!((&made["position"], &made["enabled"]), (&json!(1), &json!(true)));
         let id = made["id"].as_str().unwrap();
-        assert_eq!(yard.get(&format!("routes/{id}")).await.expect(200), made);
-        assert_eq!(yard.get("routes/paid").await.expect(200), made);
+        assert_eq!(without_company(yard.get(&format!("routes/{id}")).await.expect(200)), made);
+        assert_eq!(without_company(yard.get("routes/paid").await.expect(200)), made);
 
         let second = json!({"name": "all of it", "from": ["so_stripe"], "to": {"endpoint": "ep_billing"}});
         let second = yard.post("routes", &second).await.expect(201);

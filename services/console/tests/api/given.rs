@@ -83,6 +83,7 @@ pub(crate) fn delivery(event: EventId) -> NewDelivery {
         lease: None,
         body: None,
         replay_of: None,
+        order_key: None,
     }
 }
 
@@ -216,6 +217,7 @@ pub(crate) fn outcome(job: &Job, lease: uuid::Uuid, state: DeliveryState, now: I
         endpoint_id: job.endpoint_id.clone(),
         counts: true,
         answered: None,
+        order_key: None,
         ceiling: 10,
         random: 0.5,
     }

@@ -25,6 +25,7 @@ mod hostile;
 mod lanes;
 mod nahook;
 mod playbooks;
+mod policy;
 mod portal;
 mod problems;
 mod recoveries;

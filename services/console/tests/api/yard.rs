@@ -231,9 +231,10 @@ impl Yard {
     /// Sends a request about `acme` with its token.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
         let path = format!("/management/v1/workspaces/acme/{path}");
+        // The workspace itself.
+        let path = path.trim_end_matches('/');
         let bearer = format!("Bearer {TOKEN}");
-        self.send(method, &path, &[("Authorization", &bearer)], body)
-            .await
+        self.send(method, path, &[("Authorization", &bearer)], body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

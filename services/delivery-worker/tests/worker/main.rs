@@ -10,6 +10,7 @@ mod apart;
 mod circuits;
 mod lost;
 mod outcomes;
+mod policy;
 mod received;
 mod tokens;
 mod yard;

@@ -155,6 +155,7 @@ async fn a_transform_comes_as_json_and_custom_headers_come_along() {
         lease: None,
         body: Some(bytes::Bytes::from_static(br#"{"twice":14}"#)),
         replay_of: Some(first),
+        order_key: None,
     };
     let added = yard
         .store

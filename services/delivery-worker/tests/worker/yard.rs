@@ -17,7 +17,7 @@ use uuid::Uuid;
 use wire::resource::{DeliverySpec, EndpointSpec, RetrySpec};
 use wire::{
     Change, DeliveryId, DeliveryState, EndpointId, EnvironmentId, EventId, EventState, Instant, Message,
-    Queue, Reference, SourceId, WorkspaceId,
+    Queue, Reference, RouteId, SourceId, WorkspaceId,
 };
 
 const EPOCH: Instant = Instant::from_unix_micros(1_790_000_000_000_000);
@@ -200,8 +200,26 @@ impl Yard {
 
     /// Records an event with one delivery, as gateway and router do; `lease` is the router's.
     pub(crate) async fn route(&self, to: &EndpointId, lease: Option<Uuid>, event: NewEvent) -> DeliveryId {
-        let now = Instant::now();
-        let id = DeliveryId::of(event.id, to, 0);
+        let delivery = NewDelivery {
+            lease: lease.map(|token| (token, Instant::now() + self.settings.delivery.lease)),
+            ..made(to, &event)
+        };
+        self.deliver(event, delivery).await
+    }
+
+    /// A delivery that is due, and that this route made.
+    pub(crate) async fn due_by(&self, to: &EndpointId, route: Option<RouteId>) -> DeliveryId {
+        let event = event(br#"{"id":7}"#);
+        let delivery = NewDelivery {
+            route_id: route,
+            ..made(to, &event)
+        };
+        self.deliver(event, delivery).await
+    }
+
+    /// Records an event with this delivery, as gateway and router do.
+    pub(crate) async fn deliver(&self, event: NewEvent, delivery: NewDelivery) -> DeliveryId {
+        let id = delivery.id;
         let routed = RoutedEvent {
             id: event.id,
             state: EventState::Routed,
@@ -209,24 +227,15 @@ impl Yard {
             is_taken: false,
             trace: Bytes::from_static(b"{}"),
             deliveries: vec![NewDelivery {
-                id,
-                workspace_id: workspace().id,
-                endpoint_id: to.clone(),
-                route_id: None,
-                event_type: event.event_type.clone(),
-                state: if lease.is_some() {
+                state: if delivery.lease.is_some() {
                     DeliveryState::Delivering
                 } else {
                     DeliveryState::Pending
                 },
-                reason: None,
-                due_at: Some(now),
-                lease: lease.map(|token| (token, now + self.settings.delivery.lease)),
-                body: None,
-                replay_of: None,
+                ..delivery
             }],
             runs: Vec::new(),
-            at: now,
+            at: Instant::now(),
         };
         self.accepts
             .accept(Acceptance {
@@ -301,6 +310,24 @@ impl Yard {
         let path = format!("/{name}");
         let requests = self.receiver.requests();
         requests.iter().filter(|request| request.target == path).count()
+    }
+}
+
+/// What the router makes of an event for an endpoint.
+pub(crate) fn made(to: &EndpointId, event: &NewEvent) -> NewDelivery {
+    NewDelivery {
+        id: DeliveryId::of(event.id, to, 0),
+        workspace_id: workspace().id,
+        endpoint_id: to.clone(),
+        route_id: None,
+        event_type: event.event_type.clone(),
+        state: DeliveryState::Pending,
+        reason: None,
+        due_at: Some(Instant::now()),
+        lease: None,
+        body: None,
+        replay_of: None,
+        order_key: None,
     }
 }
 

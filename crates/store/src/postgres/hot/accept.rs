@@ -1,18 +1,31 @@
 //! ACCEPT: claims and events in one statement, then the claims that were lost.
 
 use super::made::{Deliveries, Runs};
+use super::routing::turns;
 use crate::accept::{Claimed, Leader};
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid};
-use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl};
 use std::collections::{HashMap, HashSet};
-use wire::SourceId;
+use wire::{Instant, SourceId};
 
 /// Writes the leaders' claims and events, and tells for each what became of it, in their order.
 pub(crate) fn accept(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
+    let decided = leaders.iter().filter_map(|leader| leader.row.routed.as_ref());
+    let Some(turns) = turns(decided) else {
+        return write(conn, leaders);
+    };
+    conn.transaction(|conn| {
+        let claimed = write(conn, leaders)?;
+        turns.settle(conn, Instant::now())?;
+        Ok(claimed)
+    })
+}
+
+fn write(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
     // Nearly every batch has no decided event in it, and its statement is the shorter one.
     let stored: Vec<Uid> = if leaders.iter().any(|leader| leader.row.routed.is_some()) {
         AcceptRouted::of(leaders).load(conn)?

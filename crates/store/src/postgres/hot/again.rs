@@ -1,13 +1,14 @@
 //! AGAIN: further deliveries and runs of an event that was routed before.
 
 use super::made::{Deliveries, Runs};
+use crate::postgres::queries::order::Turns;
 use crate::routing::{NewDelivery, NewRun};
 use crate::sql::Uid;
 use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::Uuid;
-use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl};
 use wire::{EventId, Instant};
 
 /// Writes what is made of the event once more; says whether the event is still there.
@@ -28,8 +29,15 @@ pub(crate) fn again(
     for run in runs {
         made.runs.push(event, now, run);
     }
-    let found: Vec<Uid> = made.load(conn)?;
-    Ok(!found.is_empty())
+    let mut turns = Turns::default();
+    for delivery in deliveries.iter().filter(|delivery| delivery.goes_in_turn()) {
+        turns.add(delivery.endpoint_id.as_str(), delivery.order_key.as_deref());
+    }
+    conn.transaction(|conn| {
+        let found: Vec<Uid> = made.load(conn)?;
+        turns.settle(conn, now)?;
+        Ok(!found.is_empty())
+    })
 }
 
 struct Again<'a> {

@@ -87,16 +87,17 @@ impl Lease<'_> {
     }
 }
 
-/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns how many.
+/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns the endpoint and
+/// the key of each.
 pub(crate) fn give_up(
     conn: &mut PgConnection,
     endpoints: &[&EndpointId],
     before: Instant,
     limit: i64,
     now: Instant,
-) -> QueryResult<usize> {
+) -> QueryResult<Vec<(String, Option<String>)>> {
     if endpoints.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     GiveUp {
         endpoints: endpoints.iter().map(|id| id.as_str()).collect(),
@@ -104,8 +105,7 @@ pub(crate) fn give_up(
         limit,
         now: Stamp(now),
     }
-    .load::<Uid>(conn)
-    .map(|given_up| given_up.len())
+    .load(conn)
 }
 
 struct GiveUp<'a> {
@@ -115,7 +115,7 @@ struct GiveUp<'a> {
     now: Stamp,
 }
 
-statement!(GiveUp, Uuid, PgConnection);
+statement!(GiveUp, (Text, Nullable<Text>), PgConnection);
 
 impl QueryFragment<Pg> for GiveUp<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -130,7 +130,7 @@ impl QueryFragment<Pg> for GiveUp<'_> {
         out.push_bind_param::<Timestamptz, _>(&self.before)?;
         out.push_sql(" ORDER BY due_at LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(" FOR UPDATE SKIP LOCKED) AS due)) RETURNING id");
+        out.push_sql(" FOR UPDATE SKIP LOCKED) AS due)) RETURNING endpoint_id, order_key");
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ pub(super) struct Deliveries<'a> {
     lease_tokens: Vec<Option<Uid>>,
     bodies: Vec<Option<&'a [u8]>>,
     replay_of: Vec<Option<Uid>>,
+    order_keys: Vec<Option<&'a str>>,
     created_at: Vec<Stamp>,
 }
 
@@ -61,6 +62,8 @@ impl<'a> Deliveries<'a> {
             .push(delivery.lease.map(|(token, _)| Uid(token)));
         self.bodies.push(delivery.body.as_deref());
         self.replay_of.push(delivery.replay_of.map(Uid::from));
+        let key = delivery.order_key.as_deref();
+        self.order_keys.push(key.filter(|_| delivery.goes_in_turn()));
         self.created_at.push(at.into());
     }
 }
@@ -87,18 +90,21 @@ impl Deliveries<'_> {
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
         out.push_sql(
             ", made AS (INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, route_id, event_type, state, reason, \
-             due_at, lease_until, lease_token, body, replay_of, created_at, updated_at) \
+             due_at, turn_due_at, order_key, lease_until, lease_token, body, replay_of, created_at, updated_at) \
              SELECT row.id, row.workspace_id, row.event_id, row.endpoint_id, row.route_id, row.event_type, \
-             CASE WHEN gate.is_shut THEN 'pending' ELSE row.state END, row.reason, row.due_at, \
+             CASE WHEN gate.is_shut THEN 'pending' ELSE row.state END, row.reason, \
+             CASE WHEN row.order_key IS NULL THEN row.due_at END, CASE WHEN row.order_key IS NOT NULL THEN row.due_at END, \
+             row.order_key, \
              CASE WHEN NOT gate.is_shut THEN row.lease_until END, CASE WHEN NOT gate.is_shut THEN row.lease_token END, \
              row.body, row.replay_of, row.created_at, row.created_at FROM ",
         );
         self.walk(out)?;
         // `IS TRUE` keeps a look-up a hash table; a bare IN becomes a join, row by row. Where the gate is shut a delivery
-        // waits for its turn, and so its lane is touched, whether or not there is anything to change in it (see `lane`).
+        // waits for its turn, and so its lane is touched, whether or not there is anything to change in it (see `lane`). So is
+        // that of one which goes after others: whose turn it is, is settled in a later statement.
         out.push_sql(
-            ", LATERAL (SELECT row.state = 'delivering' AND (row.endpoint_id IN \
-             (SELECT endpoint_id FROM endpoint_lanes WHERE is_gated)) IS TRUE AS is_shut) AS gate \
+            ", LATERAL (SELECT row.state = 'delivering' AND (row.order_key IS NOT NULL OR (row.endpoint_id IN \
+             (SELECT endpoint_id FROM endpoint_lanes WHERE is_gated)) IS TRUE) AS is_shut) AS gate \
              WHERE (row.event_id IN (SELECT id FROM ",
         );
         out.push_sql(of);
@@ -140,10 +146,12 @@ impl Deliveries<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Uuid>>, _>(&self.replay_of)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.order_keys)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
         out.push_sql(
             ") AS row (id, workspace_id, event_id, endpoint_id, route_id, event_type, state, reason, due_at, lease_until, \
-             lease_token, body, replay_of, created_at)",
+             lease_token, body, replay_of, order_key, created_at)",
         );
         Ok(())
     }

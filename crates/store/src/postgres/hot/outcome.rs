@@ -1,17 +1,34 @@
 //! RECORD: attempts are kept, deliveries move on.
 
 use crate::outcome::Outcome;
+use crate::postgres::queries::order::Turns;
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
-use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl};
 use std::collections::HashMap;
 
 /// Writes the outcomes, and returns the deliveries that they moved, and of each whether its endpoint is watched.
 pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
-    Ok(Record::of(outcomes).load(conn)?.into_iter().collect())
+    let mut turns = Turns::default();
+    for outcome in outcomes.iter().filter(|outcome| outcome.due_at.is_none()) {
+        turns.add(outcome.endpoint_id.as_str(), outcome.order_key.as_deref());
+    }
+    let Some(now) = outcomes
+        .iter()
+        .map(|outcome| outcome.at)
+        .max()
+        .filter(|_| !turns.is_empty())
+    else {
+        return Ok(Record::of(outcomes).load(conn)?.into_iter().collect());
+    };
+    conn.transaction(|conn| {
+        let moved = Record::of(outcomes).load(conn)?.into_iter().collect();
+        turns.settle(conn, now)?;
+        Ok(moved)
+    })
 }
 
 /// The columns of a batch, one array each.
@@ -128,9 +145,10 @@ impl QueryFragment<Pg> for Record<'_> {
              updated_at = input.ended_at \
              FROM input WHERE held.id = input.delivery_id AND (held.lease_token = input.lease \
              OR (input.state = 'delivered' AND held.state <> 'delivered')) \
-             RETURNING held.id, held.endpoint_id, held.workspace_id, held.state, held.due_at, held.updated_at), \
+             RETURNING held.id, held.endpoint_id, held.workspace_id, held.state, held.due_at, held.updated_at, held.order_key), \
              woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
-             SELECT endpoint_id, min(workspace_id), min(due_at), max(updated_at) FROM moved WHERE state <> 'delivered' \
+             SELECT endpoint_id, min(workspace_id), min(due_at), max(updated_at) FROM moved \
+             WHERE state <> 'delivered' OR order_key IS NOT NULL \
              GROUP BY endpoint_id ORDER BY endpoint_id \
              ON CONFLICT (endpoint_id) DO UPDATE SET ready_at = least(lane.ready_at, excluded.ready_at)) \
              SELECT id, (endpoint_id IN (SELECT endpoint_id FROM endpoint_lanes WHERE is_watched)) IS TRUE FROM moved",

@@ -2,6 +2,7 @@
 
 use super::gifts;
 use super::made::{Deliveries, Runs};
+use crate::postgres::queries::order::Turns;
 use crate::routing::RoutedEvent;
 use crate::sql::Uid;
 use crate::statement::statement;
@@ -11,14 +12,25 @@ use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, Binary, Bool, Text, Uuid};
 use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl};
 use std::collections::HashSet;
+use wire::Instant;
 
 /// Writes the decisions, and returns the events that this call routed.
 ///
-/// One statement, unless some of them continue runs: then those are held first, so that what was decided still holds.
+/// One statement, unless some of them continue runs: then those are held first, so that what was decided still holds. Or
+/// unless some of their deliveries go after others: then whose turn it is, is settled behind it.
 pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
     let gifts = waits::gifts_of(events);
+    let turns = turns(events.iter().copied());
+    let now = events.iter().map(|event| event.at).max();
     if gifts.is_empty() {
-        return Ok(Route::of(events).load(conn)?.into_iter().collect());
+        let Some(turns) = turns else {
+            return Ok(Route::of(events).load(conn)?.into_iter().collect());
+        };
+        return conn.transaction(|conn| {
+            let routed = Route::of(events).load(conn)?.into_iter().collect();
+            turns.settle(conn, now.unwrap_or_else(Instant::now))?;
+            Ok(routed)
+        });
     }
     conn.transaction(|conn| {
         // All of the batch, in one order, or two routers that have the same events could each wait for the other.
@@ -27,8 +39,23 @@ pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryRe
         let routed: HashSet<Uid> = Route::of(&events).load(conn)?.into_iter().collect();
         gifts.retain(|gift| routed.contains(&gift.event.into()));
         gifts::put(conn, &gifts)?;
+        if let Some(turns) = turns {
+            turns.settle(conn, now.unwrap_or_else(Instant::now))?;
+        }
         Ok(routed)
     })
+}
+
+/// The turns of what is made of events; none when nothing of it goes after others, as nearly always.
+pub(super) fn turns<'e>(events: impl Iterator<Item = &'e RoutedEvent>) -> Option<Turns> {
+    let mut turns = None;
+    for delivery in events.flat_map(|event| &event.deliveries) {
+        if delivery.goes_in_turn() {
+            let turns = turns.get_or_insert_with(Turns::default);
+            turns.add(delivery.endpoint_id.as_str(), delivery.order_key.as_deref());
+        }
+    }
+    turns
 }
 
 /// The columns of a batch: the events', then the deliveries', then the runs'.

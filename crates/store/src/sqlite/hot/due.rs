@@ -84,23 +84,25 @@ impl Lease<'_> {
     }
 }
 
-/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns how many.
+/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns the endpoint and
+/// the key of each.
 pub(crate) fn give_up(
     conn: &mut SqliteConnection,
     endpoints: &[&EndpointId],
     before: Instant,
     limit: i64,
     now: Instant,
-) -> QueryResult<usize> {
-    let mut given_up = 0;
+) -> QueryResult<Vec<(String, Option<String>)>> {
+    let mut given_up = Vec::new();
     for endpoint in endpoints {
-        given_up += GiveUp {
+        let mine: Vec<(String, Option<String>)> = GiveUp {
             endpoint: endpoint.as_str(),
             before: Stamp(before),
             limit,
             now: Stamp(now),
         }
-        .execute(conn)?;
+        .load(conn)?;
+        given_up.extend(mine);
     }
     Ok(given_up)
 }
@@ -112,7 +114,7 @@ struct GiveUp<'a> {
     now: Stamp,
 }
 
-statement!(GiveUp, Binary, SqliteConnection);
+statement!(GiveUp, (Text, Nullable<Text>), SqliteConnection);
 
 impl QueryFragment<Sqlite> for GiveUp<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -124,7 +126,7 @@ impl QueryFragment<Sqlite> for GiveUp<'_> {
         out.push_bind_param::<BigInt, _>(&self.before)?;
         out.push_sql(" ORDER BY due_at LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(")");
+        out.push_sql(") RETURNING endpoint_id, order_key");
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use super::lanes;
 use crate::outcome::Outcome;
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::queries::lanes::Waiting;
+use crate::sqlite::queries::order::Turns;
 use crate::sqlite::schema::attempts;
 use crate::statement::statement;
 use diesel::query_builder::{AstPass, QueryFragment};
@@ -17,7 +18,7 @@ use wire::{DeliveryState, Instant};
 pub(crate) fn record(conn: &mut SqliteConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
     conn.immediate_transaction(|conn| {
         let mut moved = HashMap::with_capacity(outcomes.len());
-        let mut waiting = Waiting::default();
+        let (mut waiting, mut turns) = (Waiting::default(), Turns::default());
         let mut now = Instant::from_unix_micros(0);
         for outcome in outcomes {
             insert_attempt(conn, outcome)?;
@@ -25,12 +26,16 @@ pub(crate) fn record(conn: &mut SqliteConnection, outcomes: &[&Outcome]) -> Quer
                 continue;
             };
             moved.insert(outcome.delivery_id.into(), lanes::is_watched(conn, &endpoint)?);
+            now = now.max(outcome.at);
+            if outcome.due_at.is_none() {
+                turns.add(&endpoint, outcome.order_key.as_deref());
+            }
             if outcome.state != DeliveryState::Delivered {
                 waiting.add(endpoint, workspace, outcome.due_at);
-                now = now.max(outcome.at);
             }
         }
         waiting.wake(conn, now)?;
+        turns.settle(conn, now)?;
         Ok(moved)
     })
 }

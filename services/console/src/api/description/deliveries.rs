@@ -265,6 +265,12 @@ fn delivery() -> Vec<Field> {
                 .or_null()
                 .note("The recovery that sent it again, as another delivery."),
         ),
+        field(
+            "orderKey",
+            text()
+                .or_null()
+                .note("What it shares with those that go one after the other: `*`, `=` and the key, or `#` and the digest of a long one."),
+        ),
     ]
 }
 

@@ -41,6 +41,7 @@ pub(super) async fn send(
             lease: None,
             body: body.map(Into::into),
             replay_of: Some(delivery.id),
+            order_key: delivery.order_key.clone(),
         });
     }
     if rows.is_empty() {

@@ -11,12 +11,13 @@ use crate::{Gateway, body};
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use routing::Named;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{DeliveryFilter, Event, NewEvent, RoutedEvent, RoutingTable};
 use uuid::Uuid;
-use wire::resource::{KeyScope, Target};
+use wire::resource::{KeyScope, OrderSpec, Target};
 use wire::{DeliveryId, EndpointId, EventState, EventTypeName, Instant};
 
 /// Who sends, and what of the limit is left.
@@ -89,7 +90,7 @@ impl<'a> Sender<'a> {
     ) -> Result<Sent, Problem> {
         let payload = self.payload(body, fields)?;
         let key = idempotency_key(fields)?.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let (endpoint, is_enabled) = self.endpoint(endpoint).await?.ok_or(Problem::NotFound)?;
+        let (endpoint, is_enabled, order) = self.endpoint(endpoint).await?.ok_or(Problem::NotFound)?;
         let claim = Key {
             scope: endpoint.to_string(),
             text: key.clone(),
@@ -97,8 +98,14 @@ impl<'a> Sender<'a> {
             window: WINDOW,
         };
         let draft = self.draft(payload, None, Some(claim));
+        let order_key = self.order_key(&draft.event, order.as_ref()).await?;
         let moment = accept::moment(self.gateway, self.received_at);
-        let routed = routing::direct(&draft.event, &endpoint, is_enabled, moment);
+        let named = Named {
+            endpoint: endpoint.clone(),
+            is_enabled,
+            order_key,
+        };
+        let routed = routing::direct(&draft.event, named, moment);
         let receipt = accept::accept_draft(self.gateway, draft, Some(routed)).await?;
         Ok(Sent {
             delivery_id: DeliveryId::of(receipt.event_id, &endpoint, 0),
@@ -179,8 +186,24 @@ impl<'a> Sender<'a> {
         draft
     }
 
-    /// The endpoint of this id in the key's workspace and environment, and whether it is enabled.
-    async fn endpoint(&self, id: &str) -> Result<Option<(EndpointId, bool)>, Problem> {
+    /// What the delivery shares with those that it goes after.
+    async fn order_key(
+        &self,
+        event: &NewEvent,
+        order: Option<&OrderSpec>,
+    ) -> Result<Option<String>, Problem> {
+        let finding = routing::order_key(&self.gateway.jail, order, &event.headers, &event.body);
+        match tokio::time::timeout(self.gateway.settings.accept_timeout, finding).await {
+            Ok(Ok(key)) => Ok(key),
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!("what an endpoint orders its deliveries by cannot be evaluated now");
+                Err(Problem::Unavailable)
+            }
+        }
+    }
+
+    /// The endpoint of this id in the key's workspace and environment, whether it is enabled, and what it orders by.
+    async fn endpoint(&self, id: &str) -> Result<Option<(EndpointId, bool, Option<OrderSpec>)>, Problem> {
         let Ok(id) = id.parse::<EndpointId>() else {
             return Ok(None);
         };
@@ -192,7 +215,10 @@ impl<'a> Sender<'a> {
         }
         let found = table.endpoints.get(&id).copied();
         let is_inside = self.is_inside(&table, &id);
-        Ok(found.filter(|_| is_inside).map(|is_enabled| (id, is_enabled)))
+        let order = table.orders.get(&id).cloned();
+        Ok(found
+            .filter(|_| is_inside)
+            .map(|is_enabled| (id, is_enabled, order)))
     }
 
     fn is_inside(&self, table: &RoutingTable, endpoint: &EndpointId) -> bool {
