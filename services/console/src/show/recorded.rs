@@ -186,7 +186,7 @@ impl DeliveryView {
             replay_of: row.replay_of,
             error_kind: row.error_kind.clone(),
             recovery_id: row.recovery_id,
-            order_key: row.order_key,
+            order_key: row.order_key.clone(),
         }
     }
 }
