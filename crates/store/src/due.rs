@@ -66,6 +66,24 @@ struct Look {
     full: Vec<EndpointId>,
 }
 
+/// Whom a sweep leaves out.
+#[derive(Debug, Clone, Default)]
+pub struct Full {
+    /// Endpoints whose slots the worker has used up.
+    pub endpoints: Vec<EndpointId>,
+    /// Workspaces that can use no slot more.
+    pub workspaces: Vec<WorkspaceId>,
+}
+
+impl From<Vec<EndpointId>> for Full {
+    fn from(endpoints: Vec<EndpointId>) -> Self {
+        Self {
+            endpoints,
+            workspaces: Vec::new(),
+        }
+    }
+}
+
 /// What a sweep leased.
 struct Taken {
     leased: Vec<(DeliveryId, EndpointId)>,
@@ -235,16 +253,17 @@ impl Store {
 
     /// Leases up to `limit` deliveries that are due at `now` for `hold`; counts their attempts.
     ///
-    /// Goes by lanes (see `lane`): the workspaces with ready lanes take turns, and so do a workspace's lanes. Leaves out the
-    /// endpoints in `full` (whose slots this worker has used up) and those that hold their deliveries. The deliveries of a
+    /// Goes by lanes (see `lane`): the workspaces with ready lanes take turns, and so do a workspace's lanes. Leaves out
+    /// those in `full`, and the endpoints that hold their deliveries. The deliveries of a
     /// deleted endpoint are leased whether it was disabled or not: the worker ends them.
     pub async fn lease_due(
         &self,
         now: Instant,
         limit: i64,
         lease: (Uuid, Duration),
-        full: Vec<EndpointId>,
+        full: impl Into<Full>,
     ) -> Result<Sweep, Error> {
+        let full = full.into();
         let (token, hold) = lease;
         let limit = limit.clamp(0, LONGEST_SWEEP);
         if limit == 0 {
@@ -255,14 +274,22 @@ impl Store {
             now,
             room: usize::try_from(limit).unwrap_or(0),
             lease: (token, now + hold),
-            full,
+            full: full.endpoints,
         };
         // Most looks find nothing, and a look costs the embedded ledger its only writer's time.
-        let ready = self.ready_workspaces(now, after).await?;
+        let mut ready = self.ready_workspaces(now, after).await?;
         let Some(last) = ready.last() else {
             return Ok(Sweep::default());
         };
         self.turns.served(last);
+        let is_cut = i64::try_from(ready.len()).is_ok_and(|count| count >= LANES);
+        ready.retain(|workspace| !full.workspaces.contains(workspace));
+        if ready.is_empty() {
+            return Ok(Sweep {
+                more: is_cut,
+                ..Sweep::default()
+            });
+        }
         let found = match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 use postgres::{hot, queries};

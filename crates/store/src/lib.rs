@@ -57,7 +57,7 @@ pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};
 pub use catalog::{CONFIGURED_LIMIT, Edit};
 pub use commit::CommitQueue;
 pub use connect::{Settings, Store};
-pub use due::Sweep;
+pub use due::{Full, Sweep};
 pub use error::Error;
 pub use keyring::{KeyRing, KeyRingError};
 pub use lane::LaneNews;

@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
-use store::{Error, Job, Sweep};
+use store::{Error, Full, Job, Sweep};
 use uuid::Uuid;
 use wire::{DeliveryId, Instant, Queue, Reference};
 
@@ -21,6 +21,12 @@ const GATHERED: usize = SWEEP;
 
 /// How long a full worker waits before it looks for itself whether it still is.
 const FULL: Duration = Duration::from_secs(1);
+
+/// How long the slots may be full before that is for slow receivers rather than for many deliveries.
+const STUCK: Duration = Duration::from_millis(250);
+
+/// How soon it is looked again whether there is room, at the least.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How long deliveries that had to wait for their turn are gathered before they are looked for.
 const GATED: Duration = Duration::from_millis(50);
@@ -36,11 +42,11 @@ const REAPED: i64 = 500;
 /// A message is acknowledged as soon as its deliveries are in hand: from there on their leases say who has them.
 pub(crate) async fn consume(worker: Arc<Worker>, mut consumer: Consumer, shutdown: Shutdown) {
     let stopping = shutdown.stopping();
+    // Whether the slots were full for so long that what comes next need not wait for them.
+    let mut is_stuck = false;
     loop {
         let next = async {
-            while worker.lines().room() == 0 {
-                let _woken = tokio::time::timeout(FULL, worker.freed.notified()).await;
-            }
+            is_stuck = !room(&worker, is_stuck).await;
             consumer.next().await
         };
         let first = tokio::select! {
@@ -66,6 +72,27 @@ pub(crate) async fn consume(worker: Arc<Worker>, mut consumer: Consumer, shutdow
         for message in messages {
             message.ack();
         }
+    }
+}
+
+/// Waits until there is room for what the conveyor brings; says whether there is. There is none when the slots have been
+/// full for too long: then what the conveyor has is taken off it all the same, and what finds no place here goes to the
+/// ledger. On the conveyor it would stand before everybody's, and there workspaces take turns.
+async fn room(worker: &Worker, is_stuck: bool) -> bool {
+    let patience = if is_stuck { Duration::ZERO } else { STUCK };
+    let began = Stopwatch::now();
+    loop {
+        {
+            let lines = worker.lines();
+            if lines.room() > 0 {
+                return true;
+            }
+            if began.elapsed() >= patience && lines.lacks_slots_alone() {
+                return false;
+            }
+        }
+        let left = patience.saturating_sub(began.elapsed()).max(LOOK);
+        let _woken = tokio::time::timeout(left.min(FULL), worker.freed.notified()).await;
     }
 }
 
@@ -181,10 +208,14 @@ pub(crate) async fn sweep(worker: Arc<Worker>, shutdown: Shutdown) {
 
 /// Takes one batch; says whether there may be more and room for it.
 async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
-    let (room, crowded) = {
+    let (room, full) = {
         let lines = worker.lines();
+        let full = Full {
+            endpoints: lines.crowded(),
+            workspaces: lines.full(),
+        };
         // What there is, even if it is little: when most slots hang, the rest must not wait for more.
-        (lines.room_for_swept().min(SWEEP), lines.crowded())
+        (lines.room_for_swept().min(SWEEP), full)
     };
     if room == 0 {
         return Ok(worker.lines().has_room_or_wants_it());
@@ -197,7 +228,7 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
         probes,
         more,
         given_up,
-    } = worker.store.lease_due(now, limit, lease, crowded).await?;
+    } = worker.store.lease_due(now, limit, lease, full).await?;
     if given_up > 0 {
         tracing::warn!(
             count = given_up,
@@ -206,6 +237,8 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     }
     let found = jobs.len();
     if found == 0 {
+        // Whoever was left out is looked for when it can use another slot.
+        worker.lines().has_room_or_wants_it();
         // Lanes that were looked at in vain stand before others.
         return Ok(more);
     }

@@ -10,7 +10,7 @@
 //!
 //! Each endpoint has a line that is bounded, and takes up at most `concurrency` slots: few at first, and one more with
 //! each that was answered, so that a hundred endpoints that hang at once do not have all slots before the first times out. The slots go round the lines that
-//! can go on, one each. A line that is more than half full asks the sweep to leave its endpoint out; one that is full
+//! can go on, one each, workspace by workspace ([`tenants`]). A line that is more than half full asks the sweep to leave its endpoint out; one that is full
 //! turns deliveries away, and they stay due in the ledger, for this worker or another.
 //!
 //! A delivery waits, takes up a slot while its request runs, and is held without one until its outcome is recorded: the
@@ -19,25 +19,31 @@
 //! Nothing here does I/O or reads a clock.
 
 mod line;
+mod tenants;
 
 use crate::rate::Rate;
 use line::{Line, Listed};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
+use tenants::Tenants;
 use uuid::Uuid;
-use wire::{DeliveryId, EndpointId};
+use wire::{DeliveryId, EndpointId, WorkspaceId};
 
 /// How much is held at the most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// Deliveries being attempted.
     pub(crate) slots: usize,
+    /// Slots that one workspace leaves to others, however many it could use.
+    pub(crate) reserve: usize,
     /// Attempts at the same time that a line begins with.
     pub(crate) window: usize,
     /// Deliveries waiting in one line.
     pub(crate) line: usize,
     /// Deliveries waiting in all lines.
     pub(crate) waiting: usize,
+    /// Deliveries waiting in all lines of one workspace.
+    pub(crate) waiting_each: usize,
     /// Deliveries whose outcome is being recorded.
     pub(crate) recording: usize,
     /// Bytes of everything held. The last one admitted may exceed it.
@@ -58,6 +64,7 @@ pub(crate) struct Limits {
 pub(crate) struct Ticket {
     pub(crate) delivery: DeliveryId,
     pub(crate) lease: Uuid,
+    pub(crate) workspace: WorkspaceId,
     pub(crate) endpoint: EndpointId,
     /// Whether a sweep brought it.
     pub(crate) is_swept: bool,
@@ -84,8 +91,8 @@ pub(crate) struct Lines<J> {
     bounds: Bounds,
     by_endpoint: HashMap<EndpointId, Line<J>>,
     held: HashMap<DeliveryId, (Uuid, Stage)>,
-    /// Lines that may be able to go on, each at most once.
-    ready: VecDeque<EndpointId>,
+    /// Lines that may be able to go on, by workspace.
+    tenants: Tenants,
     /// Lines that go on when their rate allows it.
     throttled: BTreeSet<(Instant, EndpointId)>,
     /// Lines that a sweep leaves out.
@@ -120,11 +127,12 @@ enum Relief {
 
 impl<J> Lines<J> {
     pub(crate) fn new(bounds: Bounds) -> Self {
+        let most = bounds.slots.saturating_sub(bounds.reserve).max(1);
         Self {
             bounds,
+            tenants: Tenants::new(most, worth_a_sweep(bounds.slots)),
             by_endpoint: HashMap::new(),
             held: HashMap::new(),
-            ready: VecDeque::new(),
             throttled: BTreeSet::new(),
             crowded: HashSet::new(),
             waiting: 0,
@@ -146,11 +154,14 @@ impl<J> Lines<J> {
         if self.is_closed || self.waiting >= self.bounds.waiting {
             return Admission::NoRoom;
         }
-        let endpoint = ticket.endpoint.clone();
+        let (endpoint, workspace) = (ticket.endpoint.clone(), ticket.workspace.clone());
+        if self.tenants.waiting(&workspace) >= self.bounds.waiting_each {
+            return Admission::NoRoom;
+        }
         let line = self
             .by_endpoint
             .entry(endpoint.clone())
-            .or_insert_with(|| Line::new(limits, self.bounds.window));
+            .or_insert_with(|| Line::new(workspace.clone(), limits, self.bounds.window));
         line.limits = limits;
         if line.waiting.len() >= self.bounds.line {
             return Admission::NoRoom;
@@ -158,6 +169,7 @@ impl<J> Lines<J> {
         self.held.insert(ticket.delivery, (ticket.lease, Stage::Waiting));
         self.bytes += ticket.bytes;
         self.waiting += 1;
+        self.tenants.change(&workspace, |tenant| tenant.waiting += 1);
         line.waiting.push_back((ticket, job));
         if line.waiting.len() > self.bounds.line / 2 {
             self.crowded.insert(endpoint.clone());
@@ -170,7 +182,7 @@ impl<J> Lines<J> {
     pub(crate) fn start(&mut self, now: Instant) -> Option<(Ticket, J)> {
         self.unthrottle(now);
         while self.running < self.bounds.slots && self.recording < self.bounds.recording {
-            let endpoint = self.ready.pop_front()?;
+            let endpoint = self.tenants.next()?;
             let Some(line) = self.by_endpoint.get_mut(&endpoint) else {
                 continue;
             };
@@ -188,6 +200,8 @@ impl<J> Lines<J> {
             }
             let started = line.waiting.pop_front();
             line.running += 1;
+            let workspace = line.workspace.clone();
+            self.tenants.change(&workspace, |tenant| tenant.running += 1);
             self.running += 1;
             let is_swept = started.as_ref().is_some_and(|(ticket, _)| ticket.is_swept);
             self.running_swept += usize::from(is_swept);
@@ -212,6 +226,8 @@ impl<J> Lines<J> {
         *stage = Stage::Recording;
         self.recording += 1;
         self.running -= 1;
+        self.tenants
+            .change(&ticket.workspace, |tenant| tenant.running -= 1);
         self.running_swept -= usize::from(ticket.is_swept);
         if let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
             line.answered();
@@ -272,27 +288,38 @@ impl<J> Lines<J> {
         self.throttled.first().map(|(at, _)| *at)
     }
 
-    /// How many more deliveries a sweep may bring.
+    /// How many more deliveries the conveyor may bring.
     pub(crate) fn room(&self) -> usize {
+        self.room_beside(self.startable)
+    }
+
+    fn room_beside(&self, startable: usize) -> usize {
         if self.bytes >= self.bounds.bytes {
             return 0;
         }
-        let slots = self.bounds.slots.saturating_sub(self.running + self.startable);
+        let slots = self.bounds.slots.saturating_sub(self.running + startable);
         let waiting = self.bounds.waiting - self.waiting;
         let recording = self.bounds.recording.saturating_sub(self.recording);
         slots.min(waiting).min(recording)
     }
 
-    /// How many of them at the most: a quarter of the slots is for first attempts, so that late retries that hang do not
-    /// keep fresh deliveries waiting.
+    /// Whether slots are all that is lacking, so that what the conveyor has more of can be left to the ledger, where
+    /// workspaces take turns.
+    pub(crate) fn lacks_slots_alone(&self) -> bool {
+        !self.is_closed && self.bytes < self.bounds.bytes && self.recording < self.bounds.recording
+    }
+
+    /// How many more a sweep may bring: a quarter of the slots is for first attempts, so that late retries that hang do not
+    /// keep fresh deliveries waiting. What one workspace has more of than it may start leaves room for the others'.
     pub(crate) fn room_for_swept(&self) -> usize {
         let most = (self.bounds.slots - self.bounds.slots / 4).max(1);
-        self.room().min(most.saturating_sub(self.running_swept))
+        self.room_beside(self.tenants.claims())
+            .min(most.saturating_sub(self.running_swept))
     }
 
     /// Whether there is room worth a sweep, which there is more for. If not, [`Lines::relieved`] says when there is.
     pub(crate) fn has_room_or_wants_it(&mut self) -> bool {
-        let has_room = self.room_for_swept() >= self.worth_a_sweep();
+        let has_room = self.has_room();
         if !has_room && self.relief == Relief::NotNeeded {
             self.relief = Relief::Wanted;
         }
@@ -313,18 +340,22 @@ impl<J> Lines<J> {
         self.crowded.iter().cloned().collect()
     }
 
+    /// The workspaces that a sweep leaves out: they can use no slot more.
+    pub(crate) fn full(&self) -> Vec<WorkspaceId> {
+        self.tenants.full()
+    }
+
     /// How many attempts run.
     pub(crate) fn running(&self) -> usize {
         self.running
     }
 
-    /// An eighth of the slots: one query for each slot that comes free would be too many.
-    fn worth_a_sweep(&self) -> usize {
-        (self.bounds.slots / 8).max(1)
+    fn has_room(&self) -> bool {
+        self.room_for_swept() >= worth_a_sweep(self.bounds.slots) && !self.tenants.is_any_pressing()
     }
 
     fn relieve(&mut self) {
-        if self.relief == Relief::Wanted && self.room_for_swept() >= self.worth_a_sweep() {
+        if self.relief == Relief::Wanted && self.has_room() {
             self.relief = Relief::Come;
         }
     }
@@ -332,10 +363,11 @@ impl<J> Lines<J> {
     /// Notes that a delivery left a line.
     fn left(&mut self, endpoint: &EndpointId) {
         self.waiting -= 1;
-        let length = self
-            .by_endpoint
-            .get(endpoint)
-            .map_or(0, |line| line.waiting.len());
+        let Some(line) = self.by_endpoint.get(endpoint) else {
+            return;
+        };
+        let length = line.waiting.len();
+        self.tenants.change(&line.workspace, |tenant| tenant.waiting -= 1);
         if length <= self.bounds.line / 2 && self.crowded.remove(endpoint) {
             self.relief = Relief::Come;
         }
@@ -364,11 +396,19 @@ impl<J> Lines<J> {
             Listed::Nowhere | Listed::Ready => line.allowed(),
         };
         let startable = line.waiting.len().min(allowed);
-        self.startable = self.startable - line.startable + startable;
-        line.startable = startable;
-        if startable > 0 && line.listed == Listed::Nowhere {
+        let before = std::mem::replace(&mut line.startable, startable);
+        self.startable = self.startable - before + startable;
+        let becomes_ready = startable > 0 && line.listed == Listed::Nowhere;
+        if becomes_ready {
             line.listed = Listed::Ready;
-            self.ready.push_back(endpoint.clone());
+        }
+        if becomes_ready || before != startable {
+            self.tenants.change(&line.workspace, |tenant| {
+                tenant.startable = tenant.startable - before + startable;
+                if becomes_ready {
+                    tenant.ready.push_back(endpoint.clone());
+                }
+            });
         }
     }
 
@@ -389,6 +429,11 @@ impl<J> Lines<J> {
         }
         taken
     }
+}
+
+/// An eighth of the slots: one query for each slot that comes free would be too many.
+fn worth_a_sweep(slots: usize) -> usize {
+    (slots / 8).max(1)
 }
 
 #[cfg(test)]

@@ -189,6 +189,7 @@ mod tests {
             endpoint_id: EndpointId::from_stored("ep_one"),
             counts: true,
             answered: None,
+            order_key: None,
             ceiling: 10,
             random: 0.5,
         }

@@ -95,9 +95,11 @@ impl Worker {
         let slots = parts.settings.slots.get();
         let bounds = Bounds {
             slots,
+            reserve: slots / 8,
             window: WINDOW,
             line: LINE,
             waiting: WAITING,
+            waiting_each: WAITING - WAITING / 4,
             recording: slots.saturating_mul(4),
             bytes: BYTES,
         };
@@ -226,6 +228,7 @@ fn ticket(leased: &Leased, lease: Uuid, hold: Duration) -> Ticket {
     Ticket {
         delivery: job.delivery_id,
         lease,
+        workspace: job.workspace_id.clone(),
         endpoint: job.endpoint_id.clone(),
         is_swept: leased.is_swept,
         bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),

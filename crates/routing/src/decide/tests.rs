@@ -76,7 +76,7 @@ pub(crate) fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable 
     let endpoint = |name: &str| EndpointId::from_stored(format!("ep_{name}"));
     let playbook = |name: &str| PlaybookId::from_stored(format!("pb_{name}"));
     RoutingTable {
-        orders: std::collections::HashMap::new(),
+        orders: HashMap::new(),
         doorkeepers: HashMap::new(),
         sources: HashMap::new(),
         environments: HashMap::new(),

@@ -7,10 +7,10 @@ use super::lanes::Waiting;
 use super::order::Turns;
 use crate::sql::{Stamp, Uid};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
-use diesel::dsl::sql;
+use diesel::dsl::{case_when, sql};
 use diesel::sql_types::Text;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 use wire::{AttemptId, DeliveryId, DeliveryState, EventId, Instant, RouteId, WorkspaceId};
 
@@ -104,44 +104,48 @@ pub(crate) fn renew(conn: &mut Conn, leases: &[(DeliveryId, Uuid)], until: Insta
     Ok(renewed)
 }
 
+/// Leases of one batch have one token, so this is a few statements for each of a few batches.
 pub(crate) fn release(
     conn: &mut Conn,
     leases: &[(DeliveryId, Uuid)],
     due_at: Instant,
 ) -> Result<usize, Error> {
+    let mut by_token: BTreeMap<Uuid, Vec<Uid>> = BTreeMap::new();
+    for (id, token) in leases {
+        by_token.entry(*token).or_default().push(Uid::from(*id));
+    }
     let mut released = 0;
     let mut waiting = Waiting::default();
-    for (id, token) in leases {
-        let mine = deliveries::table
-            .find(Uid::from(*id))
-            .filter(deliveries::state.eq("delivering"))
-            .filter(deliveries::lease_token.eq(Some(Uid(*token))));
-        let Some((attempts, first, endpoint, workspace)) = mine
-            .select((
-                deliveries::attempts,
-                deliveries::first_attempt_at,
-                deliveries::endpoint_id,
-                deliveries::workspace_id,
-            ))
-            .first::<(i32, Option<Stamp>, String, String)>(conn)
-            .optional()?
-        else {
-            continue;
+    for (token, mut ids) in by_token {
+        // In one order, as every statement over many deliveries locks them.
+        ids.sort_unstable_by_key(|id| id.0);
+        let mine = || {
+            deliveries::table
+                .filter(deliveries::id.eq_any(ids.clone()))
+                .filter(deliveries::state.eq("delivering"))
+                .filter(deliveries::lease_token.eq(Some(Uid(token))))
         };
-        waiting.add(endpoint, workspace, Some(due_at));
-        let state = if first.is_none() {
-            "pending"
-        } else {
-            "scheduled_retry"
-        };
-        released += diesel::update(mine)
-            .set((
-                deliveries::state.eq(state),
-                deliveries::attempts.eq((attempts - 1).max(0)),
+        let lanes: Vec<(String, String)> = mine()
+            .select((deliveries::endpoint_id, deliveries::workspace_id))
+            .load(conn)?;
+        for (endpoint, workspace) in lanes {
+            waiting.add(endpoint, workspace, Some(due_at));
+        }
+        let back = || {
+            (
+                // The lease counted an attempt, unless it was the router's.
+                deliveries::attempts.eq(case_when(deliveries::attempts.gt(0), deliveries::attempts - 1)
+                    .otherwise(deliveries::attempts)),
                 deliveries::due_at.eq(Some(Stamp(due_at))),
                 deliveries::lease_token.eq(None::<Uid>),
                 deliveries::lease_until.eq(None::<Stamp>),
-            ))
+            )
+        };
+        released += diesel::update(mine().filter(deliveries::first_attempt_at.is_null()))
+            .set((deliveries::state.eq("pending"), back()))
+            .execute(conn)?;
+        released += diesel::update(mine().filter(deliveries::first_attempt_at.is_not_null()))
+            .set((deliveries::state.eq("scheduled_retry"), back()))
             .execute(conn)?;
     }
     waiting.wake(conn, due_at)?;

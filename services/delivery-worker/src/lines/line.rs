@@ -4,9 +4,11 @@ use super::{Limits, Ticket};
 use crate::rate::Bucket;
 use std::collections::VecDeque;
 use std::time::Instant;
+use wire::WorkspaceId;
 
 #[derive(Debug)]
 pub(super) struct Line<J> {
+    pub(super) workspace: WorkspaceId,
     pub(super) limits: Limits,
     pub(super) waiting: VecDeque<(Ticket, J)>,
     /// Of those waiting, how many only lack a slot.
@@ -22,15 +24,16 @@ pub(super) struct Line<J> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listed {
     Nowhere,
-    /// In `ready`.
+    /// Among its workspace's ready ones.
     Ready,
     /// In `throttled`.
     Throttled,
 }
 
 impl<J> Line<J> {
-    pub(super) fn new(limits: Limits, window: usize) -> Self {
+    pub(super) fn new(workspace: WorkspaceId, limits: Limits, window: usize) -> Self {
         Self {
+            workspace,
             limits,
             waiting: VecDeque::new(),
             startable: 0,

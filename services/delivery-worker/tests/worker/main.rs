@@ -9,8 +9,10 @@
 mod apart;
 mod circuits;
 mod lost;
+mod order;
 mod outcomes;
 mod policy;
 mod received;
+mod shares;
 mod tokens;
 mod yard;
