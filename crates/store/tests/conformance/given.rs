@@ -174,6 +174,7 @@ pub(crate) fn outcome(delivery: DeliveryId, lease: Uuid, number: i32, state: Del
         },
         at,
         endpoint_id: endpoint_id("one"),
+        order_key: None,
         counts: true,
         answered: Some(if succeeded {
             Answered::Well
