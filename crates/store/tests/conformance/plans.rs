@@ -104,6 +104,27 @@ on_both! {
             .sorts_nothing();
     }
 
+    async fn a_turn_is_settled_by_two_look_ups(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let route = || async {
+            let event = given::accepted(&planner.store, 1, Instant::now()).await[0];
+            let row = hookyard_store::NewDelivery {
+                order_key: Some("=a".to_owned()),
+                ..given::delivery(event, "1", Instant::now())
+            };
+            let routing = planner.store.routing_queue(QueueOptions::default()).unwrap();
+            routing.route(vec![routed(event, vec![row])]).await.unwrap();
+        };
+        let quoted = |text: &str| if yard.is_postgres() { text.replace('`', "\"") } else { text.to_owned() };
+        route().await;
+        planner.plan(&quoted("`turn_due_at` IS NULL")).uses("deliveries_turn_idx (endpoint_id=? AND order_key=?)", "deliveries_turn_idx");
+        route().await;
+        planner
+            .plan(&quoted("ORDER BY `deliveries`.`event_id`"))
+            .uses("deliveries_order_idx (endpoint_id=? AND order_key=?)", "deliveries_order_idx")
+            .sorts_nothing();
+    }
+
     async fn the_reaper_looks_through_the_leases_alone(yard: &Yard) {
         let planner = Planner::over(yard).await;
         planner.store.reap(Instant::now(), Duration::ZERO, 10).await.unwrap();
