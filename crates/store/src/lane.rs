@@ -194,3 +194,5 @@ pub struct LaneNews {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turns;
