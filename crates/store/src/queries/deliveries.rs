@@ -447,7 +447,7 @@ fn insert(conn: &mut Conn, event: EventId, delivery: &NewDelivery, now: Instant)
             (
                 deliveries::due_at.eq(due_at.map(Stamp)),
                 deliveries::turn_due_at.eq(turn_due_at.map(Stamp)),
-                deliveries::order_key.eq(&delivery.order_key),
+                deliveries::order_key.eq(delivery.order_key.as_ref().filter(|_| goes_in_turn)),
                 deliveries::lease_until.eq(lease.map(|(_, until)| Stamp(until))),
                 deliveries::lease_token.eq(lease.map(|(token, _)| Uid(token))),
                 deliveries::body.eq(delivery.body.as_deref()),
