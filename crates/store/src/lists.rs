@@ -154,7 +154,7 @@ impl Store {
         now: Instant,
     ) -> Result<bool, Error> {
         let workspace = workspace.clone();
-        write!(self, |conn, queries| queries::deliveries::retry(
+        write!(self, |conn, queries| queries::by_hand::retry(
             conn, &workspace, id, now
         ))
     }
@@ -167,7 +167,7 @@ impl Store {
         now: Instant,
     ) -> Result<bool, Error> {
         let workspace = workspace.clone();
-        write!(self, |conn, queries| queries::deliveries::cancel(
+        write!(self, |conn, queries| queries::by_hand::cancel(
             conn, &workspace, id, now
         ))
     }
