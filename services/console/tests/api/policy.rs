@@ -2,7 +2,7 @@
 
 use crate::configuration::lines;
 use crate::on_both;
-use crate::yard::{ACME, Yard};
+use crate::yard::{ACME, Yard, in_place};
 use serde_json::{Value, json};
 
 /// What holds and who says so, as `value from`.
@@ -85,7 +85,9 @@ on_both! {
                 assert!(details.join("\n").contains(&format!("delivery.{detail}")), "{details:?}");
             }
         }
-        let playbook = json!({"name": "run", "to": {"playbook": "onboarding"}, "delivery": {"timeout": "9s"}});
+        let playbooks = format!("playbooks: [{{slug: triage, definition: {}}}]\n", in_place("triage"));
+        yard.apply("", &(ACME.to_owned() + &playbooks)).await.expect(200);
+        let playbook = json!({"name": "run", "to": {"playbook": "triage"}, "delivery": {"timeout": "9s"}});
         let details = yard.post("routes", &playbook).await.refused(400, "invalid_request");
         assert!(details.join("\n").contains("delivery: goes without a playbook"), "{details:?}");
     }
