@@ -107,8 +107,8 @@ fn yielded(answer: Result<Output, ExpressionError>) -> Option<String> {
 /// The value of the first header of that name, in the kept headers of an event.
 fn in_headers(headers: &[u8], name: &str) -> Option<String> {
     let lines: Vec<(String, String)> = serde_json::from_slice(headers).ok()?;
-    let mut values = lines.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-    values.next().and_then(|(_, value)| kept(value.trim()))
+    let first = lines.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    first.and_then(|(_, value)| kept(value.trim()))
 }
 
 /// The text as it is kept: none of an empty one, and a digest of a long one. The mark keeps the kinds apart.

@@ -201,9 +201,8 @@ mod tests {
     fn nearest<T: Clone>(levels: [Option<&T>; 3], built_in: T) -> (T, Level) {
         let names = [Level::Workspace, Level::Endpoint, Level::Route];
         let said = levels.into_iter().zip(names).rev();
-        said.filter_map(|(said, name)| Some((said?.clone(), name)))
-            .next()
-            .unwrap_or((built_in, Level::Default))
+        let mut said = said.filter_map(|(said, name)| Some((said?.clone(), name)));
+        said.next().unwrap_or((built_in, Level::Default))
     }
 
     proptest! {

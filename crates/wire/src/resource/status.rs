@@ -56,9 +56,10 @@ impl FromStr for StatusPattern {
             "3xx" => Ok(Self::Class(3)),
             "4xx" => Ok(Self::Class(4)),
             "5xx" => Ok(Self::Class(5)),
-            _ if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Self::exact(text.parse().map_err(|_| StatusPatternError::Unknown)?)
-            }
+            _ if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) => Self::exact(
+                text.parse()
+                    .map_err(|_not_a_number| StatusPatternError::Unknown)?,
+            ),
             _ => Err(StatusPatternError::Unknown),
         }
     }

@@ -73,7 +73,7 @@ async fn shown(console: &Console, row: Endpoint) -> Result<HttpResponse, Error> 
         .map(|workspace| workspace.spec.delivery)
         .unwrap_or_default();
     let policy = EffectivePolicy::of(&of_workspace, &row.spec.delivery, None);
-    Ok(ok(EndpointView::with_lane(&row, lane, policy)))
+    Ok(ok(EndpointView::with_lane(&row, lane, &policy)))
 }
 
 /// Lets it hold its deliveries: those that wait, and new ones. What is under way is finished.

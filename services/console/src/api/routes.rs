@@ -52,7 +52,7 @@ pub(super) async fn one(
     let row = find(&console, &opened, &path.1).await?;
     let directory = directory(&console, opened.id()).await?;
     let policy = effective(&console, &row).await?;
-    Ok(ok(RouteView::with_policy(&row, &directory, policy)))
+    Ok(ok(RouteView::with_policy(&row, &directory, policy.as_ref())))
 }
 
 /// What holds of the deliveries that a route makes; none when it makes none.

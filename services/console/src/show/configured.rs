@@ -117,7 +117,7 @@ impl RateLimitView {
 
 impl EndpointView {
     /// The endpoint with its lane, and with what holds of its deliveries.
-    pub(crate) fn with_lane(row: &Endpoint, lane: LaneStatus, policy: EffectivePolicy) -> Self {
+    pub(crate) fn with_lane(row: &Endpoint, lane: LaneStatus, policy: &EffectivePolicy) -> Self {
         Self {
             lane: Some(LaneView::of(lane, row.spec.concurrency)),
             effective_policy: Some(PolicyView::of(policy)),
@@ -407,7 +407,7 @@ enum TargetView {
 
 impl RouteView {
     /// The route with what holds of its deliveries.
-    pub(crate) fn with_policy(row: &Route, directory: &Directory, policy: Option<EffectivePolicy>) -> Self {
+    pub(crate) fn with_policy(row: &Route, directory: &Directory, policy: Option<&EffectivePolicy>) -> Self {
         Self {
             effective_policy: policy.map(PolicyView::of),
             ..Self::of(row, directory)

@@ -66,7 +66,7 @@ struct RuledView {
 }
 
 impl PolicyView {
-    pub(crate) fn of(policy: EffectivePolicy) -> Self {
+    pub(crate) fn of(policy: &EffectivePolicy) -> Self {
         let waits: Value = policy
             .schedule
             .value
