@@ -14,8 +14,8 @@ use std::sync::Arc;
 use store::Job;
 use tracing::Instrument as _;
 use tracing::field::Empty;
-use wire::Instant;
 use wire::resource::{DeliveryPolicy, EndpointSpec};
+use wire::{DeliveryState, Instant};
 
 /// Makes one attempt and records it.
 ///
@@ -67,7 +67,7 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
         Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
         Err(error) => begun.prevented(boot::report(&error), &DeliveryPolicy::default(), Instant::now()),
     };
-    worker.answered(&ticket);
+    worker.answered(&ticket, ended.outcome.state == DeliveryState::Delivered);
     let Ended {
         outcome,
         disables_endpoint,

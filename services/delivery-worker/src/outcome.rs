@@ -177,6 +177,7 @@ impl Begun {
                 at: now,
                 endpoint_id: self.endpoint.clone(),
                 counts,
+                is_probe: self.is_probe,
                 answered,
                 order_key: self.order_key.clone(),
                 ceiling: self.ceiling,

@@ -5,7 +5,7 @@ use super::super::schema::{attempts, deliveries, events};
 use super::in_state;
 use super::lanes::Waiting;
 use super::order::Turns;
-use crate::sql::{Stamp, Uid};
+use crate::sql::{Maybe, Stamp, Uid};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use diesel::dsl::{case_when, sql};
 use diesel::sql_types::Text;
@@ -105,11 +105,7 @@ pub(crate) fn renew(conn: &mut Conn, leases: &[(DeliveryId, Uuid)], until: Insta
 }
 
 /// Leases of one batch have one token, so this is a few statements for each of a few batches.
-pub(crate) fn release(
-    conn: &mut Conn,
-    leases: &[(DeliveryId, Uuid)],
-    due_at: Instant,
-) -> Result<usize, Error> {
+pub(crate) fn release(conn: &mut Conn, leases: &[(DeliveryId, Uuid)], now: Instant) -> Result<usize, Error> {
     let mut by_token: BTreeMap<Uuid, Vec<Uid>> = BTreeMap::new();
     for (id, token) in leases {
         by_token.entry(*token).or_default().push(Uid::from(*id));
@@ -125,18 +121,24 @@ pub(crate) fn release(
                 .filter(deliveries::state.eq("delivering"))
                 .filter(deliveries::lease_token.eq(Some(Uid(token))))
         };
-        let lanes: Vec<(String, String)> = mine()
-            .select((deliveries::endpoint_id, deliveries::workspace_id))
+        diesel::update(mine().filter(deliveries::due_at.is_null()))
+            .set(deliveries::due_at.eq(Some(Stamp(now))))
+            .execute(conn)?;
+        let lanes: Vec<(String, String, Maybe<Stamp>)> = mine()
+            .select((
+                deliveries::endpoint_id,
+                deliveries::workspace_id,
+                deliveries::due_at,
+            ))
             .load(conn)?;
-        for (endpoint, workspace) in lanes {
-            waiting.add(endpoint, workspace, Some(due_at));
+        for (endpoint, workspace, due_at) in lanes {
+            waiting.add(endpoint, workspace, due_at.into());
         }
         let back = || {
             (
                 // The lease counted an attempt, unless it was the router's.
                 deliveries::attempts.eq(case_when(deliveries::attempts.gt(0), deliveries::attempts - 1)
                     .otherwise(deliveries::attempts)),
-                deliveries::due_at.eq(Some(Stamp(due_at))),
                 deliveries::lease_token.eq(None::<Uid>),
                 deliveries::lease_until.eq(None::<Stamp>),
             )
@@ -148,7 +150,7 @@ pub(crate) fn release(
             .set((deliveries::state.eq("scheduled_retry"), back()))
             .execute(conn)?;
     }
-    waiting.wake(conn, due_at)?;
+    waiting.wake(conn, now)?;
     Ok(released)
 }
 

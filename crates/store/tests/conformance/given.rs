@@ -175,6 +175,7 @@ pub(crate) fn outcome(delivery: DeliveryId, lease: Uuid, number: i32, state: Del
         at,
         endpoint_id: endpoint_id("one"),
         order_key: None,
+        is_probe: false,
         counts: true,
         answered: Some(if succeeded {
             Answered::Well

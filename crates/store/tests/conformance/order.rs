@@ -13,7 +13,8 @@ use wire::{DeliveryId, DeliveryState, EventId, Instant};
 const HOLD: Duration = Duration::from_secs(30);
 
 async fn lease(yard: &Yard, now: Instant) -> (Uuid, Sweep) {
-    let token = Uuid::new_v4();
+    // Of a lot that draws the first as a probe.
+    let token = Uuid::from_u128(Uuid::new_v4().as_u128() & !0xff);
     let swept = yard.store.lease_due(now, 100, (token, HOLD), vec![]).await;
     (token, swept.unwrap())
 }
@@ -191,7 +192,7 @@ on_both! {
 
         let much_later = later + Duration::from_hours(74);
         let (_, swept) = lease(yard, much_later).await;
-        assert_eq!((swept.jobs.len(), swept.given_up), (1, 10), "one is the probe");
+        assert_eq!((swept.jobs.len(), swept.given_up.len()), (1, 10), "one is the probe");
         assert_eq!(state_of(yard, ids[0]).await, DeliveryState::DeadLetter);
         let (_, next) = leases(yard, much_later + Duration::from_mins(5)).await;
         assert_eq!(next, [ids[1]], "it is its turn");

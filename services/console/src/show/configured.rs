@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Endpoint, Environment, Handshakes, LaneStatus, Route, SigningSecret, Source};
+use store::{Endpoint, Environment, Handshakes, Route, SigningSecret, Source};
 use wire::resource::{
     Adapter, AppSpec, AuthSpec, ContactPolicy, EffectivePolicy, RateLimit, StatusPattern, Target, ValueRule,
     VerifyMode, duration,
@@ -116,11 +116,18 @@ impl RateLimitView {
 }
 
 impl EndpointView {
-    /// The endpoint with its lane, and with what holds of its deliveries.
-    pub(crate) fn with_lane(row: &Endpoint, lane: LaneStatus, policy: &EffectivePolicy) -> Self {
+    /// The endpoint with what holds of its deliveries.
+    pub(crate) fn under(self, policy: &EffectivePolicy) -> Self {
         Self {
-            lane: Some(LaneView::of(lane, row.spec.concurrency)),
             effective_policy: Some(PolicyView::of(policy)),
+            ..self
+        }
+    }
+
+    /// The endpoint with what its deliveries are up to.
+    pub(crate) fn with_lane(row: &Endpoint, lane: LaneView) -> Self {
+        Self {
+            lane: Some(lane),
             ..Self::of(row)
         }
     }
