@@ -23,6 +23,10 @@ pub(crate) fn all(conn: &mut Conn, edits: &[Edit], keyring: &KeyRing, now: Insta
 
 fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<(), Error> {
     match edit {
+        Edit::Over { since, edit } => {
+            super::unchanged::check(conn, edit, *since)?;
+            one(conn, edit, keyring, now)
+        }
         Edit::Workspace(workspace) => save_workspace(conn, workspace),
         Edit::Environment(environment) => save_environment(conn, environment),
         Edit::ManagementToken(token) => save_management_token(conn, token),

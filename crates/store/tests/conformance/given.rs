@@ -361,6 +361,8 @@ pub(crate) fn playbook(tenant: &str, name: &str, number: i32) -> Playbook {
         spec: PlaybookSpec {
             secret_names: Vec::new(),
             concurrency: None,
+            runs: wire::resource::Ending::default(),
+            concurrency_key: None,
             hook: None,
             input_schema: None,
             target: wire::resource::RunTarget::default(),

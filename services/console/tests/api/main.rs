@@ -27,6 +27,7 @@ mod nahook;
 mod playbooks;
 mod portal;
 mod problems;
+mod races;
 mod recoveries;
 mod replay;
 mod runs;

@@ -119,6 +119,8 @@ pub(crate) fn playbook(slug: &str) -> Playbook {
             hook: Some(HookSpec { enabled: true }),
             target: RunTarget::default(),
             concurrency: None,
+            runs: wire::resource::Ending::default(),
+            concurrency_key: None,
             input_schema: None,
         },
         secret_hash: Some(hash("s3cret")),

@@ -293,6 +293,8 @@ fn playbook() -> Playbook {
         spec: PlaybookSpec {
             secret_names: Vec::new(),
             concurrency: None,
+            runs: wire::resource::Ending::default(),
+            concurrency_key: None,
             hook: None,
             input_schema: None,
             target: wire::resource::RunTarget::default(),
