@@ -205,6 +205,11 @@ fn endpoint() -> Shape {
         ),
         field("headers", map(text())),
         field("auth", shown_auth()),
+        field(
+            "ca",
+            list(certificate())
+                .note("The authorities that its certificate may come from; empty: the public ones."),
+        ),
         field("timeout", duration()),
         field(
             "retry",
@@ -233,11 +238,18 @@ fn endpoint() -> Shape {
 }
 
 fn shown_auth() -> Shape {
+    let certificate = || {
+        maybe(
+            "clientCertificate",
+            certificate().note("What attempts show in the TLS handshake."),
+        )
+    };
+    let with = |kind: Field| object([kind, certificate()]);
     either([
-        object([field("basic", object([field("username", text())]))]),
-        object([field("bearer", object([]))]),
-        object([field("header", object([field("name", text())]))]),
-        object([field(
+        with(field("basic", object([field("username", text())]))),
+        with(field("bearer", object([]))),
+        with(field("header", object([field("name", text())]))),
+        with(field(
             "oauth2",
             object([
                 field("tokenUrl", text()),
@@ -245,10 +257,27 @@ fn shown_auth() -> Shape {
                 field("scope", text().or_null()),
                 field("audience", text().or_null()),
             ]),
-        )]),
+        )),
+        object([field("clientCertificate", self::certificate())]),
     ])
     .or_null()
     .note("How attempts say who they are, without the secret part.")
+}
+
+fn certificate() -> Shape {
+    object([
+        field("subject", text()),
+        field(
+            "fingerprint",
+            text().like("^[0-9a-f]{64}$").note("SHA-256, in hexadecimal."),
+        ),
+        field("notBefore", time()),
+        field("expiresAt", time()),
+        field(
+            "state",
+            word(&["valid", "expiring", "expired"]).note("`expiring`: within 30 days."),
+        ),
+    ])
 }
 
 fn new_auth() -> Shape {
@@ -264,14 +293,36 @@ fn new_auth() -> Shape {
         maybe("audience", parameter().or_null()),
     ])
     .closed();
+    let client_certificate = || {
+        object([
+            field(
+                "certificate",
+                pem().note("PEM, with its chain behind it; it must not have expired."),
+            ),
+            field(
+                "key",
+                pem().note("Its private key, PEM without a passphrase. It is never shown."),
+            ),
+        ])
+        .closed()
+    };
+    let with = |kind: Field| object([kind, maybe("clientCertificate", client_certificate())]).closed();
     either([
-        object([field("basic", basic)]).closed(),
-        object([field("bearer", text().like("^[!-~]{1,4096}$"))]).closed(),
-        object([field("header", header)]).closed(),
-        object([field("oauth2", oauth2)]).closed(),
+        with(field("basic", basic)),
+        with(field("bearer", text().like("^[!-~]{1,4096}$"))),
+        with(field("header", header)),
+        with(field("oauth2", oauth2)),
+        object([field("clientCertificate", client_certificate())]).closed(),
     ])
     .or_null()
-    .note("`oauth2` fetches a token by the client's credentials (RFC 6749 §4.4), one fetch at a time.")
+    .note(
+        "`oauth2` fetches a token by the client's credentials (RFC 6749 §4.4), one fetch at a time. \
+         `clientCertificate` goes beside the others or alone, with an https URL.",
+    )
+}
+
+fn pem() -> Shape {
+    text().from_to(1, 65_536)
 }
 
 /// An endpoint as it is made.
@@ -312,6 +363,12 @@ fn settings() -> Vec<Field> {
                 .note("With `authPassword`, another way to write `auth.basic`."),
         ),
         maybe("authPassword", text().or_null()),
+        maybe(
+            "ca",
+            pem().or_null().note(
+                "The authorities (PEM) that its certificate may come from, instead of the public ones.",
+            ),
+        ),
         maybe("timeout", duration()),
         maybe("retry", retry.closed().or_null()),
         maybe("rateLimit", new_rate_limit()),
