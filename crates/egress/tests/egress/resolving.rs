@@ -36,6 +36,24 @@ async fn the_connection_goes_to_the_address_that_was_checked() {
 }
 
 #[tokio::test]
+async fn a_name_that_turns_to_a_forbidden_address_after_it_was_saved_is_not_called() {
+    let receiver = Receiver::answering(OK).await;
+    for later in ["127.0.0.1", "93.184.216.34,127.0.0.1", "::1", "64:ff9b::7f00:1"] {
+        let says = Says::parse(&format!("93.184.216.34>{later}"));
+        let names = NameServer::saying("flip.example.com", says);
+        let client = client_asking(&names, &[]);
+        let url = format!("http://flip.example.com:{}/hooks", receiver.port());
+        let saved = client.check_url(&url).await.unwrap();
+        let error = client.send(post(saved.as_str())).await.unwrap_err();
+        assert!(
+            matches!(&error, SendError::Refused(Error::Address { .. })),
+            "{later}: {error}"
+        );
+    }
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
 async fn one_forbidden_address_among_allowed_ones_refuses_the_host() {
     let receiver = Receiver::answering(OK).await;
     for answers in [
