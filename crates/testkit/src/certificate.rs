@@ -89,6 +89,6 @@ pub fn pem(kind: &str, der: &[u8]) -> String {
         pem.extend(line.iter().copied().map(char::from));
         pem.push('\n');
     }
-    pem.push_str(&format!("-----END {kind}-----\n"));
+    pem.extend(["-----END ", kind, "-----\n"]);
     pem
 }

@@ -95,107 +95,91 @@ on_both! {
     }
 }
 
+/// Asks for an endpoint like this; it is refused for one thing, at this path and in these words, and no answer repeats
+/// the key.
+async fn refused(yard: &Yard, mut body: Value, path: &str, words: &str, key: &str) {
+    if body.get("url").is_none() {
+        body["url"] = json!("https://a.example/");
+    }
+    let answer = yard.post("endpoints", &body).await;
+    assert!(!answer.text.contains(inside(key)), "{}", answer.text);
+    let details = answer.refused(400, "invalid_request");
+    let [detail] = details.as_slice() else {
+        panic!("{path}, {words}: {details:?}")
+    };
+    assert!(
+        detail.starts_with(&format!("{path}: ")) && detail.contains(words),
+        "{detail}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_certificate_is_told_at_the_part_that_is_wrong() {
+async fn what_is_wrong_with_a_client_certificate_is_told_at_the_part_that_is_wrong() {
     let yard = Yard::on_sqlite().await;
     let authority = Certified::authority("clients");
     let (one, two) = (authority.issue("shop"), authority.issue("other"));
     let expired = authority.issue_between("old", 2020, 2021);
     let early = authority.issue_between("early", 2090, 2091);
-    let pair = |certificate: &str, key: &str| json!({"auth": {"clientCertificate": {"certificate": certificate, "key": key}}});
     let (certificate, key) = (one.certificate(), one.key());
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let broken = pem("CERTIFICATE", b"broken");
-    for (body, path, words) in [
+    for (certificate, key_given, part, words) in [
+        (&certificate, &two.key(), "key", "does not belong"),
+        (&certificate, &String::new(), "key", "no private key"),
+        (&certificate, &encrypted, "key", "passphrase"),
+        (&certificate, &certificate, "key", "no private key"),
+        (&String::new(), &key, "certificate", "no certificate"),
+        (&broken, &key, "certificate", "damaged"),
+        (&key, &key, "certificate", "private key"),
         (
-            pair(&certificate, &two.key()),
-            "auth.clientCertificate.key",
-            "does not belong",
-        ),
-        (
-            pair(&certificate, ""),
-            "auth.clientCertificate.key",
-            "no private key",
-        ),
-        (
-            pair(&certificate, &encrypted),
-            "auth.clientCertificate.key",
-            "passphrase",
-        ),
-        (
-            pair(&certificate, &certificate),
-            "auth.clientCertificate.key",
-            "no private key",
-        ),
-        (
-            pair("", &key),
-            "auth.clientCertificate.certificate",
-            "no certificate",
-        ),
-        (
-            pair(&broken, &key),
-            "auth.clientCertificate.certificate",
-            "damaged",
-        ),
-        (
-            pair(&key, &key),
-            "auth.clientCertificate.certificate",
-            "private key",
-        ),
-        (
-            pair(&expired.certificate(), &expired.key()),
-            "auth.clientCertificate.certificate",
+            &expired.certificate(),
+            &expired.key(),
+            "certificate",
             "has expired",
         ),
+        (&early.certificate(), &early.key(), "certificate", "not valid yet"),
+    ] {
+        let pair = json!({"certificate": certificate, "key": key_given});
+        let body = json!({"auth": {"clientCertificate": pair}});
+        let path = format!("auth.clientCertificate.{part}");
+        refused(&yard, body, &path, words, &key).await;
+    }
+    for (given, path, words) in [
+        (Value::Null, "auth.clientCertificate", "null"),
         (
-            pair(&early.certificate(), &early.key()),
-            "auth.clientCertificate.certificate",
-            "not valid yet",
-        ),
-        (
-            json!({"auth": {"clientCertificate": null}}),
-            "auth.clientCertificate",
-            "null",
-        ),
-        (
-            json!({"auth": {"clientCertificate": {"certificate": certificate}}}),
+            json!({"certificate": certificate}),
             "auth.clientCertificate.key",
             "missing",
         ),
         (
-            json!({"auth": {"clientCertificate": {"key": key}}}),
+            json!({"key": key}),
             "auth.clientCertificate.certificate",
             "missing",
         ),
-        (json!({"ca": ""}), "ca", "no certificate"),
-        (json!({"ca": expired.certificate()}), "ca", "has expired"),
-        (json!({"ca": key}), "ca", "private key"),
-        (json!({"ca": 7}), "ca", "a text"),
+    ] {
+        let body = json!({"auth": {"clientCertificate": given}});
+        refused(&yard, body, path, words, &key).await;
+    }
+    let plain = json!({"url": "http://a.example/", "auth": {"clientCertificate": said(&one)}});
+    refused(&yard, plain, "auth", "https", &key).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_authorities_is_told() {
+    let yard = Yard::on_sqlite().await;
+    let authority = Certified::authority("servers");
+    let expired = authority.issue_between("old", 2020, 2021);
+    for (body, words) in [
+        (json!({"ca": ""}), "no certificate"),
+        (json!({"ca": expired.certificate()}), "has expired"),
+        (json!({"ca": authority.key()}), "private key"),
+        (json!({"ca": 7}), "a text"),
         (
-            json!({"url": "http://a.example/", "ca": certificate}),
-            "ca",
-            "https",
-        ),
-        (
-            json!({"url": "http://a.example/", "auth": {"clientCertificate": said(&one)}}),
-            "auth",
+            json!({"url": "http://a.example/", "ca": authority.certificate()}),
             "https",
         ),
     ] {
-        let mut body = body;
-        if body.get("url").is_none() {
-            body["url"] = json!("https://a.example/");
-        }
-        let answer = yard.post("endpoints", &body).await;
-        assert!(!answer.text.contains(inside(&key)), "{}", answer.text);
-        let details = answer.refused(400, "invalid_request");
-        let [detail] = details.as_slice() else {
-            panic!("{path}, {words}: {details:?}")
-        };
-        assert!(
-            detail.starts_with(&format!("{path}: ")) && detail.contains(words),
-            "{detail}"
-        );
+        refused(&yard, body, "ca", words, &authority.key()).await;
     }
 }
 
