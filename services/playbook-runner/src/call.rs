@@ -243,6 +243,7 @@ fn compose(
         headers,
         custom_headers,
         body,
+        security: None,
         deadlines: Deadlines {
             connect: connect.min(TIME),
             first_byte: TIME,

@@ -212,6 +212,7 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow, now: Instant) -> Result<(),
             endpoints::deleted_at.eq(row.deleted_at),
             endpoints::application_id.eq(&row.application_id),
             endpoints::credential_sealed.eq(&row.credential_sealed),
+            endpoints::client_key_sealed.eq(&row.client_key_sealed),
         ))
         .on_conflict(endpoints::id)
         .do_update()
@@ -225,6 +226,7 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow, now: Instant) -> Result<(),
             endpoints::deleted_at.eq(excluded(endpoints::deleted_at)),
             endpoints::application_id.eq(excluded(endpoints::application_id)),
             endpoints::credential_sealed.eq(excluded(endpoints::credential_sealed)),
+            endpoints::client_key_sealed.eq(excluded(endpoints::client_key_sealed)),
         ))
         .filter(endpoints::workspace_id.eq(excluded(endpoints::workspace_id)))
         .execute(conn)?;

@@ -254,6 +254,7 @@ pub(crate) fn endpoint(tenant: &str, name: &str) -> Endpoint {
     Endpoint {
         application_id: None,
         credential: None,
+        client_key: None,
         id: endpoint_id(name),
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         environment_id: EnvironmentId::from_stored(format!("env_{tenant}")),

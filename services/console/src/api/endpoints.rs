@@ -4,14 +4,13 @@ use super::body::{Document, Parameters, query};
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
 use crate::again::again;
-use crate::check::{Around, Fields, endpoint};
+use crate::check::{Around, Fields, addresses, endpoint};
 use crate::secret::{Rotation, Signing};
 use crate::show::{EndpointView, LaneView};
 use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use store::{DeliveryFilter, Edit, Endpoint};
-use wire::resource::AuthSpec;
 use wire::{ApplicationId, EndpointId, Instant};
 
 /// `?include=lane`
@@ -76,7 +75,7 @@ pub(super) async fn make(
     let id = draft.id.clone().unwrap_or_else(EndpointId::generate);
     super::refuse_taken(directory.endpoints.find(id.as_str()).is_some())?;
     let row = draft.build(id, opened.id(), None, Instant::now()).row;
-    look_up(console, &row, None).await?;
+    addresses::check(console.checks(), &addresses::of_endpoint(&row, None)).await?;
     save(console, opened, &row, None).await?;
     Ok(created(EndpointView::with_secret(&row)))
 }
@@ -167,7 +166,8 @@ pub(super) async fn update(
         let read = |fields: &mut Fields<'_>| endpoint::read(fields, around, Some(&existing));
         let draft = body.read(console.checks(), read).await?;
         let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-        look_up(&console, &built.row, Some(&existing)).await?;
+        let new = addresses::of_endpoint(&built.row, Some(&existing));
+        addresses::check(console.checks(), &new).await?;
         save(&console, &opened, &built.row, Some(&existing)).await?;
         Ok(ok(if built.made.is_empty() {
             EndpointView::of(&built.row)
@@ -176,23 +176,6 @@ pub(super) async fn update(
         }))
     })
     .await
-}
-
-/// Looks up the URLs of an endpoint that are new or changed.
-async fn look_up(console: &Console, row: &Endpoint, before: Option<&Endpoint>) -> Result<(), Error> {
-    if before.is_none_or(|before| before.spec.url != row.spec.url) {
-        console.checks().look_up("url", &row.spec.url).await?;
-    }
-    if let Some(AuthSpec::Oauth2(client)) = &row.spec.auth {
-        let is_known = |before: &Endpoint| matches!(&before.spec.auth, Some(AuthSpec::Oauth2(known)) if known.token_url == client.token_url);
-        if !before.is_some_and(is_known) {
-            console
-                .checks()
-                .look_up("auth.oauth2.tokenUrl", &client.token_url)
-                .await?;
-        }
-    }
-    Ok(())
 }
 
 /// Saves an endpoint over what it was made of; where its application changes, the new one must have room for it.

@@ -4,7 +4,7 @@ use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
 use crate::again::again;
-use crate::check::{Around, Directory, Fields, Made, app, source, value};
+use crate::check::{Around, Directory, Fields, Made, addresses, app, source, value};
 use crate::show::SourceView;
 use crate::{Console, Error, Problem, secret};
 use actix_web::HttpResponse;
@@ -46,6 +46,7 @@ pub(super) async fn create(
     let id = draft.id.clone().unwrap_or_else(SourceId::generate);
     super::refuse_taken(directory.sources.find(id.as_str()).is_some())?;
     let built = draft.build(id, opened.id(), None, Instant::now());
+    addresses::check(console.checks(), &addresses::of_source(&built.row, None)).await?;
     console
         .edit(opened.id(), vec![Edit::Source(built.row.clone()).over(None)])
         .await?;
@@ -83,6 +84,8 @@ pub(super) async fn update(
         let read = |fields: &mut Fields<'_>| source::read(fields, around, Some(&existing), Some(&existing));
         let draft = body.read(console.checks(), read).await?;
         let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let new = addresses::of_source(&built.row, Some(&existing));
+        addresses::check(console.checks(), &new).await?;
         console
             .edit(
                 opened.id(),

@@ -109,7 +109,7 @@ pub(super) const CONTACT: Kind<Contact> = Kind {
 pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
     thing: |row, _| {
         let name = row.spec.slug.as_deref().unwrap_or(row.id.as_str());
-        let credential = row.credential.as_ref();
+        let (credential, client_key) = (row.credential.as_ref(), row.client_key.as_ref());
         Thing::new("endpoint", &row.id, name, EndpointView::of(row))
             // It follows from the secret, and a preview's is not the one that will be made.
             .without(["public_key"])
@@ -117,6 +117,10 @@ pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
             .secret(
                 "auth",
                 credential.map(|credential| secret::hash(credential.expose_secret())),
+            )
+            .secret(
+                "auth.client_certificate.key",
+                client_key.map(|key| secret::hash(key.expose_secret())),
             )
     },
     save: Edit::Endpoint,
@@ -198,6 +202,7 @@ mod tests {
         Endpoint {
             application_id: None,
             credential: None,
+            client_key: None,
             id: EndpointId::from_stored("ep_a"),
             workspace_id: WorkspaceId::from_stored("ws_a"),
             environment_id: EnvironmentId::from_stored("env_a"),

@@ -30,6 +30,7 @@ impl Plan {
         let (workspace, current) = (reading.workspace.clone(), reading.current);
         let Wanted {
             mut environments,
+            urls: _,
             tokens,
             api_keys,
             projects,

@@ -62,6 +62,7 @@ pub(crate) fn endpoint(name: &str) -> Endpoint {
         secrets: Vec::new(),
         application_id: None,
         credential: None,
+        client_key: None,
         created_at: EPOCH,
         updated_at: EPOCH,
         deleted_at: None,

@@ -266,6 +266,7 @@ pub(crate) fn endpoint(name: &str, enabled: bool) -> Endpoint {
     Endpoint {
         application_id: None,
         credential: None,
+        client_key: None,
         id: EndpointId::from_stored(format!("ep_{name}")),
         workspace_id: workspace().id,
         environment_id: environment().id,

@@ -7,6 +7,7 @@
 //! that they get against the description; `docs/errors.md` has a line for every code.
 
 mod applications;
+mod auth;
 mod claims;
 mod configuration;
 mod contacts;
