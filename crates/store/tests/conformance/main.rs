@@ -25,6 +25,7 @@ mod migrations;
 mod order;
 mod outages;
 mod outcomes;
+mod overs;
 mod partitions;
 mod planner;
 mod plans;

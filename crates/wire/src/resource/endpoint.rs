@@ -42,6 +42,13 @@ pub struct EndpointSpec {
     /// How attempts say who they are, beside their signature. The secret part is kept apart, encrypted.
     #[serde(default)]
     pub auth: Option<AuthSpec>,
+    /// The certificates (PEM, its own first) that attempts show in the TLS handshake, also beside `auth`. Their key is
+    /// kept apart, encrypted.
+    #[serde(default)]
+    pub client_certificate: Option<String>,
+    /// The authorities (PEM) whose certificates the receiver may have, instead of those that everybody trusts.
+    #[serde(default)]
+    pub ca: Option<String>,
 }
 
 /// Which of an endpoint's deliveries go one after the other, in the order of their events: those that share a key.
@@ -112,6 +119,8 @@ impl EndpointSpec {
             metadata: BTreeMap::new(),
             config: serde_json::Map::new(),
             auth: None,
+            client_certificate: None,
+            ca: None,
         }
     }
 }

@@ -23,7 +23,7 @@ pub use application::{ApplicationSpec, PortalRole, PortalSpec};
 pub use delivery::{DeliveryPolicy, DeliverySpec, EffectivePolicy, Level, RetrySpec, Ruled};
 pub use endpoint::{AuthSpec, EndpointSpec, Oauth2Client, OrderSpec, RateLimit};
 pub use event_type::EventTypeSpec;
-pub use playbook::{HookSpec, PlaybookSpec, RunTarget};
+pub use playbook::{Ending, HookSpec, PlaybookSpec, RunTarget};
 pub use project::{ProjectSpec, TemplateSpec};
 pub use recovery::RecoverySpec;
 pub use route::{RouteSpec, Target};

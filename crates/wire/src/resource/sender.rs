@@ -1,6 +1,6 @@
 //! What bounds senders: the limits of a workspace, and API keys.
 
-use super::{DeliverySpec, RateLimit, enabled};
+use super::{DeliverySpec, Ending, RateLimit, enabled};
 use serde::{Deserialize, Serialize};
 
 /// A workspace's settings beside its name and its kill switch.
@@ -15,6 +15,9 @@ pub struct WorkspaceSpec {
     /// How deliveries are made, where neither their endpoint nor their route says otherwise.
     #[serde(default)]
     pub delivery: DeliverySpec,
+    /// What becomes of its runs while it does not accept.
+    #[serde(default)]
+    pub runs: Ending,
 }
 
 /// An API key's settings. Of the key itself only a hash is kept.

@@ -1,5 +1,6 @@
 //! What is configured.
 
+use super::auth::{AuthView, CertificateView};
 use super::lane::LaneView;
 use super::policy::{DeliverySettingsView, OrderedView, PolicyView, RetryView};
 use crate::check::{Directory, Made};
@@ -11,8 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, Environment, Handshakes, Route, SigningSecret, Source};
 use wire::resource::{
-    Adapter, AppSpec, AuthSpec, ContactPolicy, EffectivePolicy, RateLimit, StatusPattern, Target, ValueRule,
-    VerifyMode, duration,
+    Adapter, AppSpec, ContactPolicy, EffectivePolicy, RateLimit, StatusPattern, Target, ValueRule, VerifyMode,
+    duration,
 };
 use wire::{
     AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RouteId, SourceId,
@@ -38,6 +39,8 @@ pub(crate) struct EndpointView {
     application_id: Option<ApplicationId>,
     headers: BTreeMap<String, String>,
     auth: Option<AuthView>,
+    /// The authorities that the receiver's certificate may come from; empty: those that everybody trusts.
+    ca: Vec<CertificateView>,
     /// Its own; null is left to the workspace.
     #[serde(serialize_with = "duration::optional::serialize")]
     timeout: Option<Duration>,
@@ -61,42 +64,6 @@ pub(crate) struct EndpointView {
     /// Only where one endpoint is asked for: what holds of its deliveries that no route says otherwise of.
     #[serde(skip_serializing_if = "Option::is_none")]
     effective_policy: Option<PolicyView>,
-}
-
-/// How attempts authenticate, without the secret part.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum AuthView {
-    Basic {
-        username: String,
-    },
-    Bearer {},
-    Header {
-        name: String,
-    },
-    #[serde(rename_all = "camelCase")]
-    Oauth2 {
-        token_url: String,
-        client_id: String,
-        scope: Option<String>,
-        audience: Option<String>,
-    },
-}
-
-impl AuthView {
-    fn of(spec: AuthSpec) -> Self {
-        match spec {
-            AuthSpec::Basic { username } => Self::Basic { username },
-            AuthSpec::Bearer => Self::Bearer {},
-            AuthSpec::Header { name } => Self::Header { name },
-            AuthSpec::Oauth2(client) => Self::Oauth2 {
-                token_url: client.token_url,
-                client_id: client.client_id,
-                scope: client.scope,
-                audience: client.audience,
-            },
-        }
-    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -135,6 +102,7 @@ impl EndpointView {
     /// The endpoint without its secret.
     pub(crate) fn of(row: &Endpoint) -> Self {
         let spec = row.spec.clone();
+        let now = Instant::now();
         Self {
             id: row.id.clone(),
             slug: spec.slug,
@@ -148,7 +116,8 @@ impl EndpointView {
             environment_id: row.environment_id.clone(),
             application_id: row.application_id.clone(),
             headers: spec.headers,
-            auth: spec.auth.map(AuthView::of),
+            auth: AuthView::of(spec.auth, spec.client_certificate.as_deref(), now),
+            ca: CertificateView::all(spec.ca.as_deref(), now),
             timeout: spec.delivery.timeout,
             retry: RetryView::of(spec.delivery.retry),
             final_statuses: spec.delivery.final_statuses,
@@ -159,7 +128,7 @@ impl EndpointView {
             public_key: row
                 .secrets
                 .iter()
-                .filter(|secret| secret.is_live(Instant::now()))
+                .filter(|secret| secret.is_live(now))
                 .find_map(|secret| secret::public_key(&secret.value)),
             created_at: row.created_at,
             updated_at: row.updated_at,

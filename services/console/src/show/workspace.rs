@@ -5,7 +5,7 @@ use super::policy::DeliverySettingsView;
 use serde::Serialize;
 use std::time::Duration;
 use store::Workspace;
-use wire::resource::duration;
+use wire::resource::{Ending, duration};
 use wire::{Instant, WorkspaceId};
 
 /// A workspace.
@@ -16,6 +16,8 @@ pub(crate) struct WorkspaceView {
     slug: String,
     name: String,
     accepting: bool,
+    /// What becomes of runs while it does not.
+    runs: Ending,
     rate_limit: Option<RateLimitView>,
     #[serde(serialize_with = "duration::optional::serialize")]
     retention: Option<Duration>,
@@ -31,6 +33,7 @@ impl WorkspaceView {
             slug: row.slug.clone(),
             name: row.name.clone(),
             accepting: row.accepting,
+            runs: row.spec.runs,
             rate_limit: row.spec.rate_limit.map(RateLimitView::of),
             retention: row.spec.retention,
             delivery: DeliverySettingsView::of(row.spec.delivery.clone()),
