@@ -44,7 +44,7 @@ fn read_retry(fields: &mut Fields<'_>, slot: &mut RetrySpec) {
             retry.schedule = None;
         } else {
             let wait = value::duration(Duration::ZERO..=Duration::MAX);
-            retry.schedule = fields.list("schedule", wait).or(retry.schedule.take());
+            retry.schedule = fields.list("schedule", wait).or_else(|| retry.schedule.take());
         }
         fields.set_optional("jitter", &mut retry.jitter, value::number(0.0..=0.5));
     });
@@ -102,7 +102,7 @@ pub(crate) fn read_ordered(fields: &mut Fields<'_>, slot: &mut Option<OrderSpec>
         Some(Value::Bool(true)) => *slot = Some(OrderSpec::All),
         Some(Value::Object(_)) => {
             let read = fields.object("ordered", read_key).flatten();
-            *slot = read.or(slot.take());
+            *slot = read.or_else(|| slot.take());
         }
         Some(other) => {
             let message = format!(

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, Environment, Handshakes, Route, SigningSecret, Source};
 use wire::resource::{
-    Adapter, AppSpec, ContactPolicy, EffectivePolicy, RateLimit, StatusPattern, Target, ValueRule, VerifyMode,
-    duration,
+    Adapter, AppSpec, ContactPolicy, EffectivePolicy, RateLimit, StatusPattern, Target, ValueRule,
+    VerifyMode, duration,
 };
 use wire::{
     AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RouteId, SourceId,

@@ -33,7 +33,7 @@ async fn down(yard: &Yard, count: usize) -> (EndpointId, Vec<DeliveryId>) {
     let hours = [0, 3_600, 7_200].map(Duration::from_secs);
     let to = yard
         .with_endpoint("in", |endpoint| {
-            endpoint.spec.delivery.retry.schedule = Some(hours.to_vec())
+            endpoint.spec.delivery.retry.schedule = Some(hours.to_vec());
         })
         .await;
     yard.receiver.answer_all(Reply::status(500));

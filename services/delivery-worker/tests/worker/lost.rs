@@ -153,7 +153,7 @@ async fn a_success_that_comes_after_the_lease_is_lost_ends_the_retries_and_a_fai
         let yard = Yard::embedded(short_leases()).await;
         let to = yard
             .with_endpoint("in", |endpoint| {
-                endpoint.spec.delivery.timeout = Some(Duration::from_mins(1))
+                endpoint.spec.delivery.timeout = Some(Duration::from_mins(1));
             })
             .await;
         // The first attempt outlives its lease; those that follow hang until the end of the test.

@@ -96,7 +96,7 @@ async fn a_status_that_the_workspace_has_as_final_ends_a_delivery() {
 
     // The endpoint is nearer, and has none that are final.
     yard.with_endpoint("in", |endpoint| {
-        endpoint.spec.delivery.final_statuses = Some(Vec::new())
+        endpoint.spec.delivery.final_statuses = Some(Vec::new());
     })
     .await;
     let lenient = yard.due(&to).await;
@@ -108,7 +108,7 @@ async fn a_delivery_that_waits_for_its_retry_goes_by_what_holds_then() {
     let yard = Yard::embedded(settings(EAGER)).await;
     let to = yard
         .with_endpoint("in", |endpoint| {
-            endpoint.spec.delivery = schedule(&[0, 1_500, 0, 0])
+            endpoint.spec.delivery = schedule(&[0, 1_500, 0, 0]);
         })
         .await;
     yard.receiver.answer_all(Reply::status(500));

@@ -193,13 +193,16 @@ impl<'a> Sender<'a> {
         order: Option<&OrderSpec>,
     ) -> Result<Option<String>, Problem> {
         let finding = routing::order_key(&self.gateway.jail, order, &event.headers, &event.body);
-        match tokio::time::timeout(self.gateway.settings.accept_timeout, finding).await {
-            Ok(Ok(key)) => Ok(key),
-            Ok(Err(_)) | Err(_) => {
-                tracing::error!("what an endpoint orders its deliveries by cannot be evaluated now");
-                Err(Problem::Unavailable)
-            }
-        }
+        let failure = match tokio::time::timeout(self.gateway.settings.accept_timeout, finding).await {
+            Ok(Ok(key)) => return Ok(key),
+            Ok(Err(failure)) => boot::report(&failure),
+            Err(late) => boot::report(&late),
+        };
+        tracing::error!(
+            error.chain = failure,
+            "what an endpoint orders its deliveries by cannot be evaluated now"
+        );
+        Err(Problem::Unavailable)
     }
 
     /// The endpoint of this id in the key's workspace and environment, whether it is enabled, and what it orders by.
