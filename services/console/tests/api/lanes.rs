@@ -22,7 +22,7 @@ on_both! {
         for plain in [yard.get("endpoints/billing").await.expect(200), yard.get("endpoints").await.expect(200)[0].clone()] {
             assert_eq!(plain.get("lane"), None, "only where it is asked for");
         }
-        yard.get("endpoints?include=payload").await.refused(400, "invalid_request");
+        yard.get("endpoints?include=payload").await.refused(400, "invalid_query");
     }
 
     async fn an_operator_holds_an_endpoints_deliveries_and_drains_them(yard: &Yard) {
