@@ -11,6 +11,7 @@ pub mod circuit;
 mod event_type;
 mod id;
 mod instant;
+pub mod operational;
 mod pattern;
 mod queue;
 pub mod resource;
