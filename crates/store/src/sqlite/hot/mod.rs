@@ -9,6 +9,7 @@ mod dead_letters;
 mod due;
 mod lanes;
 mod outcome;
+mod retention;
 mod routing;
 mod waits;
 
@@ -20,5 +21,6 @@ pub(crate) use dead_letters::dead_letters;
 pub(crate) use due::{give_up, lease, reap};
 pub(crate) use lanes::{in_flight, lock_ready, looked, next_due, ready_workspaces};
 pub(crate) use outcome::record;
+pub(crate) use retention::lock_events;
 pub(crate) use routing::route;
 pub(crate) use waits::{give, wait_shapes, waits};
