@@ -61,7 +61,7 @@ pub use due::Sweep;
 pub use error::Error;
 pub use keyring::{KeyRing, KeyRingError};
 pub use lane::LaneNews;
-pub use lanes::{Held, LaneStatus};
+pub use lanes::{Awake, Held, LaneStatus};
 pub use model::*;
 pub use outcome::{NewAttempt, Outcome, OutcomeQueue, Recorded};
 pub use retention::{Expired, History};
