@@ -1,6 +1,7 @@
 //! What the worker's tasks share: the deliveries in hand, and the ways to take them and to give them back.
 
 use crate::lines::{Admission, Bounds, Limits, Lines, Ticket};
+use crate::quota::Quota;
 use crate::recipients::Recipients;
 use crate::tokens::Tokens;
 use boot::settings;
@@ -43,6 +44,8 @@ pub(crate) struct Worker {
     pub(crate) notices: AcceptQueue,
     pub(crate) recipients: Recipients,
     pub(crate) tokens: Tokens,
+    /// What is told of deliveries.
+    pub(crate) quota: Quota,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
     lines: Mutex<Lines<Leased>>,
@@ -102,6 +105,7 @@ impl Worker {
         Self {
             recipients: Recipients::new(parts.store.clone()),
             tokens: Tokens::new(parts.egress.clone()),
+            quota: Quota::default(),
             store: parts.store,
             conveyor: parts.conveyor,
             egress: parts.egress,
