@@ -262,7 +262,9 @@ on_both! {
         planner.store.expire(History::Deliveries, Some(&of), now, (None, 10)).await.unwrap();
         planner.plan("ORDER BY").uses("deliveries_workspace_idx", "deliveries_workspace_idx");
         planner.store.expire(History::Events, None, now, (Some(EventId::generate().uuid()), 10)).await.unwrap();
-        planner.plan("ORDER BY").sorts_nothing();
+        planner.plan("LIMIT").sorts_nothing();
+        planner.store.expire(History::Runs, Some(&of), now, (None, 10)).await.unwrap();
+        planner.plan("LIMIT").uses("runs_workspace_idx", "runs_workspace_idx");
     }
 }
 
