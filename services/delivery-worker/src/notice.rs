@@ -8,12 +8,15 @@ use crate::worker::Worker;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::error::Error as StdError;
-use store::{Acceptance, Job, NewEvent, Outcome};
+use store::{Acceptance, GivenUp, Job, NewEvent, Outcome};
 use wire::operational::{
     DELIVERY_EXHAUSTED as EXHAUSTED, DELIVERY_FAILING as FAILING, ENDPOINT_DISABLED as DISABLED,
     ENDPOINT_RECOVERED as RECOVERED, is_operational,
 };
 use wire::{DeliveryState, EndpointId, EventId, Instant, Message, Queue, Reference, WorkspaceId};
+
+/// Why a delivery is a dead letter that no attempt made one.
+const CIRCUIT_OPEN: &str = "circuit_open";
 
 /// The failed attempt after which a delivery counts as failing: fewer are a receiver that is being deployed.
 const FAILING_AFTER: i32 = 3;
@@ -96,6 +99,32 @@ pub(crate) fn of_delivery(about: &About, outcome: &Outcome) -> Option<OfDelivery
         subject: format!("{} {attempts}", outcome.delivery_id),
         since: outcome.delivery_id.instant(),
         at: outcome.at,
+        data,
+    })
+}
+
+/// A delivery that waited at an open circuit for too long.
+pub(crate) fn given_up(given_up: &GivenUp) -> Option<OfDelivery> {
+    if given_up.event_type.as_deref().is_some_and(is_operational) {
+        return None;
+    }
+    let data = json!({
+        "deliveryId": given_up.delivery_id,
+        "eventId": given_up.event_id,
+        "eventType": given_up.event_type,
+        "endpointId": given_up.endpoint_id,
+        "attempts": given_up.attempts,
+        "responseStatusCode": Value::Null,
+        "errorKind": CIRCUIT_OPEN,
+        "errorMessage": "its endpoint's circuit was open for 72 hours while it waited",
+        "nextRetryAt": Value::Null,
+    });
+    Some(OfDelivery {
+        workspace: given_up.workspace_id.clone(),
+        what: EXHAUSTED,
+        subject: format!("{} {CIRCUIT_OPEN}", given_up.delivery_id),
+        since: given_up.delivery_id.instant(),
+        at: given_up.at,
         data,
     })
 }
@@ -217,6 +246,7 @@ mod tests {
             at: NOW,
             endpoint_id: EndpointId::from_stored("ep_one"),
             counts: true,
+            is_probe: false,
             answered: None,
             ceiling: 10,
             random: 0.5,
