@@ -122,8 +122,8 @@ async fn a_late_refusal_of_an_old_token_does_not_forget_the_new_one() {
         .answer_next_at("/token", [granted("t-1"), granted("t-2"), granted("t-3")]);
     // The first is refused late, after the second, which was refused at once, has had a new one fetched.
     let late = Reply::status(401).after(Duration::from_secs(2));
-    yard.receiver.answer_next_at("/in", [late, Reply::status(401)]);
     yard.receiver.answer_all_at("/in", Reply::status(200));
+    yard.receiver.answer_next_at("/in", [late, Reply::status(401)]);
     yard.start_worker();
     let first = yard.told(&to).await;
     testkit::until("the first is there", async || yard.requests_at("in") == 1).await;

@@ -104,12 +104,11 @@ impl Deliveries<'_> {
              row.body, row.replay_of, row.created_at, row.created_at FROM ",
         );
         self.walk(out)?;
-        // `IS TRUE` keeps a look-up a hash table; a bare IN becomes a join, row by row. `OFFSET 0` keeps the gate one value,
-        // which is asked for three times. Where it is shut a delivery waits for its turn, and so its lane is touched, whether
-        // or not there is anything to change in it (see `lane`).
+        // `IS TRUE` keeps a look-up a hash table; a bare IN becomes a join, row by row. Where the gate is shut a delivery
+        // waits for its turn, and so its lane is touched, whether or not there is anything to change in it (see `lane`).
         out.push_sql(
             ", LATERAL (SELECT row.state = 'delivering' AND (row.endpoint_id IN \
-             (SELECT endpoint_id FROM gates)) IS TRUE AS is_shut OFFSET 0) AS gate \
+             (SELECT endpoint_id FROM gates)) IS TRUE AS is_shut) AS gate \
              WHERE (row.event_id IN (SELECT id FROM ",
         );
         out.push_sql(of);
