@@ -314,8 +314,9 @@ async fn on_postgres_a_day_is_dropped_once_nothing_in_it_is_needed() {
 async fn on_postgres_dropping_a_day_never_holds_it_while_it_waits_for_the_others() {
     let yard = Yard::on_postgres().await;
     let now = Instant::now();
-    let at = now - DAY * 40;
-    yard.store.make_partitions(at, 1).await.unwrap();
+    // The first of the days that are made, and thus of those that are dropped.
+    let at = now - DAY * 41;
+    yard.store.make_partitions(at + DAY, 1).await.unwrap();
     let mut router = yard.raw();
     // As a batch does that has planned for all days, and not yet locked each.
     router.execute("BEGIN; LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = '50ms'");
