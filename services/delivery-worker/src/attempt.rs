@@ -121,6 +121,13 @@ async fn post(
         first_byte: spec.timeout,
         total: spec.timeout,
     };
+    let security = match worker.certificates.of(&recipient.endpoint).await {
+        Ok(security) => security,
+        Err(error) => {
+            let said = format!("the endpoint's certificates cannot be used: {error}");
+            return begun.prevented(said, &spec.retry, Instant::now());
+        }
+    };
     // The token's time is the attempt's: its lease, and whoever waits for a probe, were made for one timeout.
     let began = Stopwatch::now();
     let token = match worker.tokens.of(&recipient.endpoint, deadlines).await {
@@ -156,6 +163,7 @@ async fn post(
         headers,
         custom_headers,
         body,
+        security,
         deadlines,
         max_answer_bytes: worker.settings.response_limit.bytes(),
     };

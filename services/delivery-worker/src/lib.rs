@@ -21,6 +21,7 @@
 //! body or a signature; drop a delivery.
 
 mod attempt;
+mod certificates;
 mod dispatch;
 mod health;
 mod intake;

@@ -1,5 +1,6 @@
 //! What the worker's tasks share: the deliveries in hand, and the ways to take them and to give them back.
 
+use crate::certificates::Certificates;
 use crate::lines::{Admission, Bounds, Limits, Lines, Ticket};
 use crate::quota::Quota;
 use crate::recipients::Recipients;
@@ -46,6 +47,7 @@ pub(crate) struct Worker {
     pub(crate) tokens: Tokens,
     /// What is told of deliveries.
     pub(crate) quota: Quota,
+    pub(crate) certificates: Certificates,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
     lines: Mutex<Lines<Leased>>,
@@ -106,6 +108,7 @@ impl Worker {
             recipients: Recipients::new(parts.store.clone()),
             tokens: Tokens::new(parts.egress.clone()),
             quota: Quota::default(),
+            certificates: Certificates::new(parts.egress.clone()),
             store: parts.store,
             conveyor: parts.conveyor,
             egress: parts.egress,

@@ -37,6 +37,7 @@ pub(crate) fn all(conn: &mut Conn, edits: &[Edit], keyring: &KeyRing, now: Insta
 /// The lane that an edit changes, by its endpoint's id.
 fn lane_of(edit: &Edit) -> Option<&str> {
     match edit {
+        Edit::Over { edit, .. } => lane_of(edit),
         Edit::Endpoint(endpoint) => Some(endpoint.id.as_str()),
         Edit::Hold { endpoint, .. } => Some(endpoint.as_str()),
         Edit::Drain(id) | Edit::RemoveEndpoint(id) => Some(id.as_str()),
@@ -47,6 +48,7 @@ fn lane_of(edit: &Edit) -> Option<&str> {
 /// What an edit does to its lane.
 fn to_lane(conn: &mut Conn, lane: &str, edit: &Edit, now: Instant) -> Result<(), Error> {
     match edit {
+        Edit::Over { edit, .. } => to_lane(conn, lane, edit, now)?,
         Edit::Endpoint(endpoint) => super::lanes::follow(conn, endpoint, now)?,
         Edit::Hold {
             workspace, reason, ..
@@ -61,6 +63,10 @@ fn to_lane(conn: &mut Conn, lane: &str, edit: &Edit, now: Instant) -> Result<(),
 
 fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<(), Error> {
     match edit {
+        Edit::Over { since, edit } => {
+            super::unchanged::check(conn, edit, *since)?;
+            one(conn, edit, keyring, now)
+        }
         Edit::Workspace(workspace) => save_workspace(conn, workspace),
         Edit::Environment(environment) => save_environment(conn, environment),
         Edit::ManagementToken(token) => save_management_token(conn, token),
@@ -236,6 +242,7 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
             endpoints::deleted_at.eq(row.deleted_at),
             endpoints::application_id.eq(&row.application_id),
             endpoints::credential_sealed.eq(&row.credential_sealed),
+            endpoints::client_key_sealed.eq(&row.client_key_sealed),
         ))
         .on_conflict(endpoints::id)
         .do_update()
@@ -249,6 +256,7 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
             endpoints::deleted_at.eq(excluded(endpoints::deleted_at)),
             endpoints::application_id.eq(excluded(endpoints::application_id)),
             endpoints::credential_sealed.eq(excluded(endpoints::credential_sealed)),
+            endpoints::client_key_sealed.eq(excluded(endpoints::client_key_sealed)),
         ))
         .filter(endpoints::workspace_id.eq(excluded(endpoints::workspace_id)))
         .execute(conn)?;

@@ -25,6 +25,7 @@ pub(crate) mod senders;
 pub(crate) mod sleepers;
 pub(crate) mod slots;
 pub(crate) mod sources;
+pub(crate) mod unchanged;
 pub(crate) mod versions;
 pub(crate) mod waits;
 pub(crate) mod workers;

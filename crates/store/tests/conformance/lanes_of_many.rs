@@ -159,7 +159,7 @@ async fn on_postgres_no_edit_waits_with_a_lane_in_its_hands() {
     let waits = "SELECT count(*) AS value FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for (edits, held, wanted) in [
         (
-            vec![hold, Edit::Endpoint(one.clone())],
+            vec![hold, Edit::Endpoint(one.clone()).over(Some(one.updated_at))],
             "SELECT FROM endpoints WHERE id = 'ep_one' FOR UPDATE",
             "ep_one",
         ),

@@ -25,6 +25,7 @@ mod lookups;
 mod migrations;
 mod outages;
 mod outcomes;
+mod overs;
 mod partitions;
 mod planner;
 mod plans;
