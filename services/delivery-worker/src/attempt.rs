@@ -11,11 +11,12 @@ use crate::worker::{Leased, Worker};
 use boot::{metrics, trace};
 use egress::{Deadlines, Method, Request, StatusCode};
 use std::sync::Arc;
+use std::time::Instant as Stopwatch;
 use store::Job;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use wire::resource::{DeliveryPolicy, EndpointSpec};
-use wire::{DeliveryState, Instant};
+use wire::{DeliveryId, DeliveryState, Instant, WorkspaceId};
 
 /// Makes one attempt and records it.
 ///
@@ -47,16 +48,16 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let received_at = job.received_at;
     let about = About::of(&job);
     let is_ordered = job.order_key.is_some();
-    let ended = match found {
+    let ended = match &found {
         Ok(Some(recipient)) if recipient.is_enabled() => {
-            let policy = match worker.recipients.policy(&recipient, job.route_id.as_ref()).await {
+            let policy = match worker.recipients.policy(recipient, job.route_id.as_ref()).await {
                 Ok(policy) => policy,
                 Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
                 // The route's settings cannot be read, so it says nothing.
                 Err(_) => recipient.policy(None),
             };
             let to = To {
-                recipient: &recipient,
+                recipient,
                 policy: &policy,
             };
             post(&worker, to, job, &begun, traceparent).await
@@ -65,7 +66,7 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
         Ok(Some(_)) => return give_back(&worker, &ticket).await,
         Ok(None) => begun.given_up(Instant::now()),
         Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
-        Err(error) => begun.prevented(boot::report(&error), &DeliveryPolicy::default(), Instant::now()),
+        Err(error) => begun.prevented(boot::report(error), &DeliveryPolicy::default(), Instant::now()),
     };
     worker.answered(&ticket, ended.outcome.state == DeliveryState::Delivered);
     let Ended {
@@ -76,23 +77,38 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     span.record("http.status", outcome.attempt.response_status);
     span.record("error.kind", outcome.attempt.error_kind.as_deref());
     let told = notice::of_delivery(&about, &outcome);
+    let reached = (outcome.delivery_id, outcome.state);
     let Some(recorded) = record(&worker, outcome, received_at, until).await else {
         return;
     };
     if is_ordered {
         worker.turned.notify_one();
     }
-    if recorded.moved
-        && let Some(event) = told
+    if let Some(told) = told
+        && (recorded.moved || is_there(&worker, &about.workspace, reached).await)
+        && let Some(untold) = worker.quota.admit(&ticket.endpoint, Instant::now())
     {
-        notice::raise(&worker, event).await;
+        notice::raise(&worker, told.event(untold)).await;
     }
-    if disables_endpoint {
-        disable(&worker, &ticket.endpoint, GONE).await;
+    let as_read = found.as_ref().ok().and_then(Option::as_ref);
+    let as_read = as_read.map(|recipient| &recipient.endpoint);
+    if disables_endpoint && let Some(as_read) = as_read {
+        disable(&worker, as_read, GONE).await;
     }
     if let Some(news) = &recorded.lane {
-        heed(&worker, &about.workspace, &ticket.endpoint, news).await;
+        heed(&worker, &about.workspace, (&ticket.endpoint, as_read), news).await;
     }
+}
+
+/// Whether a delivery that an outcome did not move is where the outcome would have it. Then it may have been this very one,
+/// whose answer was lost; what is told twice is recorded once.
+async fn is_there(
+    worker: &Worker,
+    workspace: &WorkspaceId,
+    (id, state): (DeliveryId, DeliveryState),
+) -> bool {
+    let found = worker.store.delivery(workspace, id).await;
+    found.is_ok_and(|found| found.is_some_and(|delivery| delivery.state == state))
 }
 
 async fn give_back(worker: &Worker, ticket: &Ticket) {
@@ -133,10 +149,17 @@ async fn post(
             return begun.prevented(said, policy, Instant::now());
         }
     };
-    // The token's time is the attempt's: its lease was made for one timeout.
+    // The token's time is the attempt's: its lease, and whoever waits for a probe, were made for one timeout.
+    let began = Stopwatch::now();
     let token = match worker.tokens.of(&recipient.endpoint, deadlines).await {
         Ok(token) => token,
         Err(failure) => return begun.unauthorized(&failure, policy, Instant::now()),
+    };
+    let left = deadlines.total.saturating_sub(began.elapsed());
+    let deadlines = Deadlines {
+        connect: deadlines.connect.min(left),
+        first_byte: left,
+        total: left,
     };
     let traceparent = traceparent.or_else(|| job.traceparent.clone());
     let Message {
@@ -167,12 +190,12 @@ async fn post(
     };
     let answered = worker.egress.send(request).await;
     // Whatever it says of its lifetime, a token that is refused is no good any more.
-    if token.is_some()
+    if let Some(token) = &token
         && answered
             .as_ref()
             .is_ok_and(|answer| answer.status == StatusCode::UNAUTHORIZED)
     {
-        worker.tokens.forget(&recipient.endpoint).await;
+        worker.tokens.forget(&recipient.endpoint, token).await;
     }
     begun.sent(answered, recorded_headers, policy, Instant::now())
 }

@@ -28,6 +28,8 @@ pub(crate) fn retry(
     let to_retry = (
         deliveries::state.eq("scheduled_retry"),
         deliveries::reason.eq(None::<String>),
+        // Should it fail once more, it is a dead letter that nobody has sent again since.
+        deliveries::recovery_id.eq(None::<Uid>),
         deliveries::updated_at.eq(Stamp(now)),
     );
     // The one that has the turn keeps it.
