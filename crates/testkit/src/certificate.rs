@@ -27,11 +27,13 @@ impl Certified {
     }
 
     /// A certificate for this host or client, valid for ever.
+    #[must_use]
     pub fn issue(&self, name: &str) -> Self {
         self.issue_with(parameters(name, &[name]))
     }
 
     /// A certificate that counts from the first day of one year to that of another.
+    #[must_use]
     pub fn issue_between(&self, name: &str, from: i32, until: i32) -> Self {
         let mut parameters = parameters(name, &[name]);
         parameters.not_before = rcgen::date_time_ymd(from, 1, 1);

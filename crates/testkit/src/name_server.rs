@@ -50,11 +50,11 @@ impl NameServer {
             .local_addr()
             .expect("a bound socket has an address, because the system gave it one");
         let zone = Arc::new(Mutex::new(Zone::default()));
-        let served = Arc::clone(&zone);
+        let answered = Arc::clone(&zone);
         let server = Self {
             address,
             zone,
-            _thread: Thread::start("test-name-server", move || serve(socket, served)),
+            _thread: Thread::start("test-name-server", move || serve(socket, answered)),
         };
         for (name, says) in names {
             server.say(name, says);

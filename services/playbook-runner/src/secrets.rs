@@ -89,9 +89,11 @@ mod tests {
 
     #[test]
     fn what_is_told_once_is_no_news() {
-        let mut secrets = Secrets::default();
-        secrets.known = json!({"crm": null});
-        secrets.now = json!({"crm": {"token": null}});
+        let mut secrets = Secrets {
+            known: json!({"crm": null}),
+            now: json!({"crm": {"token": null}}),
+            ..Secrets::default()
+        };
         let news = secrets.news();
         assert_eq!(news, Some(json!({"crm": {"token": null}})));
         secrets.learn(news);

@@ -72,12 +72,11 @@ impl SecureReceiver {
         if offer.expired {
             parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
         }
-        let (certificate, key) = match &offer.issued {
-            Some(issued) => (issued.der().to_vec().into(), issued.key_der()),
-            None => {
-                let own = parameters.self_signed(&key).unwrap().der().clone();
-                (own, key.serialize_der())
-            }
+        let (certificate, key) = if let Some(issued) = &offer.issued {
+            (issued.der().to_vec().into(), issued.key_der())
+        } else {
+            let own = parameters.self_signed(&key).unwrap().der().clone();
+            (own, key.serialize_der())
         };
         let acceptor = acceptor(&offer, certificate.clone(), key);
 

@@ -31,10 +31,10 @@ fn things(name: &str, changed_at: Instant) -> [Edit; 4] {
     source.spec.event_type = None;
     source.updated_at = changed_at;
     let mut route = route("acme", "paid", 1, target());
-    route.spec.name = name.to_owned();
+    name.clone_into(&mut route.spec.name);
     route.updated_at = changed_at;
     let mut playbook = playbook("acme", "onboarding", 1);
-    playbook.spec.definition = name.to_owned();
+    name.clone_into(&mut playbook.spec.definition);
     playbook.updated_at = changed_at;
     [
         Edit::Endpoint(endpoint),
