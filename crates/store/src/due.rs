@@ -117,11 +117,20 @@ impl Turns {
 }
 
 /// One sweep.
+#[derive(Clone)]
 struct Look {
     now: Instant,
     room: usize,
     lease: (Uuid, Instant),
     full: Vec<EndpointId>,
+}
+
+impl Look {
+    /// How many workspaces share in it: no more than each get something, so that nobody's turn is over who got nothing, and
+    /// no lane loses its place to one that did.
+    fn workspaces(&self) -> i64 {
+        i64::try_from(self.room).unwrap_or(LANES).min(LANES)
+    }
 }
 
 /// What a sweep leased.
@@ -130,15 +139,18 @@ struct Taken {
     probes: HashSet<DeliveryId>,
     more: bool,
     given_up: Vec<GivenUp>,
+    /// Who had the last of the turns; none when nobody had one.
+    last: Option<WorkspaceId>,
 }
 
 /// Reads the workspaces whose turn it is, with the statements of `$hot`.
 macro_rules! ready {
-    ($conn:ident, $hot:ident, $now:ident, $after:ident) => {{
-        let mut ready = $hot::ready_workspaces($conn, $now, &$after, LANES)?;
-        let left = LANES - i64::try_from(ready.len()).unwrap_or(LANES);
+    ($conn:ident, $hot:ident, $look:ident, $after:ident) => {{
+        let most = $look.workspaces();
+        let mut ready = $hot::ready_workspaces($conn, $look.now, &$after, &$look.full, most)?;
+        let left = most - i64::try_from(ready.len()).unwrap_or(most);
         if left > 0 && !$after.is_empty() {
-            let first = $hot::ready_workspaces($conn, $now, "", left)?;
+            let first = $hot::ready_workspaces($conn, $look.now, "", &$look.full, left)?;
             ready.extend(first.into_iter().filter(|id| id.as_str() <= $after.as_str()));
         }
         QueryResult::Ok(ready)
@@ -176,7 +188,9 @@ macro_rules! take {
         let given_up = given_up.into_iter().map(|row| GivenUp::of(row, now)).collect();
         let next_due = $hot::next_due($conn, &lanes)?;
         let (looked, mut taken) = taken(&lanes, &in_flight, (leased, given_up), &next_due, &$look);
-        taken.more |= is_cut(&lanes, each) || i64::try_from($ready.len()).is_ok_and(|count| count >= LANES);
+        taken.last = last_served(&lanes, &shares);
+        taken.more |= is_cut(&lanes, each)
+            || i64::try_from($ready.len()).is_ok_and(|count| count >= $look.workspaces());
         $hot::looked($conn, &lanes, &looked, now)?;
         QueryResult::Ok(taken)
     }};
@@ -211,6 +225,20 @@ fn is_cut(lanes: &[Lane], each: i64) -> bool {
         *count += 1;
         *count >= each
     })
+}
+
+/// Who had the last of the turns in which `share` gave these shares: the last of those who had the most of them.
+fn last_served(lanes: &[Lane], shares: &[usize]) -> Option<WorkspaceId> {
+    let mut served: Vec<(&WorkspaceId, usize)> = Vec::new();
+    for (lane, share) in lanes.iter().zip(shares) {
+        match served.iter_mut().find(|(id, _)| **id == lane.workspace_id) {
+            Some((_, turns)) => *turns += share,
+            None => served.push((&lane.workspace_id, *share)),
+        }
+    }
+    // Of equal ones, this is the last.
+    let (last, turns) = served.into_iter().max_by_key(|(_, turns)| *turns)?;
+    (turns > 0).then(|| last.clone())
 }
 
 fn of(lanes: &[Lane], is_one: impl Fn(&Lane) -> bool) -> Vec<&EndpointId> {
@@ -269,6 +297,7 @@ fn taken(
         probes,
         more,
         given_up,
+        last: None,
     };
     (looked, taken)
 }
@@ -324,10 +353,11 @@ impl Store {
             full,
         };
         // Most looks find nothing, and a look costs the embedded ledger its only writer's time.
-        let ready = self.ready_workspaces(now, after).await?;
+        let ready = self.ready_workspaces(look.clone(), after).await?;
         let Some(last) = ready.last() else {
             return Ok(Sweep::default());
         };
+        // Should all of these have nothing after all, or the ledger fail, the others have the next sweep.
         self.turns.served(last);
         let found = match &*self.ledger {
             Ledger::Postgres(ledger) => {
@@ -343,6 +373,9 @@ impl Store {
                     .await?
             }
         };
+        if let Some(last) = &found.last {
+            self.turns.served(last);
+        }
         let leases = found.leased.iter().map(|(id, _)| (*id, token)).collect();
         let jobs = if found.leased.is_empty() {
             Vec::new()
@@ -358,15 +391,15 @@ impl Store {
     }
 
     /// The workspaces whose turn it is, each once: those after the last one served, and then from the beginning.
-    async fn ready_workspaces(&self, now: Instant, after: String) -> Result<Vec<WorkspaceId>, Error> {
+    async fn ready_workspaces(&self, look: Look, after: String) -> Result<Vec<WorkspaceId>, Error> {
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 use postgres::hot;
-                ledger.read(move |conn| Ok(ready!(conn, hot, now, after)?)).await
+                ledger.read(move |conn| Ok(ready!(conn, hot, look, after)?)).await
             }
             Ledger::Sqlite(ledger) => {
                 use sqlite::hot;
-                ledger.read(move |conn| Ok(ready!(conn, hot, now, after)?)).await
+                ledger.read(move |conn| Ok(ready!(conn, hot, look, after)?)).await
             }
         }
     }

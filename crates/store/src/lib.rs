@@ -61,7 +61,7 @@ pub use due::{GivenUp, Sweep};
 pub use error::Error;
 pub use keyring::{KeyRing, KeyRingError};
 pub use lane::LaneNews;
-pub use lanes::{Ailing, Held, LaneStatus};
+pub use lanes::{Ailing, Awake, Held, LaneStatus};
 pub use model::*;
 pub use outcome::{NewAttempt, Outcome, OutcomeQueue, Recorded};
 pub use retention::{Expired, History};

@@ -71,17 +71,21 @@ pub(crate) fn drop_old(conn: &mut PgConnection, before: Instant) -> Result<Vec<S
 }
 
 /// Drops a partition unless something in it is needed; says whether it did.
+///
+/// Looks first, for as long as that takes, with no lock that anybody waits for. Then it locks the parent, which is what
+/// everybody locks first, so that nobody waits in a circle; accepts and routers wait for that, so it gives up soon.
 fn drop_one(conn: &mut PgConnection, partition: &Partition) -> Result<bool, Error> {
+    if is_needed(conn, partition)? {
+        return Ok(false);
+    }
     conn.transaction(|conn| {
         let Partition { table, name, .. } = partition;
-        // Nobody makes a replay of an event in it after this look, nor routes one. Accepts wait for the end of it, so it gives
-        // up before anybody notices.
         conn.batch_execute(&format!(
-            "SET LOCAL lock_timeout = '500ms'; LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE; \
-             LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"
+            "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '250ms'; \
+             LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE"
         ))?;
-        let asked: Vec<Name> = diesel::sql_query(partition.needed_by()).load(conn)?;
-        if !asked.is_empty() {
+        // Somebody may have made a replay of an event in it. From here on nobody can.
+        if is_needed(conn, partition)? {
             return Ok(false);
         }
         conn.batch_execute(&format!(
@@ -89,6 +93,11 @@ fn drop_one(conn: &mut PgConnection, partition: &Partition) -> Result<bool, Erro
         ))?;
         Ok(true)
     })
+}
+
+fn is_needed(conn: &mut PgConnection, partition: &Partition) -> Result<bool, Error> {
+    let asked: Vec<Name> = diesel::sql_query(partition.needed_by()).load(conn)?;
+    Ok(!asked.is_empty())
 }
 
 fn existing(conn: &mut PgConnection) -> Result<Vec<Name>, Error> {
@@ -128,6 +137,7 @@ fn wanted(now: Instant, days: u32) -> impl Iterator<Item = Partition> {
 struct Partition {
     table: &'static str,
     name: String,
+    day: Instant,
     from: Uuid,
     to: Uuid,
 }
@@ -145,6 +155,7 @@ impl Partition {
         Self {
             table,
             name: format!("{table}_{date}"),
+            day,
             from: first_of(day),
             to: first_of(day + DAY),
         }
@@ -159,17 +170,23 @@ impl Partition {
         Some(Self::of(table, at)).filter(|partition| partition.name == name)
     }
 
-    /// Yields one row where something in it is needed. Ids of deliveries and runs carry their event's time, so those of the
-    /// day's events are a range of theirs; a delivery of an earlier day may have attempts in it.
+    /// Yields one row where something in it is needed. Ids of deliveries carry their event's time, so those of the day's
+    /// events are a range of theirs. Attempts are needed with their delivery, which may be of any earlier day, and, as clocks
+    /// disagree, of the next: one look-up for each of those that are left, which are few.
     fn needed_by(&self) -> String {
         let Self {
             table,
             name,
             from,
             to,
+            ..
         } = self;
         if *table == "attempts" {
-            return format!("SELECT id::text AS name FROM deliveries WHERE id < '{to}' LIMIT 1");
+            let to = first_of(self.day + DAY * 2);
+            return format!(
+                "SELECT id::text AS name FROM deliveries WHERE id < '{to}' AND (SELECT made.id FROM {name} AS made \
+                 WHERE made.delivery_id = deliveries.id LIMIT 1) IS NOT NULL LIMIT 1"
+            );
         }
         let unfinished = "state IN ('pending', 'running', 'waiting', 'paused')";
         format!(
@@ -188,6 +205,7 @@ impl Partition {
             name,
             from,
             to,
+            ..
         } = self;
         format!(
             "CREATE TABLE IF NOT EXISTS {name} (LIKE {table} INCLUDING ALL); \

@@ -8,8 +8,9 @@
 //! and the place that was reached are one transaction. It begins by writing to the recovery's own row under the fence of
 //! the lease, so that of two processes that both believe to have it, one does nothing.
 //!
-//! Fresh traffic goes first: a delivery whose endpoint has a queue is left for another pass over what is left. What fails
-//! again is a dead letter of its own, and younger than the recovery, which therefore ends.
+//! Fresh traffic goes first: a delivery whose endpoint has a queue is left for another pass over what is left, and those
+//! passes become rarer while they send nothing, so that an endpoint which holds its deliveries may keep a recovery waiting
+//! for as long as it likes. What fails again is a dead letter of its own, and younger than the recovery, which therefore ends.
 
 use crate::connect::{Ledger, read, write};
 use crate::due::LONGEST_SWEEP;
@@ -170,13 +171,19 @@ impl Store {
         write!(self, |conn, queries| queries::recoveries::take(conn, now, hold))
     }
 
+    /// When the next batch of a recovery is due that nobody has in hand; none while none runs.
+    pub async fn next_recovery_at(&self) -> Result<Option<Instant>, Error> {
+        read!(self, |conn, queries| queries::recoveries::next_at(conn))
+    }
+
     /// Does one batch of a recovery, and gives the lease back.
     pub async fn advance_recovery(&self, lease: RecoveryLease, now: Instant) -> Result<Advance, Error> {
         write!(self, |conn, queries| queries::recover::advance(conn, &lease, now))
     }
 
-    /// A workspace's dead letters that were not sent again since, by endpoint, kind of error and event type: the largest
-    /// groups first, and whether all were counted. `endpoint` leaves one endpoint's.
+    /// A workspace's dead letters that no recovery has sent again since, by endpoint, kind of error and event type: the largest
+    /// groups first, and whether all were counted. `endpoint` leaves one endpoint's. A replay by hand is no recovery: the
+    /// one that it replays is counted on, and a recovery sends it again.
     pub async fn dead_letters(
         &self,
         workspace: &WorkspaceId,

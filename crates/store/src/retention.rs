@@ -4,7 +4,7 @@
 //!
 //! A pass goes through each table by its key, oldest first, a batch a transaction, so that whoever runs it can pause in
 //! between: deliveries that have come to an end, then attempts without a delivery, then events that nothing needs any
-//! more. An event is needed while it waits to be routed, while it has a delivery of any kind, and while a run that has not
+//! more, then runs that have ended, with their steps, and recoveries that have. An event is needed while it waits to be routed, while it has a delivery of any kind, and while a run that has not
 //! ended came of it or is yet to take it in.
 //!
 //! On Postgres, a day's partition of events or attempts is dropped whole once nothing in it is needed; what a few
@@ -27,11 +27,22 @@ pub enum History {
     Events,
     /// Refused requests.
     Rejections,
+    /// Runs that have ended, with their steps and what they were told.
+    Runs,
+    /// Recoveries that have ended.
+    Recoveries,
 }
 
 impl History {
     /// In the order in which they go.
-    pub const ALL: [Self; 4] = [Self::Deliveries, Self::Attempts, Self::Events, Self::Rejections];
+    pub const ALL: [Self; 6] = [
+        Self::Deliveries,
+        Self::Attempts,
+        Self::Events,
+        Self::Rejections,
+        Self::Runs,
+        Self::Recoveries,
+    ];
 
     /// The table.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +51,8 @@ impl History {
             Self::Attempts => "attempts",
             Self::Events => "events",
             Self::Rejections => "rejections",
+            Self::Runs => "runs",
+            Self::Recoveries => "recoveries",
         }
     }
 }
@@ -57,7 +70,8 @@ impl Store {
     /// Does one batch of a pass: looks at up to `limit` rows from before `before`, behind the key `after`, and removes
     /// those that are done with.
     ///
-    /// `workspace` leaves one workspace's; attempts carry none, so theirs are only looked at in a pass over all.
+    /// `workspace` leaves one workspace's; attempts carry none, so a workspace's go with their deliveries, and a pass over all
+    /// looks through them.
     pub async fn expire(
         &self,
         history: History,
@@ -79,6 +93,8 @@ impl Store {
                 History::Attempts => queries::retention::attempts(conn, range),
                 History::Events => queries::retention::events(conn, range),
                 History::Rejections => queries::retention::rejections(conn, range),
+                History::Runs => queries::retention::runs(conn, range),
+                History::Recoveries => queries::retention::recoveries(conn, range),
             }
         })
     }

@@ -207,6 +207,7 @@ macro_rules! ledger_schema {
                 started_at -> Nullable<$time>,
                 ended_at -> Nullable<$time>,
                 updated_at -> $time,
+                fruitless -> Integer,
             }
         }
         diesel::table! {

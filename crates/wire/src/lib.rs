@@ -12,6 +12,7 @@ mod event_type;
 pub mod header;
 mod id;
 mod instant;
+pub mod operational;
 mod pattern;
 mod queue;
 pub mod resource;

@@ -43,6 +43,11 @@ impl EventTypePattern {
         segments.next().is_none()
     }
 
+    /// Whether it names what it matches, at least by its first segment: `*` and `*.created` do not.
+    pub fn names(&self) -> bool {
+        !self.0.starts_with('*')
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.0

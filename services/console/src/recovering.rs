@@ -8,8 +8,10 @@ use std::time::Duration;
 use store::{Advance, Error, Store};
 use wire::Instant;
 
-/// How often a batch is looked for when none was due.
+/// How often a batch is looked for when none is known to be due sooner: another console may start a recovery.
 const EVERY: Duration = Duration::from_millis(500);
+/// The shortest pause between two looks: another console may have the batch that seems to be due.
+const SHORTEST: Duration = Duration::from_millis(20);
 /// How long a process that died is waited for: a batch takes far less.
 const HOLD: Duration = Duration::from_secs(30);
 /// The pause after a failure.
@@ -22,7 +24,7 @@ pub(crate) async fn run(store: Store, shutdown: boot::Shutdown) {
         let pause = match advance(&store, Instant::now()).await {
             Ok(true) if stopping.is_cancelled() => return,
             Ok(true) => continue,
-            Ok(false) => EVERY,
+            Ok(false) => until_next(&store, Instant::now()).await,
             Err(error) => {
                 tracing::warn!(
                     error.chain = &error as &dyn std::error::Error,
@@ -36,6 +38,15 @@ pub(crate) async fn run(store: Store, shutdown: boot::Shutdown) {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// How long to wait for the next batch.
+async fn until_next(store: &Store, now: Instant) -> Duration {
+    match store.next_recovery_at().await {
+        Ok(Some(at)) => at.since(now).clamp(SHORTEST, EVERY),
+        // Whatever is wrong, the next batch says so.
+        Ok(None) | Err(_) => EVERY,
     }
 }
 

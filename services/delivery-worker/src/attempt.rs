@@ -11,11 +11,12 @@ use crate::worker::{Leased, Worker};
 use boot::{metrics, trace};
 use egress::{Deadlines, Method, Request, StatusCode};
 use std::sync::Arc;
+use std::time::Instant as Stopwatch;
 use store::Job;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use wire::resource::EndpointSpec;
-use wire::{DeliveryState, Instant, RetryPolicy};
+use wire::{DeliveryId, DeliveryState, Instant, RetryPolicy, WorkspaceId};
 
 /// Makes one attempt and records it.
 ///
@@ -46,15 +47,15 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let Leased { job, until, .. } = leased;
     let received_at = job.received_at;
     let about = About::of(&job);
-    let ended = match found {
+    let ended = match &found {
         Ok(Some(recipient)) if recipient.is_enabled() => {
-            post(&worker, &recipient, job, &begun, traceparent).await
+            post(&worker, recipient, job, &begun, traceparent).await
         }
         // It was disabled while the delivery waited in its line.
         Ok(Some(_)) => return give_back(&worker, &ticket).await,
         Ok(None) => begun.given_up(Instant::now()),
         Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
-        Err(error) => begun.prevented(boot::report(&error), &RetryPolicy::default(), Instant::now()),
+        Err(error) => begun.prevented(boot::report(error), &RetryPolicy::default(), Instant::now()),
     };
     worker.answered(&ticket, ended.outcome.state == DeliveryState::Delivered);
     let Ended {
@@ -65,20 +66,35 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     span.record("http.status", outcome.attempt.response_status);
     span.record("error.kind", outcome.attempt.error_kind.as_deref());
     let told = notice::of_delivery(&about, &outcome);
+    let reached = (outcome.delivery_id, outcome.state);
     let Some(recorded) = record(&worker, outcome, received_at, until).await else {
         return;
     };
-    if recorded.moved
-        && let Some(event) = told
+    if let Some(told) = told
+        && (recorded.moved || is_there(&worker, &about.workspace, reached).await)
+        && let Some(untold) = worker.quota.admit(&ticket.endpoint, Instant::now())
     {
-        notice::raise(&worker, event).await;
+        notice::raise(&worker, told.event(untold)).await;
     }
-    if disables_endpoint {
-        disable(&worker, &ticket.endpoint, GONE).await;
+    let as_read = found.as_ref().ok().and_then(Option::as_ref);
+    let as_read = as_read.map(|recipient| &recipient.endpoint);
+    if disables_endpoint && let Some(as_read) = as_read {
+        disable(&worker, as_read, GONE).await;
     }
     if let Some(news) = &recorded.lane {
-        heed(&worker, &about.workspace, &ticket.endpoint, news).await;
+        heed(&worker, &about.workspace, (&ticket.endpoint, as_read), news).await;
     }
+}
+
+/// Whether a delivery that an outcome did not move is where the outcome would have it. Then it may have been this very one,
+/// whose answer was lost; what is told twice is recorded once.
+async fn is_there(
+    worker: &Worker,
+    workspace: &WorkspaceId,
+    (id, state): (DeliveryId, DeliveryState),
+) -> bool {
+    let found = worker.store.delivery(workspace, id).await;
+    found.is_ok_and(|found| found.is_some_and(|delivery| delivery.state == state))
 }
 
 async fn give_back(worker: &Worker, ticket: &Ticket) {
@@ -112,10 +128,17 @@ async fn post(
             return begun.prevented(said, &spec.retry, Instant::now());
         }
     };
-    // The token's time is the attempt's: its lease was made for one timeout.
+    // The token's time is the attempt's: its lease, and whoever waits for a probe, were made for one timeout.
+    let began = Stopwatch::now();
     let token = match worker.tokens.of(&recipient.endpoint, deadlines).await {
         Ok(token) => token,
         Err(failure) => return begun.unauthorized(&failure, &spec.retry, Instant::now()),
+    };
+    let left = deadlines.total.saturating_sub(began.elapsed());
+    let deadlines = Deadlines {
+        connect: deadlines.connect.min(left),
+        first_byte: left,
+        total: left,
     };
     let traceparent = traceparent.or_else(|| job.traceparent.clone());
     let Message {
@@ -146,12 +169,12 @@ async fn post(
     };
     let answered = worker.egress.send(request).await;
     // Whatever it says of its lifetime, a token that is refused is no good any more.
-    if token.is_some()
+    if let Some(token) = &token
         && answered
             .as_ref()
             .is_ok_and(|answer| answer.status == StatusCode::UNAUTHORIZED)
     {
-        worker.tokens.forget(&recipient.endpoint).await;
+        worker.tokens.forget(&recipient.endpoint, token).await;
     }
     begun.sent(answered, recorded_headers, &spec.retry, Instant::now())
 }

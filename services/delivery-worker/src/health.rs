@@ -3,7 +3,7 @@
 use crate::notice;
 use crate::worker::Worker;
 use std::error::Error as StdError;
-use store::{Edit, Error, LaneNews};
+use store::{Endpoint, LaneNews};
 use wire::circuit::{CircuitState, Turn};
 use wire::{Change, EndpointId, Instant, WorkspaceId};
 
@@ -15,7 +15,12 @@ const FAILING: &str = "failing";
 
 /// Heeds a change of an endpoint's health: what waits here for a circuit that opened is given back, and what may go now is
 /// looked for.
-pub(crate) async fn heed(worker: &Worker, workspace: &WorkspaceId, endpoint: &EndpointId, news: &LaneNews) {
+pub(crate) async fn heed(
+    worker: &Worker,
+    workspace: &WorkspaceId,
+    (endpoint, as_read): (&EndpointId, Option<&Endpoint>),
+    news: &LaneNews,
+) {
     match news.turn {
         Turn::None => {}
         Turn::Opened => tracing::warn!(
@@ -30,7 +35,11 @@ pub(crate) async fn heed(worker: &Worker, workspace: &WorkspaceId, endpoint: &En
             let event = notice::recovered(workspace, endpoint, opened_at, Instant::now());
             notice::raise(worker, event).await;
         }
-        Turn::GivenUp => disable(worker, endpoint, FAILING).await,
+        Turn::GivenUp => {
+            if let Some(as_read) = as_read {
+                disable(worker, as_read, FAILING).await;
+            }
+        }
     }
     let is_limited_now = news.was_free && !news.circuit.is_free();
     let is_open_now = news.was != CircuitState::Open && news.circuit.state == CircuitState::Open;
@@ -43,27 +52,25 @@ pub(crate) async fn heed(worker: &Worker, workspace: &WorkspaceId, endpoint: &En
     }
 }
 
-/// How often it is tried to disable an endpoint that others change.
-const TRIES: u32 = 3;
-
-/// Disables an endpoint, and tells everybody. Its other deliveries are held.
-pub(crate) async fn disable(worker: &Worker, id: &EndpointId, reason: &'static str) {
-    let mut disabled = try_to_disable(worker, id, reason).await;
-    for _ in 1..TRIES {
-        // Somebody changed it meanwhile, and may even have removed it.
-        if matches!(disabled, Err(Error::Changed { .. })) {
-            disabled = try_to_disable(worker, id, reason).await;
-        }
-    }
+/// Disables an endpoint that is still what it was when its attempt began, and tells everybody. Its other deliveries are held.
+///
+/// One that was changed since may have another address, of which the attempt says nothing. Of many workers, one alone does it.
+pub(crate) async fn disable(worker: &Worker, as_read: &Endpoint, reason: &'static str) {
+    let (id, now) = (&as_read.id, Instant::now());
+    let disabled = worker
+        .store
+        .disable_endpoint(id.clone(), as_read.updated_at, reason, now)
+        .await;
     match disabled {
         Ok(None) => {}
-        Ok(Some(change)) => {
+        Ok(Some(workspace)) => {
             tracing::warn!(endpoint.id = %id, reason, "an endpoint is disabled, and holds its deliveries");
             worker.recipients.forget();
-            if let Some(workspace) = &change.workspace {
-                let event = notice::disabled(workspace, id, reason, Instant::now());
-                notice::raise(worker, event).await;
-            }
+            let event = notice::disabled(&workspace, id, reason, now);
+            notice::raise(worker, event).await;
+            let change = Change {
+                workspace: Some(workspace),
+            };
             if let Err(error) = worker.conveyor.announce(&change).await {
                 tracing::warn!(
                     error.chain = &error as &dyn StdError,
@@ -78,31 +85,4 @@ pub(crate) async fn disable(worker: &Worker, id: &EndpointId, reason: &'static s
             "an endpoint could not be disabled; its next failure will"
         ),
     }
-}
-
-async fn try_to_disable(
-    worker: &Worker,
-    id: &EndpointId,
-    reason: &'static str,
-) -> Result<Option<Change>, Error> {
-    let found = worker.store.endpoint(id).await?;
-    let Some(mut endpoint) = found.filter(|found| found.spec.enabled && found.deleted_at.is_none()) else {
-        return Ok(None);
-    };
-    let now = Instant::now();
-    let workspace = endpoint.workspace_id.clone();
-    endpoint.spec.enabled = false;
-    let since = Some(std::mem::replace(&mut endpoint.updated_at, now));
-    let hold = Edit::Hold {
-        endpoint: id.clone(),
-        workspace: workspace.clone(),
-        reason,
-    };
-    worker
-        .store
-        .edit(vec![hold, Edit::Endpoint(endpoint).over(since)], now)
-        .await?;
-    Ok(Some(Change {
-        workspace: Some(workspace),
-    }))
 }

@@ -205,8 +205,10 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
     }
     for one in &given_up {
         metrics::delivery_ended(DeliveryState::DeadLetter);
-        if let Some(event) = notice::given_up(one) {
-            notice::raise(worker, event).await;
+        if let Some(told) = notice::given_up(one)
+            && let Some(untold) = worker.quota.admit(&one.endpoint_id, now)
+        {
+            notice::raise(worker, told.event(untold)).await;
         }
     }
     let found = jobs.len();

@@ -30,11 +30,13 @@ mod lines;
 mod message;
 mod notice;
 mod outcome;
+mod quota;
 mod rate;
 mod recipients;
 mod record;
 mod retry_after;
 mod tokens;
+mod wake;
 mod worker;
 
 use boot::Platform;
@@ -95,6 +97,7 @@ pub fn start(platform: &Platform, egress: egress::Client) -> Result<(), Error> {
         "delivery.consume",
         intake::consume(Arc::clone(&worker), consumer, shutdown.clone()),
     );
+    tasks.spawn("delivery.wake", wake::wake(Arc::clone(&worker), shutdown.clone()));
     tasks.spawn("delivery.sweep", intake::sweep(worker, shutdown.clone()));
     Ok(())
 }

@@ -1,19 +1,19 @@
 //! Operational events: what an operator wants to be told of, as events of the workspace, which routes take anywhere.
 //!
 //! They have no source. Each has an id of what it tells of, so that telling it twice records it once. One about a delivery
-//! of such an event is not raised: two endpoints that fail could tell of each other for ever.
+//! of such an event is not raised: two endpoints that fail could tell of each other for ever. Of one endpoint's deliveries
+//! a few are told of in a minute; the next one says how many were not.
 
 use crate::worker::Worker;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::error::Error as StdError;
 use store::{Acceptance, GivenUp, Job, NewEvent, Outcome};
+use wire::operational::{
+    DELIVERY_EXHAUSTED as EXHAUSTED, DELIVERY_FAILING as FAILING, ENDPOINT_DISABLED as DISABLED,
+    ENDPOINT_RECOVERED as RECOVERED, is_operational,
+};
 use wire::{DeliveryState, EndpointId, EventId, Instant, Message, Queue, Reference, WorkspaceId};
-
-const DISABLED: &str = "endpoint.disabled";
-const RECOVERED: &str = "endpoint.recovered";
-const EXHAUSTED: &str = "delivery.exhausted";
-const FAILING: &str = "delivery.failing";
 
 /// Why a delivery is a dead letter that no attempt made one.
 const CIRCUIT_OPEN: &str = "circuit_open";
@@ -43,8 +43,35 @@ pub(crate) fn recovered(
     event(workspace, RECOVERED, endpoint.as_str(), opened_at, at, &data)
 }
 
+/// What an attempt's outcome gives to tell of its delivery, and of how many others before it was not told.
+pub(crate) struct OfDelivery {
+    workspace: WorkspaceId,
+    what: &'static str,
+    subject: String,
+    since: Instant,
+    at: Instant,
+    data: Value,
+}
+
+impl OfDelivery {
+    /// The event. `untold` of the endpoint's deliveries were left out since the last one.
+    pub(crate) fn event(mut self, untold: u64) -> NewEvent {
+        if untold > 0 {
+            self.data["untold"] = json!(untold);
+        }
+        event(
+            &self.workspace,
+            self.what,
+            &self.subject,
+            self.since,
+            self.at,
+            &self.data,
+        )
+    }
+}
+
 /// What an attempt's outcome gives to tell of its delivery.
-pub(crate) fn of_delivery(about: &About, outcome: &Outcome) -> Option<NewEvent> {
+pub(crate) fn of_delivery(about: &About, outcome: &Outcome) -> Option<OfDelivery> {
     if about.is_operational || !outcome.counts {
         return None;
     }
@@ -66,13 +93,18 @@ pub(crate) fn of_delivery(about: &About, outcome: &Outcome) -> Option<NewEvent> 
         "nextRetryAt": outcome.due_at,
     });
     // A delivery that is retried by hand may be exhausted again, which is told again.
-    let subject = format!("{} {attempts}", outcome.delivery_id);
-    let first = outcome.delivery_id.instant();
-    Some(event(&about.workspace, what, &subject, first, outcome.at, &data))
+    Some(OfDelivery {
+        workspace: about.workspace.clone(),
+        what,
+        subject: format!("{} {attempts}", outcome.delivery_id),
+        since: outcome.delivery_id.instant(),
+        at: outcome.at,
+        data,
+    })
 }
 
 /// A delivery that waited at an open circuit for too long.
-pub(crate) fn given_up(given_up: &GivenUp) -> Option<NewEvent> {
+pub(crate) fn given_up(given_up: &GivenUp) -> Option<OfDelivery> {
     if given_up.event_type.as_deref().is_some_and(is_operational) {
         return None;
     }
@@ -87,20 +119,14 @@ pub(crate) fn given_up(given_up: &GivenUp) -> Option<NewEvent> {
         "errorMessage": "its endpoint's circuit was open for 72 hours while it waited",
         "nextRetryAt": Value::Null,
     });
-    let subject = format!("{} {CIRCUIT_OPEN}", given_up.delivery_id);
-    let first = given_up.delivery_id.instant();
-    Some(event(
-        &given_up.workspace_id,
-        EXHAUSTED,
-        &subject,
-        first,
-        given_up.at,
-        &data,
-    ))
-}
-
-fn is_operational(event_type: &str) -> bool {
-    [DISABLED, RECOVERED, EXHAUSTED, FAILING].contains(&event_type)
+    Some(OfDelivery {
+        workspace: given_up.workspace_id.clone(),
+        what: EXHAUSTED,
+        subject: format!("{} {CIRCUIT_OPEN}", given_up.delivery_id),
+        since: given_up.delivery_id.instant(),
+        at: given_up.at,
+        data,
+    })
 }
 
 /// What such an event says of its delivery beside the outcome.
@@ -194,7 +220,7 @@ mod tests {
             workspace: WorkspaceId::from_stored("ws_acme"),
             event: EventId::new(NOW, 1),
             event_type: Some(event_type.to_owned()),
-            is_operational: [DISABLED, RECOVERED, EXHAUSTED, FAILING].contains(&event_type),
+            is_operational: is_operational(event_type),
         }
     }
 
@@ -229,7 +255,11 @@ mod tests {
 
     #[test]
     fn a_delivery_is_told_of_at_its_third_failure_and_at_its_end() {
-        let kind = |number, state| of_delivery(&about("order.paid"), &outcome(number, state))?.event_type;
+        let kind = |number, state| {
+            of_delivery(&about("order.paid"), &outcome(number, state))?
+                .event(0)
+                .event_type
+        };
         let retry = DeliveryState::ScheduledRetry;
         assert_eq!(kind(1, retry), None);
         assert_eq!(kind(3, retry).as_deref(), Some("delivery.failing"));
@@ -247,6 +277,7 @@ mod tests {
         let id = |number| {
             of_delivery(&about("a"), &outcome(number, DeliveryState::DeadLetter))
                 .unwrap()
+                .event(0)
                 .id
         };
         assert_eq!(id(5), id(5));
@@ -274,6 +305,8 @@ mod tests {
     #[test]
     fn what_a_receiver_answered_is_not_told() {
         let told = of_delivery(&about("a"), &outcome(5, DeliveryState::DeadLetter)).unwrap();
+        let told = told.event(3);
+        assert!(String::from_utf8_lossy(&told.body).contains("\"untold\":3"));
         let body = String::from_utf8(told.body.to_vec()).unwrap();
         assert!(!body.contains("not for others"), "{body}");
         assert!(body.contains("\"errorKind\":\"http_status\""), "{body}");

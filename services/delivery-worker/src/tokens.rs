@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use egress::{Answer, Client, Deadlines, HeaderName, HeaderValue, Method, Request, SendError, StatusCode};
 use moka::Expiry;
 use moka::future::Cache;
+use moka::ops::compute::Op;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -120,9 +121,14 @@ impl Tokens {
         Ok(Some(token.value))
     }
 
-    /// Forgets the token of an endpoint that refuses it.
-    pub(crate) async fn forget(&self, endpoint: &Endpoint) {
-        self.cache.invalidate(&key(endpoint)).await;
+    /// Forgets the token of an endpoint that refuses it, unless another has been fetched since.
+    pub(crate) async fn forget(&self, endpoint: &Endpoint, refused: &SecretString) {
+        let is_refused = |token: &Token| token.value.expose_secret() == refused.expose_secret();
+        let forgotten = self.cache.entry(key(endpoint)).and_compute_with(|entry| {
+            let is_refused = entry.is_some_and(|entry| is_refused(entry.value()));
+            std::future::ready(if is_refused { Op::Remove } else { Op::Nop })
+        });
+        forgotten.await;
     }
 }
 
@@ -190,7 +196,26 @@ struct Granted {
     access_token: SecretString,
     token_type: String,
     #[serde(default)]
-    expires_in: Option<f64>,
+    expires_in: Option<Seconds>,
+}
+
+/// A number; some servers write it as a text, and what is neither says nothing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(f64),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl Seconds {
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(seconds) => Some(*seconds),
+            Self::Text(text) => text.trim().parse().ok().filter(|seconds: &f64| !seconds.is_nan()),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -220,7 +245,7 @@ fn read(answer: &Answer) -> Result<Token, TokenFailure> {
         return Err(TokenFailure::Malformed);
     }
     Ok(Token {
-        used_for: used_for(granted.expires_in),
+        used_for: used_for(granted.expires_in.as_ref().and_then(Seconds::number)),
         value: Arc::new(granted.access_token),
     })
 }
@@ -296,6 +321,17 @@ mod tests {
             (good.value.expose_secret(), good.used_for),
             ("abc", Duration::from_secs(30))
         );
+        for (said, used) in [
+            (r#""60""#, Duration::from_secs(30)),
+            (r#"" 60.0 ""#, Duration::from_secs(30)),
+            (r#""soon""#, UNSAID),
+            (r#""NaN""#, UNSAID),
+            ("null", UNSAID),
+            ("[60]", UNSAID),
+        ] {
+            let body = format!(r#"{{"access_token": "abc", "token_type": "Bearer", "expires_in": {said}}}"#);
+            assert_eq!(read(&answer(200, &body)).unwrap().used_for, used, "{said}");
+        }
         for body in [
             "",
             "{}",

@@ -2,6 +2,7 @@
 
 use crate::certificates::Certificates;
 use crate::lines::{Admission, Bounds, Limits, Lines, Ticket};
+use crate::quota::Quota;
 use crate::recipients::Recipients;
 use crate::tokens::Tokens;
 use boot::settings;
@@ -44,6 +45,8 @@ pub(crate) struct Worker {
     pub(crate) notices: AcceptQueue,
     pub(crate) recipients: Recipients,
     pub(crate) tokens: Tokens,
+    /// What is told of deliveries.
+    pub(crate) quota: Quota,
     pub(crate) certificates: Certificates,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
@@ -104,6 +107,7 @@ impl Worker {
         Self {
             recipients: Recipients::new(parts.store.clone()),
             tokens: Tokens::new(parts.egress.clone()),
+            quota: Quota::default(),
             certificates: Certificates::new(parts.egress.clone()),
             store: parts.store,
             conveyor: parts.conveyor,

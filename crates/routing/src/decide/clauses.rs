@@ -26,6 +26,21 @@ pub(super) fn cheap_clauses(event: &Event, route: &Route) -> Result<(), Finding>
         });
     }
     let event_type = event.event_type.as_deref();
+    // What the platform tells of one endpoint is not for whoever takes everything of another.
+    if is_operational(event)
+        && !spec
+            .event_types
+            .iter()
+            .any(|pattern| pattern.names() && pattern.matches(event_type))
+    {
+        return Err(Finding {
+            clause: Clause::EventTypes,
+            value: json!(event_type),
+            reason: "the event is one of the platform's own, and no pattern of the route names it, as `endpoint.*` or \
+                     `delivery.*` would"
+                .to_owned(),
+        });
+    }
     if !spec.event_types.is_empty() && !spec.event_types.iter().any(|pattern| pattern.matches(event_type)) {
         let patterns: Vec<&str> = spec.event_types.iter().map(EventTypePattern::as_str).collect();
         let reason = match event_type {
@@ -39,6 +54,16 @@ pub(super) fn cheap_clauses(event: &Event, route: &Route) -> Result<(), Finding>
         });
     }
     Ok(())
+}
+
+/// Whether the platform itself tells of something: nobody sent it.
+fn is_operational(event: &Event) -> bool {
+    let is_of_nobody = event.source_id.is_none() && event.remote_address.is_none();
+    is_of_nobody
+        && event
+            .event_type
+            .as_deref()
+            .is_some_and(wire::operational::is_operational)
 }
 
 /// A route may have a hundred patterns; a reason shows a few.

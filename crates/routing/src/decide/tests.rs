@@ -195,6 +195,51 @@ fn a_route_without_from_takes_events_without_a_source() {
 }
 
 #[test]
+fn what_the_platform_tells_goes_where_a_pattern_names_it_and_nowhere_else() {
+    let table = table([
+        spec(to("everything")),
+        with_types(&["*"], "star"),
+        with_types(&["*.disabled"], "somebodys"),
+        with_types(&["order.*", "endpoint.*"], "family"),
+        with_types(&["endpoint.disabled"], "exact"),
+        with_types(&["delivery.*"], "other"),
+    ]);
+    let told = Event {
+        source_id: None,
+        event_type: Some("endpoint.disabled".to_owned()),
+        ..event()
+    };
+    let endpoints = |event: &Event| -> Vec<String> {
+        let (routed, _) = decided(event, &table, [], []);
+        let ids = routed.deliveries.iter().map(|row| row.endpoint_id.to_string());
+        ids.collect()
+    };
+    assert_eq!(endpoints(&told), ["ep_family", "ep_exact"]);
+    let (_, trace) = decided(&told, &table, [], []);
+    assert_eq!(trace[0]["clause"], "event_types");
+    // One of this name that somebody sent is like any other.
+    for sent in [
+        Event {
+            source_id: event().source_id,
+            ..told.clone()
+        },
+        Event {
+            remote_address: Some("192.0.2.7".to_owned()),
+            ..told.clone()
+        },
+    ] {
+        assert_eq!(endpoints(&sent).len(), 5);
+    }
+}
+
+fn with_types(types: &[&str], endpoint: &str) -> RouteSpec {
+    RouteSpec {
+        event_types: patterns(types),
+        ..spec(to(endpoint))
+    }
+}
+
+#[test]
 fn a_type_that_matches_no_pattern_is_shown_with_the_patterns() {
     let table = table([RouteSpec {
         event_types: patterns(&["a.b", "c.*", "d", "e", "f", "g", "h"]),

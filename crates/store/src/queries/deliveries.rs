@@ -290,6 +290,8 @@ pub(crate) fn retry(
         .set((
             deliveries::state.eq("scheduled_retry"),
             deliveries::reason.eq(None::<String>),
+            // Should it fail once more, it is a dead letter that nobody has sent again since.
+            deliveries::recovery_id.eq(None::<Uid>),
             deliveries::due_at.eq(Some(Stamp(now))),
             deliveries::updated_at.eq(Stamp(now)),
         ))

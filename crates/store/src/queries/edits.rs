@@ -16,9 +16,49 @@ use diesel::upsert::excluded;
 use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl};
 use wire::Instant;
 
-/// Carries out the edits in their order, in the caller's transaction.
+/// Carries out the edits in their order, in the caller's transaction; what they do to lanes comes last.
+///
+/// Whoever changes an endpoint's row and its lane locks them in this order, and lanes in the order of their ids, as
+/// everybody does. So nobody waits in a circle.
 pub(crate) fn all(conn: &mut Conn, edits: &[Edit], keyring: &KeyRing, now: Instant) -> Result<(), Error> {
-    edits.iter().try_for_each(|edit| one(conn, edit, keyring, now))
+    edits.iter().try_for_each(|edit| one(conn, edit, keyring, now))?;
+    let mut of_lanes: Vec<(&str, &Edit)> = edits
+        .iter()
+        .filter_map(|edit| Some((lane_of(edit)?, edit)))
+        .collect();
+    // Stable: those of one lane stay in their order.
+    of_lanes.sort_by_key(|(lane, _)| *lane);
+    for (lane, edit) in of_lanes {
+        to_lane(conn, lane, edit, now)?;
+    }
+    Ok(())
+}
+
+/// The lane that an edit changes, by its endpoint's id.
+fn lane_of(edit: &Edit) -> Option<&str> {
+    match edit {
+        Edit::Over { edit, .. } => lane_of(edit),
+        Edit::Endpoint(endpoint) => Some(endpoint.id.as_str()),
+        Edit::Hold { endpoint, .. } => Some(endpoint.as_str()),
+        Edit::Drain(id) | Edit::RemoveEndpoint(id) => Some(id.as_str()),
+        _ => None,
+    }
+}
+
+/// What an edit does to its lane.
+fn to_lane(conn: &mut Conn, lane: &str, edit: &Edit, now: Instant) -> Result<(), Error> {
+    match edit {
+        Edit::Over { edit, .. } => to_lane(conn, lane, edit, now)?,
+        Edit::Endpoint(endpoint) => super::lanes::follow(conn, endpoint, now)?,
+        Edit::Hold {
+            workspace, reason, ..
+        } => super::lanes::hold(conn, lane, workspace.as_str(), reason, now)?,
+        Edit::Drain(_) => super::lanes::go_on(conn, lane, now)?,
+        // The worker ends what waits for it.
+        Edit::RemoveEndpoint(_) => super::lanes::let_all_go(conn, lane, now)?,
+        _ => {}
+    }
+    Ok(())
 }
 
 fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<(), Error> {
@@ -31,19 +71,9 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::Environment(environment) => save_environment(conn, environment),
         Edit::ManagementToken(token) => save_management_token(conn, token),
         Edit::Source(source) => save_source(conn, &SourceRow::of(source, keyring)?),
-        Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?, now),
-        Edit::Hold {
-            endpoint,
-            workspace,
-            reason,
-        } => Ok(super::lanes::hold(
-            conn,
-            endpoint.as_str(),
-            workspace.as_str(),
-            reason,
-            now,
-        )?),
-        Edit::Drain(id) => Ok(super::lanes::go_on(conn, id.as_str(), now)?),
+        Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
+        // These are the lane's alone.
+        Edit::Hold { .. } | Edit::Drain(_) => Ok(()),
         Edit::Playbook(playbook) => {
             save_playbook(conn, &PlaybookRow::of(playbook, keyring)?)?;
             super::versions::keep(conn, playbook)
@@ -197,7 +227,7 @@ fn save_source(conn: &mut Conn, row: &SourceRow) -> Result<(), Error> {
     saved(replaced, &row.id)
 }
 
-fn save_endpoint(conn: &mut Conn, row: &EndpointRow, now: Instant) -> Result<(), Error> {
+fn save_endpoint(conn: &mut Conn, row: &EndpointRow) -> Result<(), Error> {
     let replaced = diesel::insert_into(endpoints::table)
         .values((
             endpoints::id.eq(&row.id),
@@ -230,9 +260,7 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow, now: Instant) -> Result<(),
         ))
         .filter(endpoints::workspace_id.eq(excluded(endpoints::workspace_id)))
         .execute(conn)?;
-    saved(replaced, &row.id)?;
-    super::lanes::follow(conn, row, now)?;
-    Ok(())
+    saved(replaced, &row.id)
 }
 
 fn save_playbook(conn: &mut Conn, row: &PlaybookRow) -> Result<(), Error> {

@@ -3,11 +3,12 @@
 use super::super::Conn;
 use super::super::schema::{endpoints, routes};
 use crate::Error;
-use crate::catalog::EndpointRow;
-use crate::sql::Stamp;
+use crate::catalog::{EndpointRow, from_json, json};
+use crate::sql::{Stamp, StoredText};
 use diesel::{
     AsChangeset, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
 };
+use wire::resource::EndpointSpec;
 use wire::{ApplicationId, EndpointId, Instant, WorkspaceId};
 
 /// Finds an endpoint, also a deleted one.
@@ -62,15 +63,47 @@ impl Removal {
     }
 }
 
-/// Marks an endpoint as deleted, and ends its subscriptions.
+/// Marks an endpoint as deleted, and ends its subscriptions. Its lane is the caller's to let go.
 pub(crate) fn remove(conn: &mut Conn, id: &EndpointId, now: Instant) -> Result<(), Error> {
     diesel::delete(routes::table.filter(routes::endpoint_id.eq(Some(id.as_str())))).execute(conn)?;
     diesel::update(endpoints::table.find(id.as_str()))
         .set(Removal::at(now))
         .execute(conn)?;
-    // The worker ends what waits for it.
-    super::lanes::let_all_go(conn, id.as_str(), now)?;
     Ok(())
+}
+
+/// Disables an endpoint that is enabled and what it was when it was read, and has its lane hold its deliveries; returns whose
+/// it is, or none when it was changed since.
+pub(crate) fn disable(
+    conn: &mut Conn,
+    id: &EndpointId,
+    as_read: Instant,
+    reason: &str,
+    now: Instant,
+) -> Result<Option<WorkspaceId>, Error> {
+    let unchanged = endpoints::table
+        .find(id.as_str())
+        .filter(endpoints::enabled.eq(true))
+        .filter(endpoints::deleted_at.is_null())
+        .filter(endpoints::updated_at.eq(Stamp(as_read)));
+    let locked = diesel::update(unchanged)
+        .set((endpoints::enabled.eq(false), endpoints::updated_at.eq(Stamp(now))))
+        .execute(conn)?;
+    if locked == 0 {
+        return Ok(None);
+    }
+    let row = || endpoints::table.find(id.as_str());
+    let (workspace, spec): (StoredText, String) = row()
+        .select((endpoints::workspace_id, endpoints::spec))
+        .first(conn)?;
+    let mut spec: EndpointSpec = from_json("spec of an endpoint", &spec)?;
+    spec.enabled = false;
+    diesel::update(row())
+        .set(endpoints::spec.eq(json(&spec)))
+        .execute(conn)?;
+    let workspace = WorkspaceId::from(workspace);
+    super::lanes::hold(conn, id.as_str(), workspace.as_str(), reason, now)?;
+    Ok(Some(workspace))
 }
 
 /// The same for all of an application's that are not deleted yet.

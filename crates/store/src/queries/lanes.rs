@@ -3,11 +3,11 @@
 use super::super::Conn;
 use super::super::schema::{deliveries, endpoint_lanes};
 use super::in_state;
-use crate::Error;
-use crate::catalog::{CONFIGURED_LIMIT, EndpointRow};
+use crate::catalog::CONFIGURED_LIMIT;
 use crate::lane::LaneNews;
 use crate::lanes::{Ailing, Held, LaneStatus, Watched};
 use crate::sql::{Maybe, Stamp, StoredText};
+use crate::{Endpoint, Error};
 use diesel::dsl::{case_when, sql};
 use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
@@ -201,17 +201,18 @@ pub(crate) fn hold(
 }
 
 /// Follows an endpoint that was saved: a disabled one holds its deliveries.
-pub(crate) fn follow(conn: &mut Conn, row: &EndpointRow, now: Instant) -> QueryResult<()> {
-    if !row.enabled {
-        return hold(conn, &row.id, &row.workspace_id, DISABLED, now);
+pub(crate) fn follow(conn: &mut Conn, endpoint: &Endpoint, now: Instant) -> QueryResult<()> {
+    let (id, workspace) = (endpoint.id.as_str(), endpoint.workspace_id.as_str());
+    if !endpoint.spec.enabled {
+        return hold(conn, id, workspace, DISABLED, now);
     }
     let held: Option<Option<Stamp>> = endpoint_lanes::table
-        .find(&row.id)
+        .find(id)
         .select(endpoint_lanes::held_at)
         .first(conn)
         .optional()?;
     if held.flatten().is_some() {
-        go_on(conn, &row.id, now)?;
+        go_on(conn, id, now)?;
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ pub(crate) mod routes;
 pub(crate) mod runs;
 pub(crate) mod sealed;
 pub(crate) mod senders;
+pub(crate) mod sleepers;
 pub(crate) mod slots;
 pub(crate) mod sources;
 pub(crate) mod unchanged;

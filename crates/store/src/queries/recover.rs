@@ -2,6 +2,7 @@
 
 use super::super::Conn;
 use super::super::schema::{deliveries, endpoints, events, recoveries};
+use super::in_state;
 use super::recoveries::{RECOVERABLE, find, scan};
 use crate::recoveries::Candidate;
 use crate::sql::{Maybe, Stamp, StoredText, Uid};
@@ -22,18 +23,19 @@ const BATCH_BYTES: usize = 8 << 20;
 const LOOKED_AT: usize = 2_000;
 const AT_ONCE: i64 = 500;
 /// With so many deliveries under way, an endpoint's queue is no longer short.
-const SHORT: usize = 50;
-/// How many of an endpoint's deliveries are looked at to find that out.
-const QUEUE: i64 = 200;
-/// The pause before what was left for short queues is tried once more.
+const SHORT: i64 = 50;
+/// The pause after a batch that sent nothing: looking through what does not match is no reason to keep a database busy.
+const IDLE: Duration = Duration::from_millis(250);
+/// The pause before what was left for short queues is tried once more; it doubles with each pass that sends nothing.
 const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN_AT_THE_LATEST: Duration = Duration::from_mins(1);
 
 /// What a batch found out of an endpoint.
 enum Receiver {
     /// It is deleted.
     Gone,
-    /// So many deliveries are under way to it.
-    Queue(usize),
+    /// So many deliveries are under way to it, as far as they were counted.
+    Queue(i64),
 }
 
 /// The place of a batch.
@@ -61,9 +63,13 @@ pub(crate) fn advance(conn: &mut Conn, lease: &RecoveryLease, now: Instant) -> R
     {
         return Ok(Advance::Lost);
     }
-    let (workspace, scanned_to): (StoredText, Maybe<Uid>) = recoveries::table
+    let (workspace, scanned_to, fruitless): (StoredText, Maybe<Uid>, i32) = recoveries::table
         .find(id)
-        .select((recoveries::workspace_id, recoveries::scanned_to))
+        .select((
+            recoveries::workspace_id,
+            recoveries::scanned_to,
+            recoveries::fruitless,
+        ))
         .first(conn)?;
     let Some(recovery) = find(conn, &workspace.into(), lease.id)? else {
         return Ok(Advance::Lost);
@@ -73,9 +79,10 @@ pub(crate) fn advance(conn: &mut Conn, lease: &RecoveryLease, now: Instant) -> R
     let recovered = recovery.recovered + i64::try_from(pass.recovered).unwrap_or(i64::MAX);
     let is_completed = pass.is_over && deferred == 0;
     let is_again = pass.is_over && !is_completed;
+    let fruitless = if pass.recovered > 0 { 0 } else { fruitless };
     let next_at = match (is_completed, is_again) {
         (true, _) => None,
-        (false, true) => Some(now + AGAIN),
+        (false, true) => Some(now + again_after(fruitless)),
         (false, false) => Some(now + paced(pass.recovered, recovery.spec.per_second)),
     };
     diesel::update(recoveries::table.find(id))
@@ -85,6 +92,7 @@ pub(crate) fn advance(conn: &mut Conn, lease: &RecoveryLease, now: Instant) -> R
             recoveries::recovered.eq(recovered),
             recoveries::skipped.eq(if is_again { 0 } else { skipped }),
             recoveries::deferred.eq(if is_again { 0 } else { deferred }),
+            recoveries::fruitless.eq(fruitless.saturating_add(i32::from(is_again))),
             recoveries::next_at.eq(next_at.map(Stamp)),
             recoveries::lease_until.eq(None::<Stamp>),
             recoveries::ended_at.eq(is_completed.then_some(Stamp(now))),
@@ -97,8 +105,17 @@ pub(crate) fn advance(conn: &mut Conn, lease: &RecoveryLease, now: Instant) -> R
     })
 }
 
+/// How long what was left waits after so many passes that sent nothing.
+fn again_after(fruitless: i32) -> Duration {
+    let doubled = u32::try_from(fruitless).unwrap_or(0).min(8);
+    (AGAIN * 2_u32.pow(doubled)).min(AGAIN_AT_THE_LATEST)
+}
+
 /// How long so many take at this pace.
 fn paced(count: usize, per_second: u32) -> Duration {
+    if count == 0 {
+        return IDLE;
+    }
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     Duration::from_secs(1) * count / per_second.max(1)
 }
@@ -158,12 +175,12 @@ fn choose(
             match receiver(conn, &mut receivers, &row)? {
                 Receiver::Queue(length) if *length >= SHORT => pass.deferred += 1,
                 Receiver::Queue(length) if there.contains(&row.event_id) => {
-                    *length += 1;
                     if let Some(again) = again(conn, recovery, &row, now)? {
+                        *length += 1;
                         bytes += again.body.as_ref().map_or(0, Bytes::len);
                         made.push((row.event_id, again));
+                        pass.recovered += 1;
                     }
-                    pass.recovered += 1;
                 }
                 Receiver::Gone | Receiver::Queue(_) => pass.skipped += 1,
             }
@@ -198,8 +215,7 @@ fn receiver<'r>(
     Ok(known.entry(row.endpoint_id.clone()).or_insert(Receiver::Gone))
 }
 
-/// An endpoint's queue, as far as it can be seen at its newest deliveries, which are the fresh traffic, and at those beside
-/// the candidate, which the recovery has made.
+/// An endpoint, and how long its queue is: what waits for it, and what is under way.
 fn look_at(conn: &mut Conn, row: &Candidate) -> Result<Receiver, Error> {
     let deleted_at: Option<Maybe<Stamp>> = endpoints::table
         .find(row.endpoint_id.as_str())
@@ -213,25 +229,17 @@ fn look_at(conn: &mut Conn, row: &Candidate) -> Result<Receiver, Error> {
     let of_endpoint = || {
         deliveries::table
             .filter(deliveries::endpoint_id.eq(row.endpoint_id.as_str()))
-            .order(deliveries::id.desc())
-            .limit(QUEUE)
-            .select((deliveries::id, deliveries::state))
+            .limit(SHORT)
+            .select(deliveries::id)
     };
-    let newest: Vec<(Uid, String)> = of_endpoint().load(conn)?;
-    // Those of the same millisecond have ids on either side of it.
-    let beside = of_endpoint().filter(deliveries::id.le(Uid(end_of(row.id))));
-    let beside: Vec<(Uid, String)> = beside.load(conn)?;
-    let waiting = newest
-        .into_iter()
-        .chain(beside)
-        .filter(|(_, state)| ["pending", "delivering", "scheduled_retry"].contains(&state.as_str()));
-    let waiting: HashSet<Uid> = waiting.map(|(id, _)| id).collect();
-    Ok(Receiver::Queue(waiting.len()))
-}
-
-/// The last id of the same millisecond.
-fn end_of(id: DeliveryId) -> uuid::Uuid {
-    uuid::Uuid::from_u128(id.uuid().as_u128() | (u128::MAX >> 48))
+    let waiting = of_endpoint()
+        .filter(sql::<Bool>("state IN ('pending', 'scheduled_retry')"))
+        .order(deliveries::due_at);
+    let under_way = of_endpoint().filter(in_state("delivering"));
+    // The recovery's own are inserted at its batch's end, and are counted by it until then.
+    let (waiting, under_way): (Vec<Uid>, Vec<Uid>) = (waiting.load(conn)?, under_way.load(conn)?);
+    let length = waiting.len() + under_way.len();
+    Ok(Receiver::Queue(i64::try_from(length).unwrap_or(i64::MAX)))
 }
 
 /// Marks a delivery, and returns the one that sends it again.

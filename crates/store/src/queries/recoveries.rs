@@ -232,6 +232,19 @@ pub(crate) fn steer(
     Ok(true)
 }
 
+/// When the next batch is due that nobody has in hand.
+pub(crate) fn next_at(conn: &mut Conn) -> Result<Option<Instant>, Error> {
+    let next: Option<Option<Stamp>> = recoveries::table
+        .filter(super::in_state("running"))
+        .filter(recoveries::next_at.is_not_null())
+        .filter(recoveries::lease_until.is_null())
+        .order(recoveries::next_at)
+        .select(recoveries::next_at)
+        .first(conn)
+        .optional()?;
+    Ok(next.flatten().map(Instant::from))
+}
+
 pub(crate) fn take(conn: &mut Conn, now: Instant, hold: Duration) -> Result<Option<RecoveryLease>, Error> {
     let due: Vec<(Uid, i64)> = recoveries::table
         .filter(super::in_state("running"))

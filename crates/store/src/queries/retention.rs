@@ -1,18 +1,21 @@
 //! Removing what is done with, a batch at a time.
 
 use super::super::Conn;
-use super::super::schema::{attempts, deliveries, events, rejections, run_inbox, runs};
+use super::super::schema::{
+    attempts, deliveries, events, recoveries, rejections, run_inbox, run_waits, runs, steps,
+};
 use super::runs::UNFINISHED;
 use crate::Error;
 use crate::partitions::first_of;
 use crate::retention::Expired;
-use crate::sql::{Stamp, Uid};
+use crate::sql::{Maybe, Stamp, Uid};
 use diesel::dsl::sql;
 use diesel::sql_types::Bool;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use std::collections::HashSet;
+use std::time::Duration;
 use uuid::Uuid;
-use wire::{Instant, WorkspaceId};
+use wire::{DeliveryId, Instant, WorkspaceId};
 
 /// The states in which nothing happens to a delivery any more.
 const FINAL: [&str; 4] = ["delivered", "dead_letter", "failed", "skipped"];
@@ -67,12 +70,38 @@ pub(crate) fn deliveries(conn: &mut Conn, range: Range<'_>) -> Result<Expired, E
     // One that was tried again since has its own end to wait for, and whoever revives one meanwhile keeps it.
     let removed = diesel::delete(
         deliveries::table
-            .filter(deliveries::id.eq_any(done))
+            .filter(deliveries::id.eq_any(&done))
             .filter(deliveries::state.eq_any(FINAL))
             .filter(deliveries::updated_at.lt(Stamp(range.before))),
     )
     .execute(conn)?;
+    // In a pass over all, whole days of attempts go at once, and the rest after them.
+    if range.workspace.is_some() && removed > 0 {
+        let kept: Vec<Uid> = deliveries::table
+            .filter(deliveries::id.eq_any(&done))
+            .select(deliveries::id)
+            .load(conn)?;
+        attempts_of(conn, &without(done, kept))?;
+    }
     Ok(range.expired(removed, &looked_at))
+}
+
+/// Those of `all` that are not in `kept`.
+fn without(all: Vec<Uid>, kept: Vec<Uid>) -> Vec<Uid> {
+    let kept: HashSet<Uid> = kept.into_iter().collect();
+    all.into_iter().filter(|id| !kept.contains(id)).collect()
+}
+
+/// Removes the attempts of deliveries, of which none is much older than the oldest of their events.
+fn attempts_of(conn: &mut Conn, of: &[Uid]) -> Result<(), Error> {
+    let Some(oldest) = of.iter().map(|id| DeliveryId::from(*id).instant()).min() else {
+        return Ok(());
+    };
+    let made = attempts::table
+        .filter(attempts::delivery_id.eq_any(of))
+        .filter(attempts::id.ge(Uid(first_of(oldest - Duration::from_hours(24)))));
+    diesel::delete(made).execute(conn)?;
+    Ok(())
 }
 
 pub(crate) fn attempts(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
@@ -110,10 +139,7 @@ pub(crate) fn events(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error
         .map(|(id, _)| id)
         .collect();
     // Takes the rows' locks before anything is asked: a replay that is being made is waited for, and then seen.
-    let locked = events::table.filter(events::id.eq_any(&routed));
-    diesel::update(locked)
-        .set(events::failures.eq(events::failures))
-        .execute(conn)?;
+    super::super::hot::lock_events(conn, &routed)?;
     let needed = needed(conn, &routed)?;
     let done: Vec<Uid> = routed.into_iter().filter(|id| !needed.contains(id)).collect();
     let removed = diesel::delete(events::table.filter(events::id.eq_any(done))).execute(conn)?;
@@ -161,5 +187,55 @@ pub(crate) fn rejections(conn: &mut Conn, range: Range<'_>) -> Result<Expired, E
     });
     let ids: Vec<Uid> = query.select(rejections::id).load(conn)?;
     let removed = diesel::delete(rejections::table.filter(rejections::id.eq_any(&ids))).execute(conn)?;
+    Ok(range.expired(removed, &ids))
+}
+
+/// Runs that have ended go with all that is theirs, but none that somebody has or wants to go on.
+pub(crate) fn runs(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
+    let query = keys!(runs, range, |query| match range.workspace {
+        Some(workspace) => query.filter(runs::workspace_id.eq(workspace.as_str())),
+        None => query,
+    });
+    let rows: Vec<(Uid, Maybe<Stamp>)> = query.select((runs::id, runs::ended_at)).load(conn)?;
+    let looked_at: Vec<Uid> = rows.iter().map(|(id, _)| *id).collect();
+    let done: Vec<Uid> = rows
+        .into_iter()
+        .filter_map(|(id, ended_at)| {
+            let ended_at = Option::<Instant>::from(ended_at)?;
+            (ended_at < range.before).then_some(id)
+        })
+        .collect();
+    let removed = diesel::delete(
+        runs::table
+            .filter(runs::id.eq_any(&done))
+            .filter(runs::ended_at.lt(Stamp(range.before)))
+            .filter(runs::owner.is_null())
+            .filter(runs::ready_at.is_null()),
+    )
+    .execute(conn)?;
+    if removed > 0 {
+        let kept: Vec<Uid> = runs::table
+            .filter(runs::id.eq_any(&done))
+            .select(runs::id)
+            .load(conn)?;
+        let gone = without(done, kept);
+        diesel::delete(steps::table.filter(steps::run_id.eq_any(&gone))).execute(conn)?;
+        diesel::delete(run_waits::table.filter(run_waits::run_id.eq_any(&gone))).execute(conn)?;
+        diesel::delete(run_inbox::table.filter(run_inbox::run_id.eq_any(&gone))).execute(conn)?;
+    }
+    Ok(range.expired(removed, &looked_at))
+}
+
+pub(crate) fn recoveries(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
+    let query = keys!(recoveries, range, |query| match range.workspace {
+        Some(workspace) => query.filter(recoveries::workspace_id.eq(workspace.as_str())),
+        None => query,
+    });
+    let ids: Vec<Uid> = query.select(recoveries::id).load(conn)?;
+    let ended = recoveries::table
+        .filter(recoveries::id.eq_any(&ids))
+        .filter(recoveries::state.eq_any(["completed", "cancelled"]))
+        .filter(recoveries::ended_at.lt(Some(Stamp(range.before))));
+    let removed = diesel::delete(ended).execute(conn)?;
     Ok(range.expired(removed, &ids))
 }

@@ -341,8 +341,9 @@ async fn on_postgres_a_decided_event_is_one_statement() {
 const PLAIN: &str = "uuid[], text[], text[], text[], bool[], timestamptz[], text[], text[], text[], bytea[], text[], bytea[], \
                      text[], text[], text[], text[], bytea[], bytea[], bigint[]";
 const DECIDED: &str = "uuid[], text[], bytea[]";
-const DELIVERIES: &str = "uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], timestamptz[], uuid[], \
-                          bytea[], uuid[], timestamptz[]";
+/// The endpoints and states that the gate asks for, and then the columns.
+const DELIVERIES: &str = "text[], text[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
+                          timestamptz[], uuid[], bytea[], uuid[], timestamptz[]";
 const RUNS: &str =
     "uuid[], text[], text[], uuid[], text[], bytea[], text[], text[], text[], int[], timestamptz[]";
 

@@ -3,23 +3,29 @@
 use crate::given::{self, accepted, deliveries, delivery, endpoint_id, leased, outcome, routed, workspace};
 use crate::on_both;
 use crate::yard::Yard;
-use hookyard_store::{Edit, NewDelivery, Outcome, QueueOptions, Recorded, Sweep};
+use hookyard_store::{Edit, Endpoint, NewDelivery, Outcome, QueueOptions, Recorded, Sweep};
 use std::collections::HashSet;
 use std::time::Duration;
 use uuid::Uuid;
 use wire::circuit::{Answered, CircuitState, Turn};
 use wire::{DeliveryId, DeliveryState, EndpointId, Instant};
 
-const HOLD: Duration = Duration::from_secs(30);
+pub(crate) const HOLD: Duration = Duration::from_secs(30);
 
-async fn lease(yard: &Yard, now: Instant, limit: i64) -> (Uuid, Sweep) {
+pub(crate) async fn lease(yard: &Yard, now: Instant, limit: i64) -> (Uuid, Sweep) {
     let token = Uuid::new_v4();
     let swept = yard.store.lease_due(now, limit, (token, HOLD), vec![]).await;
     (token, swept.unwrap())
 }
 
 /// Of the tenant `ws_{tenant}`, to `ep_{endpoint}`.
-fn of(tenant: &str, event: wire::EventId, endpoint: &str, nonce: u128, due_at: Instant) -> NewDelivery {
+pub(crate) fn of(
+    tenant: &str,
+    event: wire::EventId,
+    endpoint: &str,
+    nonce: u128,
+    due_at: Instant,
+) -> NewDelivery {
     NewDelivery {
         id: DeliveryId::of(event, &endpoint_id(endpoint), nonce),
         workspace_id: given::of(tenant),
@@ -69,43 +75,6 @@ async fn state_of(yard: &Yard, id: DeliveryId) -> (DeliveryState, i32) {
 }
 
 on_both! {
-    async fn a_tenant_with_a_backlog_keeps_no_small_one_waiting(yard: &Yard) {
-        let now = Instant::now();
-        let old = now - Duration::from_hours(1);
-        deliveries(&yard.store, |event| {
-            (0..3_000_u32).map(|number| of("large", event, &format!("large{}", number % 100), number.into(), old)).collect()
-        })
-        .await;
-        deliveries(&yard.store, |event| {
-            (0..20_u32).map(|number| of(&format!("small{number}"), event, &format!("small{number}"), 0, now)).collect()
-        })
-        .await;
-        let (_, swept) = lease(yard, now, 60).await;
-        let small = swept.jobs.iter().filter(|job| job.workspace_id != given::of("large")).count();
-        assert_eq!(small, 20, "each is served by the first sweep");
-        assert!(swept.more);
-    }
-
-    async fn every_delivery_of_many_lanes_is_leased_once(yard: &Yard) {
-        let now = Instant::now();
-        let made = deliveries(&yard.store, |event| {
-            (0..500_u32)
-                .map(|number| of(&format!("t{}", number % 7), event, &format!("e{}", number % 130), number.into(), now))
-                .collect()
-        })
-        .await;
-        let mut got = Vec::new();
-        loop {
-            let (_, swept) = lease(yard, now, 40).await;
-            if swept.jobs.is_empty() {
-                break;
-            }
-            got.extend(swept.jobs.iter().map(|job| job.delivery_id));
-        }
-        assert_eq!(got.len(), made.len());
-        assert_eq!(got.into_iter().collect::<HashSet<_>>(), made.into_iter().collect());
-    }
-
     async fn ten_failures_open_the_circuit_for_all_and_deliveries_wait_without_using_attempts(yard: &Yard) {
         let now = Instant::now();
         backlog(yard, 30, now).await;
@@ -297,6 +266,29 @@ on_both! {
             }
         }
         assert_eq!(got, made.into_iter().chain([fresh]).collect());
+    }
+
+    async fn an_endpoint_is_disabled_as_it_was_read_and_by_one_alone(yard: &Yard) {
+        let now = Instant::now();
+        let mut edits = given::tenant("acme");
+        let endpoint = given::endpoint("acme", "one");
+        edits.push(Edit::Endpoint(endpoint.clone()));
+        yard.store.edit(edits, now).await.unwrap();
+        let disable = async |as_read| {
+            yard.store.disable_endpoint(endpoint.id.clone(), as_read, "gone", now).await.unwrap()
+        };
+        let read = async || yard.store.endpoint(&endpoint.id).await.unwrap().unwrap();
+        // Somebody has given it another address meanwhile.
+        let changed = Endpoint { updated_at: endpoint.updated_at + HOLD, ..read().await };
+        yard.store.edit(vec![Edit::Endpoint(changed.clone())], now).await.unwrap();
+        assert_eq!(disable(endpoint.updated_at).await, None);
+        assert!(read().await.spec.enabled && yard.store.lane(endpoint.id.clone()).await.unwrap().held.is_none());
+        assert_eq!(disable(changed.updated_at).await, Some(workspace()));
+        assert_eq!(disable(changed.updated_at).await, None, "it is");
+        let disabled = read().await;
+        assert!(!disabled.spec.enabled);
+        assert_eq!((disabled.spec.url, disabled.secrets.len()), (changed.spec.url, changed.secrets.len()));
+        assert_eq!(yard.store.lane(endpoint.id.clone()).await.unwrap().held.unwrap().reason, "gone");
     }
 
     async fn an_operator_drains_a_lane_whose_circuit_is_open(yard: &Yard) {

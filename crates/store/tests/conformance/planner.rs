@@ -37,6 +37,16 @@ impl<'a> Planner<'a> {
         self.explain(part, &Asked::default())
     }
 
+    /// What was asked since the last time, in order.
+    pub(crate) fn statements(&self) -> Vec<String> {
+        self.recorder
+            .take()
+            .run
+            .into_iter()
+            .map(|statement| statement.sql)
+            .collect()
+    }
+
     pub(crate) fn explain(&self, part: &str, asked: &Asked<'_>) -> Plan {
         let mut run = self.recorder.take().run;
         run.retain(|statement| statement.sql.contains(part));

@@ -54,13 +54,17 @@ on_both! {
         let planner = Planner::over(yard).await;
         let routing = planner.store.routing_queue(QueueOptions::default()).unwrap();
         routing.route(vec![routed(EventId::generate(), vec![])]).await.unwrap();
-        let types = "(uuid[], text[], bytea[], bool[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
+        let types = "(uuid[], text[], bytea[], bool[], text[], text[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \
                      timestamptz[], uuid[], bytea[], uuid[], timestamptz[], uuid[], text[], text[], uuid[], text[], bytea[], \
                      text[], text[], text[], int[], timestamptz[])";
         let plan = planner.explain("UPDATE events", &Asked { types, ..Asked::default() }).uses("(id=?)", "Nested Loop");
         // Whether a run has the event alone is one probe an event, however many were given.
         let probe = if yard.is_postgres() { "Index Cond: (event_id = \"row\".id)" } else { "run_inbox_exclusive_key (event_id=?)" };
         assert!(plan.text.contains(probe), "{}", plan.text);
+        // Nor is more of the lanes read than those of its endpoints, however many are gated.
+        let by_key = "using endpoint_lanes_pkey on endpoint_lanes lane";
+        assert!(!yard.is_postgres() || plan.text.contains(by_key), "{}", plan.text);
+        assert!(!plan.text.contains("endpoint_lanes_gated_idx"), "{}", plan.text);
     }
 
     async fn recording_touches_only_the_deliveries_it_names(yard: &Yard) {
@@ -81,7 +85,7 @@ on_both! {
         };
         let types = |types| Asked { types, text: "ws_1", ..Asked::default() };
         assert!(!lease().await.jobs.is_empty());
-        let (workspaces, ready) = ("(timestamptz, text, timestamptz, bigint)", "(text[], timestamptz, text[], bigint)");
+        let (workspaces, ready) = ("(timestamptz, text, text[], timestamptz, text[], bigint)", "(text[], timestamptz, text[], bigint)");
         let asked = types(if yard.is_postgres() { ready } else { "" });
         let part = if yard.is_postgres() { "AS ready" } else { "SELECT `endpoint_lanes`.`endpoint_id`" };
         planner.explain(part, &asked).uses("endpoint_lanes_ready_idx (workspace_id=?", "endpoint_lanes_ready_idx");
@@ -102,6 +106,26 @@ on_both! {
             .explain(part, &types("(text[])"))
             .uses("deliveries_due_idx (endpoint_id=?", "using deliveries_due_idx")
             .sorts_nothing();
+    }
+
+    async fn sleeping_lanes_are_looked_for_by_one_probe_an_endpoint(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        yard.execute("UPDATE endpoint_lanes SET ready_at = NULL");
+        planner.store.wake_lanes(None, 10, Instant::now()).await.unwrap();
+        planner
+            .explain("RECURSIVE turn", &Asked { text: "ep_1", ..Asked::default() })
+            .uses("deliveries_due_idx (endpoint_id>?)", "deliveries_due_idx")
+            .sorts_nothing();
+    }
+
+    async fn a_sweep_that_stands_still_frees_its_lanes_before_an_accept_gives_up(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.lease_due(Instant::now(), 10, (Uuid::new_v4(), Duration::ZERO), vec![]).await.unwrap();
+        let run = planner.statements();
+        let bound = run.iter().position(|sql| sql.contains("set_config('idle_in_transaction_session_timeout', '2s', TRUE)"));
+        let locked = run.iter().position(|sql| sql.contains("AS ready"));
+        assert_eq!(bound.is_some(), yard.is_postgres(), "{run:#?}");
+        assert!(bound <= locked, "{run:#?}");
     }
 
     async fn the_reaper_looks_through_the_leases_alone(yard: &Yard) {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use wire::resource::RecoverySpec;
 use wire::{DeliveryId, DeliveryState, EndpointId, Instant, RecoveryId, RecoveryState, WorkspaceId};
 
-const HOLD: Duration = Duration::from_secs(30);
+pub(crate) const HOLD: Duration = Duration::from_secs(30);
 
-fn spec() -> RecoverySpec {
+pub(crate) fn spec() -> RecoverySpec {
     RecoverySpec {
         endpoint: None,
         states: vec![DeliveryState::DeadLetter],
@@ -25,7 +25,7 @@ fn spec() -> RecoverySpec {
 }
 
 /// Dead letters to these endpoints, one event each, with `timeout` for their error.
-async fn dead(yard: &Yard, endpoints: &[&str], count: usize) -> Vec<DeliveryId> {
+pub(crate) async fn dead(yard: &Yard, endpoints: &[&str], count: usize) -> Vec<DeliveryId> {
     let now = Instant::now();
     let mut edits = given::tenant("acme");
     edits.extend(
@@ -48,7 +48,7 @@ async fn dead(yard: &Yard, endpoints: &[&str], count: usize) -> Vec<DeliveryId> 
     made
 }
 
-async fn started(yard: &Yard, spec: RecoverySpec) -> RecoveryId {
+pub(crate) async fn started(yard: &Yard, spec: RecoverySpec) -> RecoveryId {
     let (id, now) = (RecoveryId::generate(), Instant::now());
     yard.store
         .save_recovery(&workspace(), id, spec, now)
@@ -68,7 +68,7 @@ async fn taken(yard: &Yard, at: Instant) -> RecoveryLease {
     yard.store.take_recovery(at, HOLD).await.unwrap().unwrap()
 }
 
-async fn advanced(yard: &Yard, at: Instant) -> Advance {
+pub(crate) async fn advanced(yard: &Yard, at: Instant) -> Advance {
     let lease = taken(yard, at).await;
     yard.store.advance_recovery(lease, at).await.unwrap()
 }
@@ -258,6 +258,19 @@ on_both! {
         assert_eq!(advanced(yard, later).await, Advance::Completed(3));
         let recovery = yard.store.recovery(&workspace(), id).await.unwrap().unwrap();
         assert_eq!((recovery.recovered, recovery.deferred), (6, 0));
+    }
+
+    async fn what_is_retried_by_hand_after_a_recovery_can_be_a_dead_letter_again(yard: &Yard) {
+        let made = dead(yard, &["one"], 1).await;
+        started(yard, spec()).await;
+        assert_eq!(advanced(yard, Instant::now()).await, Advance::Completed(1));
+        assert!(yard.store.dead_letters(&workspace(), None).await.unwrap().0.is_empty());
+        assert!(yard.store.retry_delivery(&workspace(), made[0], Instant::now()).await.unwrap());
+        yard.execute("UPDATE deliveries SET state = 'dead_letter', due_at = NULL WHERE replay_of IS NULL");
+        let (groups, _) = yard.store.dead_letters(&workspace(), None).await.unwrap();
+        assert_eq!(groups.iter().map(|group| group.count).sum::<i64>(), 1);
+        started(yard, spec()).await;
+        assert_eq!(advanced(yard, Instant::now()).await, Advance::Completed(1));
     }
 
     async fn what_fails_again_is_not_sent_again_by_the_same_recovery(yard: &Yard) {

@@ -5,9 +5,12 @@ use crate::on_both;
 use crate::planner::{Asked, Planner};
 use crate::yard::Yard;
 use bytes::Bytes;
-use hookyard_store::{History, NewDelivery, NewRun, QueueOptions, RoutedEvent};
+use hookyard_store::{History, NewDelivery, NewRun, QueueOptions, RoutedEvent, Steering};
 use std::time::Duration;
-use wire::{DeliveryId, DeliveryState, EventId, Instant, PlaybookId, RunId, Trigger, WorkspaceId};
+use wire::resource::RecoverySpec;
+use wire::{
+    DeliveryId, DeliveryState, EventId, Instant, PlaybookId, RecoveryId, RunId, Trigger, WorkspaceId,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -193,7 +196,63 @@ on_both! {
         for (history, removed) in History::ALL.into_iter().zip([1, 0, 1, 0]) {
             assert_eq!(emptied(yard, history, Some(&workspace()), now - DAY).await, removed, "{history:?}");
         }
-        assert_eq!(emptied(yard, History::Attempts, None, now - DAY).await, 1);
+        assert_eq!(yard.number("SELECT count(*) AS value FROM attempts"), 0, "they went with their delivery");
+    }
+
+    async fn a_run_that_has_ended_goes_with_all_that_is_its(yard: &Yard) {
+        let now = Instant::now();
+        let at = now - DAY * 40;
+        yard.store.make_partitions(at, 1).await.unwrap();
+        let made = accepted(&yard.store, 3, at).await;
+        let routing = yard.store.routing_queue(QueueOptions::default()).unwrap();
+        for event in &made {
+            routing.route(vec![RoutedEvent { runs: vec![run_of(*event)], ..routed(*event, vec![]) }]).await.unwrap();
+        }
+        let (then, empty) = (yard.literal(at), if yard.is_postgres() { "''::bytea" } else { "x''" });
+        for event in &made {
+            let run = literal(yard, run_of(*event).id.uuid());
+            let message = literal(yard, uuid::Uuid::new_v4());
+            yard.execute(&format!(
+                "INSERT INTO steps (run_id, number, pointer, name, kind, status, attempt, input, is_cut, started_at, ended_at) \
+                 VALUES ({run}, 1, '', '', '', 'completed', 1, {empty}, FALSE, {then}, {then}); \
+                 INSERT INTO run_inbox (id, run_id, kind, created_at, taken_at) VALUES ({message}, {run}, 'resume', {then}, {then}); \
+                 UPDATE runs SET state = 'completed', ended_at = {then}, ready_at = NULL WHERE id = {run}"
+            ));
+        }
+        // One goes on, and one is wanted to.
+        let (goes_on, wanted) = (literal(yard, run_of(made[1]).id.uuid()), literal(yard, run_of(made[2]).id.uuid()));
+        yard.execute(&format!("UPDATE runs SET state = 'running', ended_at = NULL WHERE id = {goes_on}"));
+        yard.execute(&format!("UPDATE runs SET ready_at = {} WHERE id = {wanted}", yard.literal(now)));
+        let stranger = WorkspaceId::from_stored("ws_other");
+        assert_eq!(emptied(yard, History::Runs, Some(&stranger), now - DAY * 30).await, 0);
+        assert_eq!(emptied(yard, History::Runs, None, now - DAY * 41).await, 0);
+        assert_eq!(emptied(yard, History::Runs, None, now - DAY * 30).await, 1);
+        for table in ["runs", "steps", "run_inbox"] {
+            assert_eq!(yard.number(&format!("SELECT count(*) AS value FROM {table}")), 2, "{table}");
+        }
+    }
+
+    async fn a_recovery_that_has_ended_goes(yard: &Yard) {
+        let now = Instant::now();
+        let at = now - DAY * 40;
+        let spec = || RecoverySpec {
+            endpoint: None,
+            states: vec![DeliveryState::DeadLetter],
+            error_kind: None,
+            event_type: None,
+            from: None,
+            until: None,
+            per_second: 1,
+        };
+        for nonce in 0..2 {
+            let id = RecoveryId::new(at + Duration::from_secs(nonce), 0);
+            yard.store.save_recovery(&workspace(), id, spec(), at).await.unwrap();
+            if nonce == 0 {
+                assert!(yard.store.steer_recovery(&workspace(), id, Steering::Cancel, at).await.unwrap());
+            }
+        }
+        assert_eq!(emptied(yard, History::Recoveries, None, now - DAY * 30).await, 1);
+        assert_eq!(yard.store.recoveries(&workspace(), None, 10).await.unwrap().rows.len(), 1);
     }
 
     async fn retention_reads_by_index(yard: &Yard) {
@@ -204,7 +263,9 @@ on_both! {
         planner.plan("ORDER BY").uses("deliveries_workspace_idx", "deliveries_workspace_idx");
         planner.store.expire(History::Events, None, now, (Some(EventId::new(now - DAY, 0).uuid()), 10)).await.unwrap();
         let uuids = vec![EventId::generate().uuid(), EventId::new(now - DAY, 0).uuid()];
-        planner.explain("ORDER BY", &Asked { uuids, ..Asked::default() }).sorts_nothing();
+        planner.explain("LIMIT", &Asked { uuids, ..Asked::default() }).sorts_nothing();
+        planner.store.expire(History::Runs, Some(&of), now, (None, 10)).await.unwrap();
+        planner.plan("LIMIT").uses("runs_workspace_idx", "runs_workspace_idx");
     }
 }
 
@@ -227,7 +288,8 @@ async fn on_postgres_a_day_is_dropped_once_nothing_in_it_is_needed() {
     emptied(&yard, History::Deliveries, None, before).await;
     let dropped = yard.store.drop_partitions(before).await.unwrap();
     assert!(dropped.contains(&format!("events_{}", day(at))), "{dropped:?}");
-    // An older delivery that waits keeps its event's day, and the days of its attempts.
+    // An older delivery that waits keeps its event's day, and the days of its attempts, and no others.
+    assert!(dropped.contains(&format!("attempts_{}", day(at))), "{dropped:?}");
     assert!(
         !dropped.iter().any(|name| name.contains(&day(at - DAY * 3))),
         "{dropped:?}"
@@ -239,13 +301,43 @@ async fn on_postgres_a_day_is_dropped_once_nothing_in_it_is_needed() {
     let dropped = yard.store.drop_partitions(before).await.unwrap();
     for name in [
         format!("events_{}", day(at - DAY * 3)),
-        format!("attempts_{}", day(at)),
+        format!("attempts_{}", day(at - DAY * 3)),
     ] {
         assert!(dropped.contains(&name), "{name}: {dropped:?}");
     }
     // Today's are as they were.
     let queue = yard.accept_queue();
     queue.accept(given::keyless("{}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_dropping_a_day_never_holds_it_while_it_waits_for_the_others() {
+    let yard = Yard::on_postgres().await;
+    let now = Instant::now();
+    // The first of the days that are made, and thus of those that are dropped.
+    let at = now - DAY * 41;
+    yard.store.make_partitions(at + DAY, 1).await.unwrap();
+    let mut router = yard.raw();
+    // As a batch does that has planned for all days, and not yet locked each.
+    router.execute("BEGIN; LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = '50ms'");
+    let store = yard.store.clone();
+    let dropping = tokio::spawn(async move { store.drop_partitions(now - DAY * 30).await.unwrap() });
+    let mut locked = 0;
+    while !dropping.is_finished() {
+        router.execute(&format!(
+            "SAVEPOINT one; LOCK TABLE events_{} IN ROW EXCLUSIVE MODE; ROLLBACK TO one",
+            day(at)
+        ));
+        locked += 1;
+    }
+    let dropped = dropping.await.unwrap();
+    assert!(
+        locked > 0 && !dropped.contains(&format!("events_{}", day(at))),
+        "{locked} {dropped:?}"
+    );
+    router.execute("ROLLBACK");
+    let dropped = yard.store.drop_partitions(now - DAY * 30).await.unwrap();
+    assert!(dropped.contains(&format!("events_{}", day(at))), "{dropped:?}");
 }
 
 /// `20261121`.

@@ -1,4 +1,4 @@
-//! Dead letters that were not sent again since, by endpoint, kind of error and event type.
+//! Dead letters that no recovery has sent again since, by endpoint, kind of error and event type.
 
 use super::body::{Parameters, query};
 use super::{directory, ok};

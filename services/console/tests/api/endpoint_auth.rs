@@ -70,6 +70,7 @@ on_both! {
         refused(yard, &[
             (with("tokenUrl", json!("http://127.0.0.1/token")), &["auth.oauth2.tokenUrl"]),
             (with("tokenUrl", json!("ftp://auth.example/")), &["auth.oauth2.tokenUrl"]),
+            (with("tokenUrl", json!("http://auth.example/token")), &["auth.oauth2.tokenUrl"]),
             (with("clientId", json!("a\r\nb")), &["auth.oauth2.clientId"]),
             (with("clientSecret", json!("")), &["auth.oauth2.clientSecret"]),
             (with("scope", json!("canary\u{0}")), &["auth.oauth2.scope"]),

@@ -2,7 +2,7 @@
 
 use crate::yard::{EAGER, Ground, Yard, settings, workspace};
 use std::time::Duration;
-use store::{Event, EventFilter};
+use store::{Edit, Event, EventFilter};
 use testkit::receiver::Reply;
 use wire::circuit::CircuitState;
 use wire::{DeliveryId, DeliveryState, EndpointId, Instant};
@@ -178,6 +178,27 @@ async fn what_an_operator_wants_to_know_is_told_once_as_an_event() {
     assert_eq!(disabled[0].source_id, None);
     let held = yard.store.lane(gone).await.unwrap().held.unwrap();
     assert_eq!(held.reason, "gone");
+}
+
+#[tokio::test]
+async fn what_an_old_address_answers_does_not_disable_the_new_one() {
+    let yard = Yard::embedded(settings(EAGER)).await;
+    let id = yard.with_endpoint("old", |_| {}).await;
+    yard.receiver
+        .answer_all_at("/old", Reply::status(410).after(Duration::from_secs(1)));
+    yard.start_worker();
+    let delivery = yard.told(&id).await;
+    testkit::until("the old one is asked", async || yard.requests_at("old") == 1).await;
+    let mut endpoint = yard.store.endpoint(&id).await.unwrap().unwrap();
+    endpoint.spec.url = format!("{}/new", yard.receiver.url());
+    endpoint.updated_at = Instant::now();
+    yard.edit(vec![Edit::Endpoint(endpoint)]).await;
+    yard.comes_to(delivery, DeliveryState::Failed).await;
+    let next = yard.told(&id).await;
+    yard.comes_to(next, DeliveryState::Delivered).await;
+    let endpoint = yard.store.endpoint(&id).await.unwrap().unwrap();
+    assert!(endpoint.spec.enabled && endpoint.spec.url.ends_with("/new"));
+    assert!(told(&yard, "endpoint.disabled").await.is_empty());
 }
 
 #[tokio::test]

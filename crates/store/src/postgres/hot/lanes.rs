@@ -3,6 +3,7 @@
 use crate::lane::{Lane, Looked};
 use crate::sql::{Stamp, StoredText};
 use crate::statement::statement;
+use diesel::connection::SimpleConnection as _;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz};
@@ -10,18 +11,20 @@ use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use std::collections::HashMap;
 use wire::{EndpointId, Instant, WorkspaceId};
 
-/// Workspaces with ready lanes, from the one after `after` on, at most `limit`.
+/// Workspaces with ready lanes that are not in `crowded`, from the one after `after` on, at most `limit`.
 ///
 /// One index look-up each: a workspace with many lanes is passed by in one step.
 pub(crate) fn ready_workspaces(
     conn: &mut PgConnection,
     now: Instant,
     after: &str,
+    crowded: &[EndpointId],
     limit: i64,
 ) -> QueryResult<Vec<WorkspaceId>> {
     let found: Vec<StoredText> = Workspaces {
         now: Stamp(now),
         after,
+        crowded: crowded.iter().map(EndpointId::as_str).collect(),
         limit,
     }
     .load(conn)?;
@@ -31,6 +34,7 @@ pub(crate) fn ready_workspaces(
 struct Workspaces<'a> {
     now: Stamp,
     after: &'a str,
+    crowded: Vec<&'a str>,
     limit: i64,
 }
 
@@ -44,13 +48,17 @@ impl QueryFragment<Pg> for Workspaces<'_> {
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" AND workspace_id > ");
         out.push_bind_param::<Text, _>(self.after)?;
+        out.push_sql(" AND endpoint_id <> ALL(");
+        out.push_bind_param::<Array<Text>, _>(&self.crowded)?;
         out.push_sql(
-            " ORDER BY workspace_id LIMIT 1) UNION ALL \
+            ") ORDER BY workspace_id LIMIT 1) UNION ALL \
              SELECT (SELECT lane.workspace_id FROM endpoint_lanes AS lane WHERE lane.held_at IS NULL AND lane.ready_at <= ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" AND lane.endpoint_id <> ALL(");
+        out.push_bind_param::<Array<Text>, _>(&self.crowded)?;
         out.push_sql(
-            " AND lane.workspace_id > turn.workspace_id ORDER BY lane.workspace_id LIMIT 1) \
+            ") AND lane.workspace_id > turn.workspace_id ORDER BY lane.workspace_id LIMIT 1) \
              FROM turn WHERE turn.workspace_id IS NOT NULL) \
              SELECT workspace_id FROM turn WHERE workspace_id IS NOT NULL LIMIT ",
         );
@@ -61,6 +69,9 @@ impl QueryFragment<Pg> for Workspaces<'_> {
 
 /// Locks ready lanes of these workspaces, at most `each` of each, those that have been ready for the longest first. Passes
 /// by those in `crowded`, and those that another has locked.
+///
+/// Should this process stand still in the middle of a sweep, the lanes are free again after two seconds: whoever makes a
+/// delivery wait for one of them waits less than an accept does for its answer.
 pub(crate) fn lock_ready(
     conn: &mut PgConnection,
     now: Instant,
@@ -68,6 +79,7 @@ pub(crate) fn lock_ready(
     each: i64,
     crowded: &[EndpointId],
 ) -> QueryResult<Vec<Lane>> {
+    conn.batch_execute("SELECT set_config('idle_in_transaction_session_timeout', '2s', TRUE)")?;
     LockReady {
         now: Stamp(now),
         workspaces: workspaces.iter().map(WorkspaceId::as_str).collect(),

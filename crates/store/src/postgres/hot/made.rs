@@ -83,8 +83,18 @@ impl<'a> Runs<'a> {
 }
 
 impl Deliveries<'_> {
-    /// `, made AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`.
+    /// `, gates AS (SELECT …), made AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`.
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
+        // One look-up by key for each endpoint of the batch: every endpoint that is disabled is gated for ever, so going
+        // through those would become slower with each.
+        out.push_sql(", gates AS MATERIALIZED (SELECT asked.endpoint_id FROM (SELECT DISTINCT one.endpoint_id FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.endpoints)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.states)?;
+        out.push_sql(
+            ") AS one (endpoint_id, state) WHERE one.state = 'delivering') AS asked \
+             WHERE (SELECT lane.is_gated FROM endpoint_lanes AS lane WHERE lane.endpoint_id = asked.endpoint_id))",
+        );
         out.push_sql(
             ", made AS (INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, route_id, event_type, state, reason, \
              due_at, lease_until, lease_token, body, replay_of, created_at, updated_at) \
@@ -98,7 +108,7 @@ impl Deliveries<'_> {
         // waits for its turn, and so its lane is touched, whether or not there is anything to change in it (see `lane`).
         out.push_sql(
             ", LATERAL (SELECT row.state = 'delivering' AND (row.endpoint_id IN \
-             (SELECT endpoint_id FROM endpoint_lanes WHERE is_gated)) IS TRUE AS is_shut) AS gate \
+             (SELECT endpoint_id FROM gates)) IS TRUE AS is_shut) AS gate \
              WHERE (row.event_id IN (SELECT id FROM ",
         );
         out.push_sql(of);

@@ -11,6 +11,7 @@ mod lanes;
 mod locks;
 mod made;
 mod outcome;
+mod retention;
 mod routing;
 mod waits;
 
@@ -24,5 +25,6 @@ pub(crate) use gifts::give;
 pub(crate) use lanes::{in_flight, lock_ready, looked, next_due, ready_workspaces};
 pub(crate) use locks::{lock_id, lock_slots};
 pub(crate) use outcome::record;
+pub(crate) use retention::lock_events;
 pub(crate) use routing::route;
 pub(crate) use waits::{wait_shapes, waits};

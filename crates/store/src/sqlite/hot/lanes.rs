@@ -15,19 +15,22 @@ fn waits() -> diesel::expression::SqlLiteral<Bool> {
     sql("state IN ('pending', 'scheduled_retry')")
 }
 
-/// Workspaces with ready lanes, from the one after `after` on, at most `limit`.
+/// Workspaces with ready lanes that are not in `crowded`, from the one after `after` on, at most `limit`.
 pub(crate) fn ready_workspaces(
     conn: &mut SqliteConnection,
     now: Instant,
     after: &str,
+    crowded: &[EndpointId],
     limit: i64,
 ) -> QueryResult<Vec<WorkspaceId>> {
     let mut found = Vec::new();
+    let crowded: Vec<&str> = crowded.iter().map(EndpointId::as_str).collect();
     let mut after = after.to_owned();
     for _ in 0..limit {
         let next: Option<String> = endpoint_lanes::table
             .filter(endpoint_lanes::held_at.is_null())
             .filter(endpoint_lanes::ready_at.le(Stamp(now)))
+            .filter(endpoint_lanes::endpoint_id.ne_all(&crowded))
             .filter(endpoint_lanes::workspace_id.gt(&after))
             .order(endpoint_lanes::workspace_id)
             .select(endpoint_lanes::workspace_id)

@@ -10,6 +10,7 @@ mod due;
 mod lanes;
 mod locks;
 mod outcome;
+mod retention;
 mod routing;
 mod waits;
 
@@ -22,5 +23,6 @@ pub(crate) use due::{give_up, lease, reap};
 pub(crate) use lanes::{in_flight, lock_ready, looked, next_due, ready_workspaces};
 pub(crate) use locks::{lock_id, lock_slots};
 pub(crate) use outcome::record;
+pub(crate) use retention::lock_events;
 pub(crate) use routing::route;
 pub(crate) use waits::{give, wait_shapes, waits};
