@@ -9,7 +9,7 @@ use crate::load::{self, Load, Shot};
 use crate::receiver::Receiver;
 use crate::report::{Goal, Row, Table};
 use crate::yard::{self, Yard};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
             };
             let goal = Goal::at_most(what, "× none hanging", (1.2, Some(1.2)), row.p99_ratio());
             table.goals.push(goal);
-            table.notes.push(told(hanging, &held)?);
+            table.notes.push(told(hanging, &held, timeout)?);
         }
         without.get_or_insert_with(|| row.clone());
         table.rows.push(row);
@@ -56,10 +56,14 @@ fn timeout(bench: &Bench<'_>) -> Duration {
 }
 
 /// What shows that they did hang.
-fn told(hanging: usize, held: &Latencies) -> Result<String> {
+fn told(hanging: usize, held: &Latencies, timeout: Duration) -> Result<String> {
     let count = held.count();
     let median = held.quantile(0.5);
     let median = median.with_context(|| format!("nothing hung at {hanging} endpoints that hang"))?;
+    ensure!(
+        median >= timeout * 9 / 10,
+        "what hangs was given up after {median:?}, long before {timeout:?}"
+    );
     Ok(format!(
         "{hanging} that hang held {count} requests until the worker gave them up, after {:.1} s (p50).",
         median.as_secs_f64()

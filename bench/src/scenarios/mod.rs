@@ -102,7 +102,7 @@ impl Scenario {
             Self::Latency => latency::MEASUREMENTS,
             Self::Hanging => hanging::MEASUREMENTS,
             Self::Retries => retries::MEASUREMENTS,
-            Self::Playbooks => playbooks::MEASUREMENTS,
+            Self::Playbooks => playbooks::measurements(effort),
             Self::Growth => growth::measurements(effort),
             Self::Soak => soak::MEASUREMENTS,
             Self::Idle => idle::MEASUREMENTS,

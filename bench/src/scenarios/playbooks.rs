@@ -7,6 +7,7 @@ use super::{Bench, PATIENCE};
 use crate::clock::Clock;
 use crate::cost::Meter;
 use crate::deployment::{Deployment, Role};
+use crate::effort::Effort;
 use crate::load::{self, Extent, Load, Pace, Shot};
 use crate::receiver::{Receiver, SLOW};
 use crate::report::{Goal, Row, Table};
@@ -16,8 +17,10 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The client, the inserts, steps, first effects, timers, overheads, steps beside parked runs, two claims, two takeovers.
-pub(super) const MEASUREMENTS: u64 = 11;
+/// The client, the inserts, steps, first effects, overheads, steps beside parked runs, two claims, timers, two takeovers.
+pub(super) fn measurements(effort: Effort) -> u64 {
+    effort.pick(9, 11)
+}
 
 /// Effects of a run.
 const STEPS: u64 = 5;

@@ -94,7 +94,7 @@ struct Drained {
 }
 
 impl Lessee {
-    /// One sweep, recorded.
+    /// One sweep, recorded. It may find nothing: lanes that were emptied are looked at again, and may stand before others.
     async fn turn(&self, limit: i64) -> Result<Vec<Job>> {
         const HOLD: Duration = Duration::from_secs(20);
         let lease = Uuid::new_v4();
@@ -110,6 +110,10 @@ impl Lessee {
         ensure!(
             recorded.iter().all(|recorded| recorded.moved),
             "a delivery was leased that could not be recorded"
+        );
+        ensure!(
+            sweep.more || !sweep.jobs.is_empty(),
+            "nothing is due although much is left"
         );
         Ok(sweep.jobs)
     }
@@ -131,7 +135,6 @@ impl Lessee {
         while started.elapsed() < bench.effort.time() && drained.deliveries - drained.of_big < enough {
             let began = Instant::now();
             let jobs = self.turn(limit).await?;
-            ensure!(!jobs.is_empty(), "nothing was leased although deliveries are due");
             drained.latencies.record(began.elapsed());
             for job in &jobs {
                 drained.deliveries += 1;
@@ -177,7 +180,7 @@ impl Drained {
 
 fn goals(row: &Row, drained: &Drained) -> [Goal; 3] {
     let leased = (10_000.0, None);
-    let first = drained.first.map(|first| first.as_secs_f64());
+    let first = drained.first.map(|first| first.as_secs_f64() * 1_000.0);
     [
         Goal::at_least("retries leased and recorded", "/s", leased, row.per_second).beside(row),
         Goal::at_most(
@@ -188,8 +191,8 @@ fn goals(row: &Row, drained: &Drained) -> [Goal; 3] {
         ),
         Goal::at_most(
             "until the first small workspace is served",
-            "s",
-            (1.0, None),
+            "ms",
+            (1_000.0, None),
             first,
         ),
     ]
@@ -207,7 +210,6 @@ async fn newcomers(bench: &Bench<'_>, yard: &Deployment<'_>, lessee: &Lessee) ->
         let began = Instant::now();
         loop {
             let jobs = lessee.turn(sweep).await?;
-            ensure!(!jobs.is_empty(), "{workspace} was not served before all others");
             deliveries += jobs.len() as u64;
             if jobs.iter().any(|job| job.workspace_id.as_str() == workspace) {
                 break;

@@ -64,7 +64,8 @@ pub(super) async fn newcomer(yard: &Deployment<'_>, number: u64) -> Result<Strin
     Ok(workspace)
 }
 
-/// The one workspace's are due for longest: in the order of due times, all others would come after all of them.
+/// The one workspace's are due for longest: in the order of due times, all others would come after all of them. Its events
+/// are counted without gaps, so that each of its endpoints has its part.
 const ROWS: &str = "WITH numbered AS MATERIALIZED (
     SELECT number, now() - random() * interval '12 hours' AS at,
         CASE WHEN number % 10 = 0 THEN 1 + (number / 10) % $small ELSE 0 END AS tenant
@@ -80,7 +81,7 @@ const ROWS: &str = "WITH numbered AS MATERIALIZED (
 INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, event_type, state, attempts, due_at, first_attempt_at,
     created_at, updated_at)
 SELECT pg_temp.delivery_of(event_id), workspace_id, event_id,
-    'ep_t' || lpad(tenant::text, 6, '0') || '_' || CASE WHEN tenant = 0 THEN (number * $fan_out + place) % $of_big ELSE place END,
+    'ep_t' || lpad(tenant::text, 6, '0') || '_' || CASE WHEN tenant = 0 THEN ((number - number / 10) * $fan_out + place) % $of_big ELSE place END,
     'push', 'scheduled_retry', 1,
     now() - CASE WHEN tenant = 0 THEN interval '1 hour' ELSE interval '1 second' END - random() * interval '10 minutes',
     at, at, at
