@@ -114,7 +114,7 @@ impl Goal {
         };
         let verdict = match self.verdict {
             Verdict::Unmeasured => "not measured",
-            Verdict::Missed => "**missed**",
+            Verdict::Missed => "missed",
             Verdict::Floor => "floor",
             Verdict::Aim => "aim",
         };

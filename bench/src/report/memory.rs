@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Memory {
     pub(crate) part: String,
-    /// The most of any sample.
+    /// The most of any sample, that of after it included.
     pub(crate) peak_mib: f64,
     /// Some time after the load ended.
     pub(crate) after_mib: f64,
@@ -26,7 +26,12 @@ impl Samples {
 
     /// What they come to; none when there are none.
     pub(crate) fn memory(&self, part: impl Into<String>, after_mib: f64) -> Option<Memory> {
-        let peak_mib = self.0.iter().map(|(_, mib)| *mib).reduce(f64::max)?;
+        let peak_mib = self
+            .0
+            .iter()
+            .map(|(_, mib)| *mib)
+            .reduce(f64::max)?
+            .max(after_mib);
         let second_half = self.0.get(self.0.len() / 2..).unwrap_or_default();
         Some(Memory {
             part: part.into(),

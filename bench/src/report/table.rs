@@ -123,14 +123,28 @@ pub(super) struct Grid {
 }
 
 impl Grid {
+    /// Without the columns that are empty: terminals are narrow. Where they are too narrow still, words are broken and figures
+    /// are not.
     pub(super) fn text(&self) -> String {
+        let is_used = |column: &usize| {
+            let mut cells = self.lines.iter().filter_map(|line| line.get(*column));
+            cells.any(|cell| !cell.is_empty())
+        };
+        let columns: Vec<usize> = (0..self.heads.len()).filter(is_used).collect();
         let mut table = comfy_table::Table::new();
         table
             .load_style(comfy_table::presets::NOTHING)
             .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-            .set_header(&self.heads);
+            .set_header(columns.iter().filter_map(|column| self.heads.get(*column)));
         for line in &self.lines {
-            table.add_row(line);
+            table.add_row(columns.iter().filter_map(|column| line.get(*column)));
+        }
+        for (place, column) in columns.iter().enumerate() {
+            if !self.words.contains(column)
+                && let Some(figures) = table.column_mut(place)
+            {
+                figures.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+            }
         }
         format!("{table}\n")
     }
@@ -179,5 +193,17 @@ mod tests {
         assert!(text.contains("| *bare* |"), "{text}");
         table.rows.clear();
         assert!(!table.markdown().contains('|'));
+    }
+
+    #[test]
+    fn a_terminal_gets_no_column_that_is_empty() {
+        let mut table = Table::new("Title", "About.");
+        table.rows.push(Row {
+            p50_ms: Some(1.5),
+            ..Row::new("a row")
+        });
+        let text = table.text();
+        assert!(text.contains("p50 ms") && text.contains("1.50"), "{text}");
+        assert!(!text.contains("p99 ms") && !text.contains("memory"), "{text}");
     }
 }

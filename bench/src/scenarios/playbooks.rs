@@ -39,7 +39,8 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     let mut table = Table::new(
         "Playbooks",
         "Runs that door 6 starts, one process of the runner, Postgres and RabbitMQ. A step is durable when its run is kept after it; \
-         each is a call over HTTP to the receiver. CPU is per 1,000 steps, or runs.",
+         each is a call over HTTP to the receiver. A claim that takes runs is committed before it returns; one that finds none is the \
+         search alone. CPU is per 1,000 steps, or runs.",
     );
     let clock = Clock::start();
     let receiver = Receiver::start(clock)?;
