@@ -30,8 +30,66 @@ pub struct Sweep {
     pub probes: HashSet<DeliveryId>,
     /// Whether there is more that is due and may go.
     pub more: bool,
-    /// How many deliveries it gave up that had waited at an open circuit for too long.
-    pub given_up: usize,
+    /// Those that it gave up, because they had waited at an open circuit for too long.
+    pub given_up: Vec<GivenUp>,
+}
+
+/// A delivery that is a dead letter because its endpoint's circuit was open for too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// The event that it delivers.
+    pub event_id: EventId,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// Where it was to go.
+    pub endpoint_id: EndpointId,
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// How many attempts were made.
+    pub attempts: i32,
+    /// When it was given up.
+    pub at: Instant,
+}
+
+/// The columns of [`GivenUp`], as both databases return them.
+pub(crate) type GivenUpRow = (Uid, Uid, Option<String>, StoredText, StoredText, i32);
+
+impl GivenUp {
+    fn of(row: GivenUpRow, at: Instant) -> Self {
+        let (delivery_id, event_id, event_type, endpoint_id, workspace_id, attempts) = row;
+        Self {
+            delivery_id: delivery_id.into(),
+            event_id: event_id.into(),
+            event_type,
+            endpoint_id: endpoint_id.into(),
+            workspace_id: workspace_id.into(),
+            attempts,
+            at,
+        }
+    }
+}
+
+/// A lane's share of a sweep.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share<'l> {
+    pub(crate) lane: &'l Lane,
+    /// How many of its deliveries may be leased.
+    pub(crate) most: usize,
+    /// How many of those that wait are passed by first, counted round: see [`probed`].
+    pub(crate) skipped: i64,
+}
+
+/// Among how many of those that wait a probe is chosen. A mask, so a power of two.
+pub(crate) const PROBED: i64 = 64;
+
+/// Which of the deliveries that wait at an open circuit is its probe, drawn with the lot that a new lease is.
+///
+/// Not always the first: one that the receiver can never take would keep the circuit open, whatever waits behind it.
+fn probed(lane: &Lane, lease: Uuid) -> i64 {
+    let lot = i64::from(lease.as_bytes().last().copied().unwrap_or(0));
+    if lane.is_open() { lot % PROBED } else { 0 }
 }
 
 /// In what order a lane's deliveries are leased.
@@ -71,7 +129,7 @@ struct Taken {
     leased: Vec<(DeliveryId, EndpointId)>,
     probes: HashSet<DeliveryId>,
     more: bool,
-    given_up: usize,
+    given_up: Vec<GivenUp>,
 }
 
 /// Reads the workspaces whose turn it is, with the statements of `$hot`.
@@ -101,17 +159,23 @@ macro_rules! take {
         let in_order = |order: Order| {
             let is_in_order = move |lane: &Lane| lane.is_recovering() == (order == Order::NewestFirst);
             let all = lanes.iter().zip(shares.iter().copied());
-            all.filter(move |(lane, _)| is_in_order(lane)).collect::<Vec<_>>()
+            let in_order = all.filter(move |(lane, most)| *most > 0 && is_in_order(lane));
+            let share = |(lane, most)| Share {
+                lane,
+                most,
+                skipped: probed(lane, $look.lease.0),
+            };
+            in_order.map(share).collect::<Vec<_>>()
         };
         let mut leased = Vec::new();
         for order in [Order::OldestFirst, Order::NewestFirst] {
             leased.extend($hot::lease($conn, now, &in_order(order), order, $look.lease)?);
         }
-        let open: Vec<&EndpointId> = of(&lanes, |lane| lane.circuit == "open");
-        let given_up = $hot::give_up($conn, &open, now - LONGEST_WAIT, GIVEN_UP, now)?;
+        let past: Vec<&EndpointId> = of(&lanes, |lane| lane.is_past_waiting(now));
+        let given_up = $hot::give_up($conn, &past, now - LONGEST_WAIT, GIVEN_UP, now)?;
+        let given_up = given_up.into_iter().map(|row| GivenUp::of(row, now)).collect();
         let next_due = $hot::next_due($conn, &lanes)?;
-        let (looked, mut taken) = taken(&lanes, &in_flight, leased, &next_due, &$look);
-        taken.given_up = given_up;
+        let (looked, mut taken) = taken(&lanes, &in_flight, (leased, given_up), &next_due, &$look);
         taken.more |= is_cut(&lanes, each) || i64::try_from($ready.len()).is_ok_and(|count| count >= LANES);
         $hot::looked($conn, &lanes, &looked, now)?;
         QueryResult::Ok(taken)
@@ -165,7 +229,7 @@ fn free(lanes: &[Lane], in_flight: &HashMap<EndpointId, usize>, look: &Look) -> 
 fn taken(
     lanes: &[Lane],
     in_flight: &HashMap<EndpointId, usize>,
-    leased: Vec<(Uid, StoredText)>,
+    (leased, given_up): (Vec<(Uid, StoredText)>, Vec<GivenUp>),
     next_due: &HashMap<EndpointId, Instant>,
     look: &Look,
 ) -> (Vec<Looked>, Taken) {
@@ -181,6 +245,12 @@ fn taken(
     let tested: HashSet<&EndpointId> = of(lanes, |lane| lane.is_probed(now)).into_iter().collect();
     let is_probe = |(_, endpoint): &&(DeliveryId, EndpointId)| tested.contains(endpoint);
     let probes = leased.iter().filter(is_probe).map(|(id, _)| *id).collect();
+    let is_overdue = |lane: &Lane| {
+        let of_lane = given_up
+            .iter()
+            .filter(|given_up| given_up.endpoint_id == lane.endpoint_id);
+        i64::try_from(of_lane.count()).is_ok_and(|count| count >= GIVEN_UP)
+    };
     let mut more = false;
     let looked = lanes
         .iter()
@@ -189,15 +259,16 @@ fn taken(
             let next_due = next_due.get(&lane.endpoint_id).copied();
             let in_flight = in_flight.get(&lane.endpoint_id).copied().unwrap_or(0) + leased;
             let may_go = !lane.is_limited() || lane.free(now, in_flight, 1) > 0;
-            more |= may_go && lane.circuit != "open" && next_due.is_some_and(|due| due <= now);
-            lane.after(now, leased, in_flight, next_due)
+            let is_overdue = is_overdue(lane);
+            more |= is_overdue || (may_go && !lane.is_open() && next_due.is_some_and(|due| due <= now));
+            lane.after(now, leased, in_flight, next_due, is_overdue)
         })
         .collect();
     let taken = Taken {
         leased,
         probes,
         more,
-        given_up: 0,
+        given_up,
     };
     (looked, taken)
 }
@@ -300,10 +371,11 @@ impl Store {
         }
     }
 
-    /// Gives leased deliveries back unused: they are due again at `due_at`, and no attempt is counted.
-    pub async fn release(&self, leases: Vec<(DeliveryId, Uuid)>, due_at: Instant) -> Result<usize, Error> {
+    /// Gives leased deliveries back unused at `now`: they are due as they were, so that they keep their place among the
+    /// others of their endpoint, and no attempt is counted.
+    pub async fn release(&self, leases: Vec<(DeliveryId, Uuid)>, now: Instant) -> Result<usize, Error> {
         write!(self, |conn, queries| queries::deliveries::release(
-            conn, &leases, due_at
+            conn, &leases, now
         ))
     }
 

@@ -21,7 +21,7 @@ use crate::sql::{Maybe, Stamp, StoredText};
 use diesel::Queryable;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-use wire::circuit::Circuit;
+use wire::circuit::{Circuit, CircuitState, LONGEST_WAIT};
 use wire::{EndpointId, Instant, WorkspaceId};
 
 /// How long a lane must have been empty before it sleeps for longer than this.
@@ -45,12 +45,22 @@ pub(crate) struct Lane {
     pub(crate) circuit: String,
     #[diesel(deserialize_as = Maybe<Stamp>)]
     pub(crate) probe_at: Option<Instant>,
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub(crate) waits_since: Option<Instant>,
     pub(crate) max_in_flight: Option<i32>,
 }
 
 impl Lane {
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.circuit == "open"
+    }
+
+    /// Whether its circuit is open for so long that deliveries which waited all the time are given up.
+    pub(crate) fn is_past_waiting(&self, now: Instant) -> bool {
+        self.is_open()
+            && self
+                .waits_since
+                .is_some_and(|since| now.since(since) >= LONGEST_WAIT)
     }
 
     /// Fresh deliveries go first while the endpoint recovers.
@@ -85,21 +95,25 @@ impl Lane {
 
     /// What to write after `leased` of it were leased at `now`, so that `in_flight` are, and the next is due at `next_due`.
     ///
-    /// What is left of a lane that could go on at once is left for want of room. Any other is not ready before it can, so
-    /// that a worker which looks on until nothing is ready comes to an end.
+    /// What is left of a lane that could go on at once is left for want of room, and one with `has_overdue` has more to give
+    /// up than was. Any other is not ready before it can, so that a worker which looks on until nothing is ready comes to an
+    /// end.
     pub(crate) fn after(
         &self,
         now: Instant,
         leased: usize,
         in_flight: usize,
         next_due: Option<Instant>,
+        has_overdue: bool,
     ) -> Looked {
         let probe_at = if self.is_probed(now) && leased > 0 {
             Some(now + PROBE)
         } else {
             self.probe_at
         };
-        let not_before = if self.is_open() {
+        let not_before = if has_overdue {
+            now
+        } else if self.is_open() {
             probe_at.unwrap_or(now)
         } else if self.is_limited() && self.free(now, in_flight, 1) == 0 {
             now + BUSY
@@ -188,6 +202,8 @@ pub struct LaneNews {
     pub circuit: Circuit,
     /// Whether all deliveries went before.
     pub was_free: bool,
+    /// What it was before.
+    pub was: CircuitState,
     /// What is to be told.
     pub turn: wire::circuit::Turn,
 }

@@ -2,8 +2,9 @@
 
 use crate::connect::{read, write};
 use crate::{Error, Store};
+use std::collections::HashMap;
 use wire::circuit::{Circuit, Observed};
-use wire::{EndpointId, Instant};
+use wire::{EndpointId, Instant, WorkspaceId};
 
 /// An endpoint's lane as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,15 @@ pub struct LaneStatus {
     pub oldest_due_at: Option<Instant>,
     /// How many are leased.
     pub in_flight: usize,
+}
+
+/// An endpoint whose deliveries do not all go as they come, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ailing {
+    /// Its circuit, and with it how much may be in flight.
+    pub circuit: Circuit,
+    /// Set while it holds its deliveries.
+    pub held: Option<Held>,
 }
 
 /// That an endpoint holds its deliveries.
@@ -41,6 +51,12 @@ impl Store {
     /// An endpoint's lane.
     pub async fn lane(&self, endpoint: EndpointId) -> Result<LaneStatus, Error> {
         read!(self, |conn, queries| queries::lanes::status(conn, &endpoint))
+    }
+
+    /// Those of a workspace's endpoints whose deliveries do not all go as they come.
+    pub async fn ailing(&self, workspace: &WorkspaceId) -> Result<HashMap<EndpointId, Ailing>, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::lanes::ailing(conn, &workspace))
     }
 
     /// Lets an endpoint's waiting deliveries go, whatever its circuit is: one first, and more as they succeed.

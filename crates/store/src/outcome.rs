@@ -35,6 +35,8 @@ pub struct Outcome {
     pub endpoint_id: EndpointId,
     /// Whether the attempt counts: a probe of an open circuit that failed uses none up.
     pub counts: bool,
+    /// Whether it was made to test an open circuit.
+    pub is_probe: bool,
     /// What it says of the endpoint; none when nothing was sent.
     pub answered: Option<Answered>,
     /// How many attempts the endpoint allows in flight.
@@ -171,6 +173,7 @@ fn observe(
                     began_at: row.attempt.created_at,
                     ended_at: row.at,
                     result,
+                    is_probe: row.is_probe,
                     ceiling: row.ceiling,
                 },
                 random: row.random,

@@ -218,6 +218,7 @@ macro_rules! ledger_schema {
                 held_reason -> Nullable<Text>,
                 circuit -> Text,
                 probe_at -> Nullable<$time>,
+                waits_since -> Nullable<$time>,
                 max_in_flight -> Nullable<Integer>,
                 health -> Text,
                 is_gated -> Bool,

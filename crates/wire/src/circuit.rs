@@ -10,7 +10,8 @@
 //! - **Closed**: everything goes. A timeout, a 429 or a 5xx halves what may be in flight, at most once for the attempts
 //!   that were under way together; as many successes as may be in flight let one more in.
 //! - **Open**, after ten failures in a row or 70 % of at least ten in a minute: nothing goes but one probe at a time,
-//!   after pauses that double from 15 s to 10 min, each ±20 %.
+//!   after pauses that double from 15 s to 10 min, each ±20 %. Only a probe's end counts here: what was on its way to other
+//!   workers when it opened is no test of what the receiver is like a pause later.
 //! - **Half open**, after a probe that succeeded: one in flight, then 2, 4 and so on, and closed when that reaches what the
 //!   endpoint allows. Failures at its beginning open it again.
 //!
@@ -93,6 +94,8 @@ pub struct Circuit {
     pub state: CircuitState,
     /// When it opened; while it is half open, too.
     pub opened_at: Option<Instant>,
+    /// Since when deliveries wait here, at the most [`LONGEST_WAIT`]: as `opened_at`, unless an operator let them go since.
+    pub waits_since: Option<Instant>,
     /// When the next probe may go.
     pub probe_at: Option<Instant>,
     /// How many attempts may be in flight; none: as many as the endpoint allows.
@@ -124,6 +127,8 @@ pub struct Observed {
     pub ended_at: Instant,
     /// How.
     pub result: Answered,
+    /// Whether it was made to test the open circuit.
+    pub is_probe: bool,
     /// How many attempts the endpoint allows in flight.
     pub ceiling: u32,
 }
@@ -169,13 +174,12 @@ impl Circuit {
     /// Lets a probe go at once and the rest after it, whatever was before.
     pub fn try_again(&mut self, now: Instant) {
         let opened_at = self.opened_at.unwrap_or(now);
-        let failing_since = self.failing_since;
         *self = Self::default();
         self.state = CircuitState::HalfOpen;
         self.opened_at = Some(opened_at);
+        self.waits_since = Some(now);
         self.changed_at = Some(now);
         self.limit = Some(1);
-        self.failing_since = failing_since;
     }
 
     /// Takes an attempt's end in. `random` is uniform in `0.0..1.0`.
@@ -200,7 +204,7 @@ impl Circuit {
                 Turn::None
             }
             CircuitState::Open => {
-                if self.is_recent(observed) {
+                if observed.is_probe && self.is_recent(observed) {
                     self.half_open(observed.ended_at);
                     return self.close_at(observed.ceiling);
                 }
@@ -227,6 +231,7 @@ impl Circuit {
                 self.count(true, at);
                 if self.in_a_row >= IN_A_ROW || self.is_mostly_failing() {
                     self.opened_at = Some(at);
+                    self.waits_since = Some(at);
                     self.failed_probes = 0;
                     self.open(at, random);
                     Turn::Opened
@@ -236,7 +241,7 @@ impl Circuit {
                 }
             }
             CircuitState::Open => {
-                if self.is_recent(observed) {
+                if observed.is_probe && self.is_recent(observed) {
                     self.failed_probes = self.failed_probes.saturating_add(1);
                     self.open(at, random);
                 }

@@ -15,6 +15,8 @@ CREATE TABLE endpoint_lanes (
     ),
     -- While the circuit is open: when the next probe may go.
     probe_at TIMESTAMPTZ,
+    -- While the circuit is not closed: since when deliveries wait for it.
+    waits_since TIMESTAMPTZ,
     -- How many leases the endpoint may have, of all workers together; null: no less than its settings say.
     max_in_flight INTEGER,
     -- wire::circuit::Circuit as JSON.
@@ -31,6 +33,9 @@ CREATE INDEX endpoint_lanes_ready_idx ON endpoint_lanes (workspace_id, ready_at)
 
 -- Whoever makes a delivery asks whether it must wait. Nearly always nearly empty.
 CREATE INDEX endpoint_lanes_gated_idx ON endpoint_lanes (endpoint_id) WHERE is_gated;
+
+-- An operator asks which of a workspace's endpoints do not take their deliveries as they come.
+CREATE INDEX endpoint_lanes_ailing_idx ON endpoint_lanes (workspace_id, endpoint_id) WHERE is_gated;
 
 -- Whoever records an outcome asks whose successes matter. Nearly always nearly empty.
 CREATE INDEX endpoint_lanes_watched_idx ON endpoint_lanes (endpoint_id) WHERE is_watched;

@@ -15,7 +15,7 @@ use store::Job;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use wire::resource::EndpointSpec;
-use wire::{Instant, RetryPolicy};
+use wire::{DeliveryState, Instant, RetryPolicy};
 
 /// Makes one attempt and records it.
 ///
@@ -56,7 +56,7 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
         Err(error) if error.is_transient() => return give_back(&worker, &ticket).await,
         Err(error) => begun.prevented(boot::report(&error), &RetryPolicy::default(), Instant::now()),
     };
-    worker.answered(&ticket);
+    worker.answered(&ticket, ended.outcome.state == DeliveryState::Delivered);
     let Ended {
         outcome,
         disables_endpoint,

@@ -32,8 +32,10 @@ pub(crate) async fn heed(worker: &Worker, workspace: &WorkspaceId, endpoint: &En
         }
         Turn::GivenUp => disable(worker, endpoint, FAILING).await,
     }
-    if !news.circuit.is_free() {
-        // Those that were leased while it was free were not counted against its limit.
+    let is_limited_now = news.was_free && !news.circuit.is_free();
+    let is_open_now = news.was != CircuitState::Open && news.circuit.state == CircuitState::Open;
+    if is_limited_now || is_open_now {
+        // Those that were leased while it was free were not counted against its limit, and at an open circuit they wait.
         worker.put_back(endpoint).await;
     }
     if news.circuit.state != CircuitState::Open {

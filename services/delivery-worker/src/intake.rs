@@ -1,5 +1,6 @@
 //! Taking deliveries: off the conveyor, and out of the ledger when they are due.
 
+use crate::notice;
 use crate::worker::{LEFT, Leased, SWEEP, Worker};
 use boot::Backoff;
 use boot::{Shutdown, metrics};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 use store::{Error, Job, Sweep};
 use uuid::Uuid;
-use wire::{DeliveryId, Instant, Queue, Reference};
+use wire::{DeliveryId, DeliveryState, Instant, Queue, Reference};
 
 /// Messages that are held at once. The router puts up to 64 references into one.
 pub(crate) const PREFETCH: NonZeroU16 = NonZeroU16::new(16).expect("16 is not zero");
@@ -196,11 +197,17 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
         more,
         given_up,
     } = worker.store.lease_due(now, limit, lease, crowded).await?;
-    if given_up > 0 {
+    if !given_up.is_empty() {
         tracing::warn!(
-            count = given_up,
+            count = given_up.len(),
             "deliveries waited at an open circuit for 72 hours, and are dead letters"
         );
+    }
+    for one in &given_up {
+        metrics::delivery_ended(DeliveryState::DeadLetter);
+        if let Some(event) = notice::given_up(one) {
+            notice::raise(worker, event).await;
+        }
     }
     let found = jobs.len();
     if found == 0 {

@@ -9,12 +9,13 @@
 //! # Theory of operation
 //!
 //! Each endpoint has a line that is bounded, and takes up at most `concurrency` slots: few at first, and one more with
-//! each that was answered, so that a hundred endpoints that hang at once do not have all slots before the first times out. The slots go round the lines that
+//! each that went well, so that a hundred endpoints that hang at once do not have all slots before the first times out. The slots go round the lines that
 //! can go on, one each. A line that is more than half full asks the sweep to leave its endpoint out; one that is full
 //! turns deliveries away, and they stay due in the ledger, for this worker or another.
 //!
 //! A delivery waits, takes up a slot while its request runs, and is held without one until its outcome is recorded: the
-//! ledger's latency is no receiver's.
+//! ledger's latency is no receiver's. One that failed keeps its place in its line until then, though not its slot: only
+//! the ledger knows whether its endpoint's circuit opens, and until it says so no more than those few are tried in vain.
 //!
 //! Nothing here does I/O or reads a clock.
 
@@ -109,6 +110,8 @@ enum Stage {
     Waiting,
     Running,
     Recording,
+    /// Being recorded, with a place in its line.
+    Failed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,17 +207,17 @@ impl<J> Lines<J> {
         None
     }
 
-    /// Gives the slot of a started delivery back, while its outcome is recorded.
-    pub(crate) fn answered(&mut self, ticket: &Ticket) {
+    /// Gives the slot of a started delivery back, while its outcome is recorded; `well` says whether it was a success.
+    pub(crate) fn answered(&mut self, ticket: &Ticket, well: bool) {
         let Some((_, stage @ Stage::Running)) = self.held.get_mut(&ticket.delivery) else {
             return;
         };
-        *stage = Stage::Recording;
+        *stage = if well { Stage::Recording } else { Stage::Failed };
         self.recording += 1;
         self.running -= 1;
         self.running_swept -= usize::from(ticket.is_swept);
-        if let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
-            line.answered();
+        if well && let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint) {
+            line.succeeded();
         }
         self.settle(&ticket.endpoint);
         self.relieve();
@@ -222,14 +225,21 @@ impl<J> Lines<J> {
 
     /// Lets go of a started delivery.
     pub(crate) fn finish(&mut self, ticket: &Ticket) {
-        self.answered(ticket);
-        let is_recording = matches!(self.held.get(&ticket.delivery), Some((_, Stage::Recording)));
-        if is_recording {
-            self.held.remove(&ticket.delivery);
-            self.recording -= 1;
-            self.bytes -= ticket.bytes;
-            self.relieve();
+        self.answered(ticket, false);
+        let Some((_, stage @ (Stage::Recording | Stage::Failed))) = self.held.get(&ticket.delivery).copied()
+        else {
+            return;
+        };
+        self.held.remove(&ticket.delivery);
+        self.recording -= 1;
+        self.bytes -= ticket.bytes;
+        if stage == Stage::Failed
+            && let Some(line) = self.by_endpoint.get_mut(&ticket.endpoint)
+        {
+            line.failed();
         }
+        self.settle(&ticket.endpoint);
+        self.relieve();
     }
 
     /// Takes out what has waited for too long.

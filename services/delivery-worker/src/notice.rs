@@ -7,13 +7,16 @@ use crate::worker::Worker;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::error::Error as StdError;
-use store::{Acceptance, Job, NewEvent, Outcome};
+use store::{Acceptance, GivenUp, Job, NewEvent, Outcome};
 use wire::{DeliveryState, EndpointId, EventId, Instant, Message, Queue, Reference, WorkspaceId};
 
 const DISABLED: &str = "endpoint.disabled";
 const RECOVERED: &str = "endpoint.recovered";
 const EXHAUSTED: &str = "delivery.exhausted";
 const FAILING: &str = "delivery.failing";
+
+/// Why a delivery is a dead letter that no attempt made one.
+const CIRCUIT_OPEN: &str = "circuit_open";
 
 /// The failed attempt after which a delivery counts as failing: fewer are a receiver that is being deployed.
 const FAILING_AFTER: i32 = 3;
@@ -68,6 +71,38 @@ pub(crate) fn of_delivery(about: &About, outcome: &Outcome) -> Option<NewEvent> 
     Some(event(&about.workspace, what, &subject, first, outcome.at, &data))
 }
 
+/// A delivery that waited at an open circuit for too long.
+pub(crate) fn given_up(given_up: &GivenUp) -> Option<NewEvent> {
+    if given_up.event_type.as_deref().is_some_and(is_operational) {
+        return None;
+    }
+    let data = json!({
+        "deliveryId": given_up.delivery_id,
+        "eventId": given_up.event_id,
+        "eventType": given_up.event_type,
+        "endpointId": given_up.endpoint_id,
+        "attempts": given_up.attempts,
+        "responseStatusCode": Value::Null,
+        "errorKind": CIRCUIT_OPEN,
+        "errorMessage": "its endpoint's circuit was open for 72 hours while it waited",
+        "nextRetryAt": Value::Null,
+    });
+    let subject = format!("{} {CIRCUIT_OPEN}", given_up.delivery_id);
+    let first = given_up.delivery_id.instant();
+    Some(event(
+        &given_up.workspace_id,
+        EXHAUSTED,
+        &subject,
+        first,
+        given_up.at,
+        &data,
+    ))
+}
+
+fn is_operational(event_type: &str) -> bool {
+    [DISABLED, RECOVERED, EXHAUSTED, FAILING].contains(&event_type)
+}
+
 /// What such an event says of its delivery beside the outcome.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
@@ -79,10 +114,7 @@ pub(crate) struct About {
 
 impl About {
     pub(crate) fn of(job: &Job) -> Self {
-        let is_operational = job
-            .event_type
-            .as_deref()
-            .is_some_and(|kind| [DISABLED, RECOVERED, EXHAUSTED, FAILING].contains(&kind));
+        let is_operational = job.event_type.as_deref().is_some_and(is_operational);
         Self {
             workspace: job.workspace_id.clone(),
             event: job.event_id,
@@ -188,6 +220,7 @@ mod tests {
             at: NOW,
             endpoint_id: EndpointId::from_stored("ep_one"),
             counts: true,
+            is_probe: false,
             answered: None,
             ceiling: 10,
             random: 0.5,

@@ -168,6 +168,7 @@ impl Begun {
                 at: now,
                 endpoint_id: self.endpoint.clone(),
                 counts,
+                is_probe: self.is_probe,
                 answered,
                 ceiling: self.ceiling,
                 random: rand::random(),

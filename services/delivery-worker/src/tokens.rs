@@ -230,11 +230,10 @@ fn used_for(expires_in: Option<f64>) -> Duration {
     let Some(seconds) = expires_in else {
         return UNSAID;
     };
-    let lives = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(LONGEST);
+    let lives = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
     lives
         .saturating_sub(MARGIN)
-        .min(LONGEST)
-        .max(Duration::from_secs(1))
+        .clamp(Duration::from_secs(1), LONGEST)
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Worker {
         }
     }
 
-    /// Gives leases back unused: no attempt is counted, and the deliveries are due now.
+    /// Gives leases back unused: no attempt is counted, and the deliveries are due as they were.
     pub(crate) async fn release(&self, leases: Vec<(DeliveryId, Uuid)>) {
         if leases.is_empty() {
             return;
@@ -188,11 +188,11 @@ impl Worker {
         self.release(leases.collect()).await;
     }
 
-    /// Gives the slot of an attempt to the next one.
-    pub(crate) fn answered(&self, ticket: &Ticket) {
+    /// Gives the slot of an attempt to the next one; `well` says whether it was a success.
+    pub(crate) fn answered(&self, ticket: &Ticket, well: bool) {
         let is_relieved = {
             let mut lines = self.lines();
-            lines.answered(ticket);
+            lines.answered(ticket, well);
             lines.relieved()
         };
         self.wake(is_relieved);

@@ -15,6 +15,7 @@ fn lane(workspace: &str, circuit: &str, max_in_flight: Option<i32>) -> Lane {
         idle_since: None,
         circuit: circuit.to_owned(),
         probe_at: (circuit == "open").then(|| at(15)),
+        waits_since: (circuit == "open").then(|| at(0)),
         max_in_flight,
     }
 }
@@ -41,16 +42,35 @@ fn a_lane_sleeps_past_ten_seconds_only_after_ten_seconds_of_emptiness() {
 fn an_open_circuit_lets_one_probe_go_and_waits_for_it() {
     let open = lane("ws_a", "open", Some(1));
     assert_eq!(open.free(at(14), 0, 100), 0);
-    assert_eq!(open.after(at(14), 0, 0, Some(at(0))).ready_at, Some(at(15)));
+    assert_eq!(
+        open.after(at(14), 0, 0, Some(at(0)), false).ready_at,
+        Some(at(15))
+    );
     assert_eq!(open.free(at(15), 7, 100), 1, "leases of before are no probes");
-    let looked = open.after(at(15), 1, 1, Some(at(0)));
+    let looked = open.after(at(15), 1, 1, Some(at(0)), false);
     assert_eq!((looked.ready_at, looked.probe_at), (Some(at(105)), Some(at(105))));
+}
+
+#[test]
+fn what_waits_is_given_up_only_where_the_circuit_was_open_for_three_days() {
+    let hour = |hour: u64| at(hour * 3_600);
+    let open = lane("ws_a", "open", Some(1));
+    assert!(!open.is_past_waiting(hour(71)));
+    assert!(open.is_past_waiting(hour(72)));
+    assert!(!lane("ws_a", "half_open", Some(1)).is_past_waiting(hour(100)));
+    let looked = open.after(hour(72), 0, 0, Some(at(0)), true);
+    assert_eq!(looked.ready_at, Some(hour(72)), "there are more to give up");
 }
 
 #[test]
 fn a_lane_that_is_busy_is_not_ready_at_once_and_one_that_lacked_room_is() {
     let limited = lane("ws_a", "closed", Some(5));
-    let ready = |in_flight| limited.after(at(1), 1, in_flight, Some(at(0))).ready_at.unwrap();
+    let ready = |in_flight| {
+        limited
+            .after(at(1), 1, in_flight, Some(at(0)), false)
+            .ready_at
+            .unwrap()
+    };
     assert!(ready(5) > at(1));
     assert_eq!(ready(4), at(1));
 }
@@ -219,7 +239,7 @@ fn worker_step(model: &Model) -> Option<Model> {
                 idle_since: model.idle_since.map(at),
                 ..lane("ws_a", "closed", None)
             }
-            .after(at(model.clock), *leased, *leased, next_due.map(at));
+            .after(at(model.clock), *leased, *leased, next_due.map(at), false);
             after.ready_at = looked.ready_at.map(|ready| ready.since(START).as_secs());
             after.idle_since = looked.idle_since.map(|since| since.since(START).as_secs());
             after.locked_by = None;

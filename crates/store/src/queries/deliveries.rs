@@ -4,7 +4,7 @@ use super::super::Conn;
 use super::super::schema::{attempts, deliveries, events};
 use super::in_state;
 use super::lanes::Waiting;
-use crate::sql::{Stamp, Uid};
+use crate::sql::{Maybe, Stamp, Uid};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use diesel::dsl::sql;
 use diesel::sql_types::Text;
@@ -101,11 +101,7 @@ pub(crate) fn renew(conn: &mut Conn, leases: &[(DeliveryId, Uuid)], until: Insta
     Ok(renewed)
 }
 
-pub(crate) fn release(
-    conn: &mut Conn,
-    leases: &[(DeliveryId, Uuid)],
-    due_at: Instant,
-) -> Result<usize, Error> {
+pub(crate) fn release(conn: &mut Conn, leases: &[(DeliveryId, Uuid)], now: Instant) -> Result<usize, Error> {
     let mut released = 0;
     let mut waiting = Waiting::default();
     for (id, token) in leases {
@@ -113,18 +109,20 @@ pub(crate) fn release(
             .find(Uid::from(*id))
             .filter(deliveries::state.eq("delivering"))
             .filter(deliveries::lease_token.eq(Some(Uid(*token))));
-        let Some((attempts, first, endpoint, workspace)) = mine
+        let Some((due_at, attempts, first, endpoint, workspace)) = mine
             .select((
+                deliveries::due_at,
                 deliveries::attempts,
                 deliveries::first_attempt_at,
                 deliveries::endpoint_id,
                 deliveries::workspace_id,
             ))
-            .first::<(i32, Option<Stamp>, String, String)>(conn)
+            .first::<(Maybe<Stamp>, i32, Option<Stamp>, String, String)>(conn)
             .optional()?
         else {
             continue;
         };
+        let due_at = Option::<Instant>::from(due_at).unwrap_or(now);
         waiting.add(endpoint, workspace, Some(due_at));
         let state = if first.is_none() {
             "pending"
@@ -141,7 +139,7 @@ pub(crate) fn release(
             ))
             .execute(conn)?;
     }
-    waiting.wake(conn, due_at)?;
+    waiting.wake(conn, now)?;
     Ok(released)
 }
 

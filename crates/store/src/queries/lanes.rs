@@ -4,19 +4,19 @@ use super::super::Conn;
 use super::super::schema::{deliveries, endpoint_lanes};
 use super::in_state;
 use crate::Error;
-use crate::catalog::EndpointRow;
+use crate::catalog::{CONFIGURED_LIMIT, EndpointRow};
 use crate::lane::LaneNews;
-use crate::lanes::{Held, LaneStatus, Watched};
-use crate::sql::{Maybe, Stamp};
+use crate::lanes::{Ailing, Held, LaneStatus, Watched};
+use crate::sql::{Maybe, Stamp, StoredText};
 use diesel::dsl::{case_when, sql};
 use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
 };
-use std::collections::BTreeMap;
-use wire::circuit::Circuit;
-use wire::{EndpointId, Instant};
+use std::collections::{BTreeMap, HashMap};
+use wire::circuit::{Circuit, CircuitState};
+use wire::{EndpointId, Instant, WorkspaceId};
 
 /// Why an endpoint holds its deliveries that an operator disabled.
 const DISABLED: &str = "disabled";
@@ -83,17 +83,18 @@ pub(crate) fn observe(conn: &mut Conn, watched: &[Watched]) -> QueryResult<Vec<O
         let Some(mut circuit) = lock(conn, endpoint, now)? else {
             continue;
         };
-        let was_free = circuit.is_free();
+        let before = circuit.clone();
         let mut turns = Vec::new();
         for (index, row) in rows() {
             turns.push((index, circuit.observe(row.observed, row.random)));
         }
-        save(conn, endpoint, &circuit, now)?;
+        save(conn, endpoint, &before, &circuit, now)?;
         for (index, turn) in turns {
             if let Some(place) = news.get_mut(index) {
                 *place = Some(LaneNews {
                     circuit: circuit.clone(),
-                    was_free,
+                    was_free: before.is_free(),
+                    was: before.state,
                     turn,
                 });
             }
@@ -122,12 +123,30 @@ fn read(health: &str) -> Circuit {
 }
 
 /// Writes a locked lane's health, and when to look at it: at an open circuit not before its probe.
-fn save(conn: &mut Conn, endpoint: &str, circuit: &Circuit, now: Instant) -> QueryResult<()> {
-    let ready_at = circuit.probe_at.unwrap_or(now);
-    diesel::update(endpoint_lanes::table.find(endpoint.to_owned()))
+///
+/// What changes nothing about the next probe leaves its time alone. While a probe is under way the row has a later one than
+/// the health, and no second probe must go beside the first because an attempt of before has ended.
+fn save(
+    conn: &mut Conn,
+    endpoint: &str,
+    before: &Circuit,
+    circuit: &Circuit,
+    now: Instant,
+) -> QueryResult<()> {
+    let lane = || endpoint_lanes::table.find(endpoint.to_owned());
+    let is_as_it_was = (before.state, before.probe_at) == (CircuitState::Open, circuit.probe_at);
+    if circuit.state != CircuitState::Open || !is_as_it_was {
+        diesel::update(lane())
+            .set((
+                endpoint_lanes::probe_at.eq(circuit.probe_at.map(Stamp)),
+                endpoint_lanes::ready_at.eq(Some(Stamp(circuit.probe_at.unwrap_or(now)))),
+            ))
+            .execute(conn)?;
+    }
+    diesel::update(lane())
         .set((
             endpoint_lanes::circuit.eq(circuit.state.as_str()),
-            endpoint_lanes::probe_at.eq(circuit.probe_at.map(Stamp)),
+            endpoint_lanes::waits_since.eq(circuit.waits_since.map(Stamp)),
             endpoint_lanes::max_in_flight.eq(circuit
                 .limit
                 .map(|limit| i32::try_from(limit).unwrap_or(i32::MAX))),
@@ -138,7 +157,6 @@ fn save(conn: &mut Conn, endpoint: &str, circuit: &Circuit, now: Instant) -> Que
             )
             .otherwise(!circuit.is_free())),
             endpoint_lanes::is_watched.eq(!circuit.is_pristine()),
-            endpoint_lanes::ready_at.eq(Some(Stamp(ready_at))),
         ))
         .execute(conn)?;
     Ok(())
@@ -206,6 +224,7 @@ pub(crate) fn go_on(conn: &mut Conn, endpoint: &str, now: Instant) -> QueryResul
     };
     let lane = || endpoint_lanes::table.find(endpoint.to_owned());
     let held: Option<Stamp> = lane().select(endpoint_lanes::held_at).first(conn)?;
+    let before = circuit.clone();
     if held.is_some() || !circuit.is_free() {
         circuit.try_again(now);
     }
@@ -215,21 +234,21 @@ pub(crate) fn go_on(conn: &mut Conn, endpoint: &str, now: Instant) -> QueryResul
             endpoint_lanes::held_reason.eq(None::<String>),
         ))
         .execute(conn)?;
-    save(conn, endpoint, &circuit, now)
+    save(conn, endpoint, &before, &circuit, now)
 }
 
 /// The same for an endpoint that was deleted: what waits is ended at once, so nothing has to be paced.
 pub(crate) fn let_all_go(conn: &mut Conn, endpoint: &str, now: Instant) -> QueryResult<()> {
-    if lock(conn, endpoint, now)?.is_none() {
+    let Some(before) = lock(conn, endpoint, now)? else {
         return Ok(());
-    }
+    };
     diesel::update(endpoint_lanes::table.find(endpoint.to_owned()))
         .set((
             endpoint_lanes::held_at.eq(None::<Stamp>),
             endpoint_lanes::held_reason.eq(None::<String>),
         ))
         .execute(conn)?;
-    save(conn, endpoint, &Circuit::default(), now)
+    save(conn, endpoint, &before, &Circuit::default(), now)
 }
 
 type Columns = (
@@ -238,28 +257,50 @@ type Columns = (
     endpoint_lanes::health,
 );
 
+const COLUMNS: Columns = (
+    endpoint_lanes::held_at,
+    endpoint_lanes::held_reason,
+    endpoint_lanes::health,
+);
+
+type Row = (Maybe<Stamp>, Option<String>, String);
+
+fn told((at, reason, health): Row) -> Ailing {
+    let held = Option::<Instant>::from(at).map(|since| Held {
+        since,
+        reason: reason.unwrap_or_default(),
+    });
+    Ailing {
+        circuit: read(&health),
+        held,
+    }
+}
+
+/// Those of a workspace's endpoints whose deliveries do not all go as they come.
+pub(crate) fn ailing(conn: &mut Conn, workspace: &WorkspaceId) -> Result<HashMap<EndpointId, Ailing>, Error> {
+    let rows: Vec<(StoredText, Row)> = endpoint_lanes::table
+        .filter(endpoint_lanes::workspace_id.eq(workspace.as_str()))
+        .filter(endpoint_lanes::is_gated.eq(true))
+        .order(endpoint_lanes::endpoint_id)
+        .limit(CONFIGURED_LIMIT)
+        .select((endpoint_lanes::endpoint_id, COLUMNS))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, row)| (id.into(), told(row))).collect())
+}
+
 /// What an operator asks about an endpoint's lane.
 pub(crate) fn status(conn: &mut Conn, endpoint: &EndpointId) -> Result<LaneStatus, Error> {
-    type Row = (Maybe<Stamp>, Option<String>, String);
-    let columns: Columns = (
-        endpoint_lanes::held_at,
-        endpoint_lanes::held_reason,
-        endpoint_lanes::health,
-    );
     let lane: Option<Row> = endpoint_lanes::table
         .find(endpoint.as_str())
-        .select(columns)
+        .select(COLUMNS)
         .first(conn)
         .optional()?;
-    let (held, circuit) = lane.map_or_else(
-        || (None, Circuit::default()),
-        |(at, reason, health)| {
-            let held = Option::<Instant>::from(at).map(|since| Held {
-                since,
-                reason: reason.unwrap_or_default(),
-            });
-            (held, read(&health))
+    let Ailing { circuit, held } = lane.map_or_else(
+        || Ailing {
+            circuit: Circuit::default(),
+            held: None,
         },
+        told,
     );
     let of_endpoint = || {
         deliveries::table

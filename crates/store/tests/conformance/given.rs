@@ -173,6 +173,7 @@ pub(crate) fn outcome(delivery: DeliveryId, lease: Uuid, number: i32, state: Del
         },
         at,
         endpoint_id: endpoint_id("one"),
+        is_probe: false,
         counts: true,
         answered: Some(if succeeded {
             Answered::Well

@@ -136,6 +136,7 @@ on_both! {
         let id = swept.jobs[0].delivery_id;
         let failed = Outcome {
             counts: false,
+            is_probe: true,
             due_at: Some(now),
             ..ended(id, token, DeliveryState::Pending, probe_at)
         };
@@ -146,7 +147,8 @@ on_both! {
 
         probe_at = news.circuit.probe_at.unwrap();
         let (token, swept) = lease(yard, probe_at, 100).await;
-        record(yard, ended(swept.jobs[0].delivery_id, token, DeliveryState::Delivered, probe_at)).await;
+        let delivered = ended(swept.jobs[0].delivery_id, token, DeliveryState::Delivered, probe_at);
+        record(yard, Outcome { is_probe: true, ..delivered }).await;
         let mut at = probe_at;
         let mut in_flight = Vec::new();
         loop {
@@ -190,7 +192,10 @@ on_both! {
         lease(yard, before, 100).await;
         assert_eq!(yard.store.lane(endpoint_id("one")).await.unwrap().waiting, 11, "one is a probe");
         let (_, swept) = lease(yard, before + Duration::from_hours(2), 100).await;
-        assert_eq!(swept.given_up, 10, "those that had failed, and waited on");
+        assert_eq!(swept.given_up.len(), 10, "those that had failed, and waited on");
+        let one = &swept.given_up[0];
+        assert_eq!((&one.endpoint_id, &one.workspace_id, one.attempts), (&endpoint_id("one"), &workspace(), 1));
+        assert!(made.contains(&one.delivery_id));
         let mut reasons = Vec::new();
         for id in made {
             let found = yard.store.delivery(&workspace(), id).await.unwrap().unwrap();
@@ -199,6 +204,64 @@ on_both! {
             }
         }
         assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason == "circuit_open"), "{reasons:?}");
+    }
+
+    async fn what_was_held_for_days_is_not_given_up_because_one_attempt_fails(yard: &Yard) {
+        let now = Instant::now();
+        let mut edits = given::tenant("acme");
+        let mut endpoint = given::endpoint("acme", "one");
+        endpoint.spec.enabled = false;
+        edits.push(Edit::Endpoint(endpoint.clone()));
+        yard.store.edit(edits, now).await.unwrap();
+        backlog(yard, 30, now).await;
+
+        let monday = now + Duration::from_hours(24 * 4);
+        endpoint.spec.enabled = true;
+        yard.store.edit(vec![Edit::Endpoint(endpoint.clone())], monday).await.unwrap();
+        let (token, swept) = lease(yard, monday, 100).await;
+        let failed = ended(swept.jobs[0].delivery_id, token, DeliveryState::ScheduledRetry, monday);
+        let news = record(yard, Outcome { answered: Some(Answered::Overloaded), ..failed }).await.lane.unwrap();
+        assert_eq!(news.circuit.state, CircuitState::Open);
+        let probe_at = news.circuit.probe_at.unwrap();
+        let (_, swept) = lease(yard, probe_at, 100).await;
+        assert_eq!((swept.jobs.len(), swept.given_up), (1, vec![]));
+        assert_eq!(yard.store.lane(endpoint.id).await.unwrap().waiting, 29);
+    }
+
+    async fn an_attempt_of_before_lets_no_second_probe_go(yard: &Yard) {
+        let now = Instant::now();
+        backlog(yard, 30, now).await;
+        let (early, swept) = lease(yard, now, 1).await;
+        let straggler = swept.jobs[0].delivery_id;
+        let probe_at = opened(yard, now + Duration::from_millis(1)).await.lane.unwrap().circuit.probe_at.unwrap();
+        assert_eq!(lease(yard, probe_at, 100).await.1.probes.len(), 1);
+        let timed_out = ended(straggler, early, DeliveryState::ScheduledRetry, now);
+        let at = probe_at + Duration::from_secs(1);
+        record(yard, Outcome { at, answered: Some(Answered::Overloaded), ..timed_out }).await;
+        let (_, swept) = lease(yard, at, 100).await;
+        assert!(swept.jobs.is_empty(), "the probe is under way");
+    }
+
+    async fn a_delivery_that_can_never_succeed_is_not_every_probe(yard: &Yard) {
+        let now = Instant::now();
+        let made = backlog(yard, 40, now).await;
+        let mut probe_at = opened(yard, now).await.lane.unwrap().circuit.probe_at.unwrap();
+        let mut probes = HashSet::new();
+        for lot in 0..8_u128 {
+            let token = Uuid::from_u128(0x1000 + lot);
+            let swept = yard.store.lease_due(probe_at, 100, (token, HOLD), vec![]).await.unwrap();
+            let id = swept.jobs[0].delivery_id;
+            probes.insert(id);
+            let failed = Outcome {
+                counts: false,
+                is_probe: true,
+                due_at: Some(now),
+                answered: Some(Answered::Badly),
+                ..ended(id, token, DeliveryState::Pending, probe_at)
+            };
+            probe_at = record(yard, failed).await.lane.unwrap().circuit.probe_at.unwrap();
+        }
+        assert!(probes.len() > 4, "{} of {}", probes.len(), made.len());
     }
 
     async fn a_disabled_endpoint_holds_its_deliveries_and_one_that_is_enabled_goes_on(yard: &Yard) {
@@ -268,9 +331,11 @@ on_both! {
         let one = backlog(yard, 1, start).await[0];
         let (token, _) = lease(yard, start, 10).await;
 
-        let at = asleep(1).await;
-        yard.store.release(vec![(one, token)], at).await.unwrap();
-        comes(at, "given back").await;
+        asleep(1).await;
+        yard.store.release(vec![(one, token)], quarter(1)).await.unwrap();
+        let found = yard.store.delivery(&workspace(), one).await.unwrap().unwrap();
+        assert_eq!(found.due_at, Some(start), "as it was");
+        assert_eq!(lease(yard, quarter(1), 10).await.1.jobs.len(), 1, "given back");
 
         let at = asleep(2).await;
         assert_eq!(yard.store.reap(quarter(2), at.since(quarter(2)), 10).await.unwrap(), 1);

@@ -216,6 +216,8 @@ INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, state, due_at, 
     CASE WHEN n % 100 < 2 THEN at END, CASE WHEN n % 100 = 2 THEN at END, at, at FROM numbered;
 INSERT INTO endpoint_lanes (endpoint_id, workspace_id, ready_at, updated_at)
     SELECT endpoint_id, min(workspace_id), min(due_at), now() FROM deliveries GROUP BY endpoint_id;
+INSERT INTO endpoint_lanes (endpoint_id, workspace_id, ready_at, updated_at)
+    SELECT 'ep_idle_' || n, workspace, now() + interval '1 hour', now() FROM numbered;
 INSERT INTO attempts (id, delivery_id, number, duration_ms, request_headers, response_headers, response_body, created_at)
     SELECT id, id, 1, 1, '', '', '', at FROM numbered;
 INSERT INTO runs (id, workspace_id, playbook_id, event_id, state, input, created_at, updated_at)

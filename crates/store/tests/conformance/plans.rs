@@ -91,7 +91,7 @@ on_both! {
             planner.explain(part, &types(workspaces)).uses("", "endpoint_lanes_ready_idx").sorts_nothing();
         }
         lease().await;
-        let asked = types("(uuid, timestamptz, timestamptz, text[], bigint[], timestamptz)");
+        let asked = types("(uuid, timestamptz, timestamptz, text[], bigint[], bigint[], timestamptz, timestamptz, bigint)");
         planner
             .explain("UPDATE deliveries SET state = 'delivering'", &asked)
             .uses("deliveries_due_idx (endpoint_id=? AND due_at<?)", "using deliveries_due_idx")

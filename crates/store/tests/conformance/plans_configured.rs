@@ -217,7 +217,7 @@ on_both! {
         planner.store.edit(vec![Edit::CheckLimit(application.clone())], Instant::now()).await.unwrap();
         planner.plan("COUNT(").uses(index.0, index.1).reads_no_table_whole();
         planner.store.edit(vec![Edit::RemoveApplication(application)], Instant::now()).await.unwrap();
-        planner.plan("UPDATE").uses(index.0, index.1).reads_no_table_whole();
+        planner.plan("credential_sealed").uses(index.0, index.1).reads_no_table_whole();
     }
 
     async fn visits_to_the_portal_are_found_by_index(yard: &Yard) {

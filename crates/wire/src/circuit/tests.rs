@@ -8,12 +8,13 @@ fn at(seconds: u64) -> Instant {
     START + Duration::from_secs(seconds)
 }
 
-/// An attempt of no duration.
+/// An attempt of no duration, and a probe when the circuit is open.
 fn ended(seconds: u64, result: Answered) -> Observed {
     Observed {
         began_at: at(seconds),
         ended_at: at(seconds),
         result,
+        is_probe: true,
         ceiling: CEILING,
     }
 }
@@ -101,6 +102,39 @@ fn what_began_before_it_opened_neither_probes_nor_closes_it() {
         0.5,
     );
     assert_eq!((circuit.state, circuit.probe_at), (before.state, before.probe_at));
+}
+
+#[test]
+fn only_a_probe_tests_an_open_circuit() {
+    let mut circuit = opened();
+    let before = circuit.clone();
+    for result in [Answered::Badly, Answered::Overloaded, Answered::Well] {
+        // It was on its way to another worker when the circuit opened.
+        let stray = Observed {
+            is_probe: false,
+            ..ended(1, result)
+        };
+        assert_eq!(circuit.observe(stray, 0.5), Turn::None);
+        assert_eq!((circuit.state, circuit.probe_at), (before.state, before.probe_at));
+    }
+    circuit.observe(ended(15, Answered::Badly), 0.5);
+    assert_eq!(circuit.probe_at, Some(at(15 + 30)), "the first probe that failed");
+}
+
+#[test]
+fn the_wait_is_counted_from_the_opening_and_anew_when_an_operator_lets_them_go() {
+    let mut circuit = opened();
+    assert_eq!(circuit.waits_since, Some(at(0)));
+    circuit.observe(ended(20, Answered::Badly), 0.5);
+    assert_eq!(circuit.waits_since, Some(at(0)));
+    circuit.try_again(at(90));
+    circuit.observe(ended(91, Answered::Badly), 0.5);
+    assert_eq!(
+        (circuit.state, circuit.waits_since),
+        (CircuitState::Open, Some(at(90)))
+    );
+    assert_eq!(circuit.opened_at, Some(at(0)), "it is the same outage");
+    assert_eq!(circuit.failing_since, Some(at(91)), "five days from now on");
 }
 
 #[test]
@@ -245,6 +279,7 @@ proptest! {
                 began_at: now - Duration::from_millis(took),
                 ended_at: now,
                 result: [Answered::Well, Answered::Badly, Answered::Overloaded][usize::from(result)],
+                is_probe: took % 2 == 0,
                 ceiling,
             };
             let turn = circuit.observe(observed, random);
@@ -252,6 +287,10 @@ proptest! {
             prop_assert!(circuit.limit.is_none_or(|limit| limit >= 1));
             prop_assert_eq!(circuit.probe_at.is_some(), circuit.state == CircuitState::Open);
             prop_assert_eq!(circuit.opened_at.is_some(), circuit.state != CircuitState::Closed);
+            prop_assert_eq!(circuit.waits_since.is_some(), circuit.opened_at.is_some());
+            if before.state == CircuitState::Open && !observed.is_probe {
+                prop_assert_eq!((circuit.state, circuit.probe_at), (before.state, before.probe_at));
+            }
             prop_assert_eq!(circuit.failing_since.is_some(), circuit.in_a_row > 0);
             if let Some(probe_at) = circuit.probe_at && before.probe_at != circuit.probe_at {
                 let pause = probe_at.since(now);
@@ -278,12 +317,12 @@ proptest! {
         for (wait, took, result, ceiling, random) in steps {
             now = now + Duration::from_millis(wait);
             let result = [Answered::Well, Answered::Badly, Answered::Overloaded][usize::from(result)];
-            circuit.observe(Observed { began_at: now - Duration::from_millis(took), ended_at: now, result, ceiling }, random);
+            circuit.observe(Observed { began_at: now - Duration::from_millis(took), ended_at: now, result, is_probe: took % 2 == 0, ceiling }, random);
         }
         now = now + WINDOW;
         for _ in 0..10_000 {
             now = now + Duration::from_millis(50);
-            circuit.observe(Observed { began_at: now, ended_at: now, result: Answered::Well, ceiling }, 0.5);
+            circuit.observe(Observed { began_at: now, ended_at: now, result: Answered::Well, is_probe: true, ceiling }, 0.5);
             if circuit.is_pristine() {
                 break;
             }

@@ -1,11 +1,11 @@
 //! Where webhooks go out.
 
-use super::body::{Document, Parameters};
+use super::body::{Document, Parameters, query};
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
 use crate::check::{Around, Fields, endpoint};
 use crate::secret::{Rotation, Signing};
-use crate::show::EndpointView;
+use crate::show::{EndpointView, LaneView};
 use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -13,9 +13,32 @@ use store::{DeliveryFilter, Edit, Endpoint};
 use wire::resource::AuthSpec;
 use wire::{ApplicationId, EndpointId, Instant};
 
-pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
+/// `?include=lane`
+pub(super) async fn list(
+    console: Data<Console>,
+    opened: Opened,
+    mut parameters: Parameters,
+) -> Result<HttpResponse, Error> {
+    let with_lanes = includes_lane(&mut parameters)?;
+    parameters.finish()?;
     let rows = console.store().endpoints(opened.id()).await?;
-    Ok(ok(rows.iter().map(EndpointView::of).collect::<Vec<_>>()))
+    if !with_lanes {
+        return Ok(ok(rows.iter().map(EndpointView::of).collect::<Vec<_>>()));
+    }
+    let mut ailing = console.store().ailing(opened.id()).await?;
+    let views = rows.iter().map(|row| {
+        let lane = LaneView::of_ailing(ailing.remove(&row.id), row.spec.concurrency);
+        EndpointView::with_lane(row, lane)
+    });
+    Ok(ok(views.collect::<Vec<_>>()))
+}
+
+fn includes_lane(parameters: &mut Parameters) -> Result<bool, Error> {
+    match parameters.take("include")?.as_deref() {
+        None => Ok(false),
+        Some("lane") => Ok(true),
+        Some(_) => Err(query("include", "must be lane")),
+    }
 }
 
 /// The answer, and no other, has the secret.
@@ -57,17 +80,26 @@ pub(super) async fn make(
     Ok(created(EndpointView::with_secret(&row)))
 }
 
+/// `?include=lane`
 pub(super) async fn one(
     console: Data<Console>,
     opened: Opened,
     path: Path<(String, String)>,
+    mut parameters: Parameters,
 ) -> Result<HttpResponse, Error> {
-    shown(&console, find(&console, &opened, &path.1).await?).await
+    let with_lane = includes_lane(&mut parameters)?;
+    parameters.finish()?;
+    let row = find(&console, &opened, &path.1).await?;
+    if with_lane {
+        return shown(&console, row).await;
+    }
+    Ok(ok(EndpointView::of(&row)))
 }
 
 /// The endpoint with what its deliveries are up to.
 async fn shown(console: &Console, row: Endpoint) -> Result<HttpResponse, Error> {
     let lane = console.store().lane(row.id.clone()).await?;
+    let lane = LaneView::of(lane, row.spec.concurrency);
     Ok(ok(EndpointView::with_lane(&row, lane)))
 }
 

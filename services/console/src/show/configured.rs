@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Endpoint, Environment, Handshakes, LaneStatus, Route, SigningSecret, Source};
+use store::{Endpoint, Environment, Handshakes, Route, SigningSecret, Source};
 use wire::resource::{
     Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
 };
@@ -110,10 +110,10 @@ impl RateLimitView {
 }
 
 impl EndpointView {
-    /// The endpoint with its lane.
-    pub(crate) fn with_lane(row: &Endpoint, lane: LaneStatus) -> Self {
+    /// The endpoint with what its deliveries are up to.
+    pub(crate) fn with_lane(row: &Endpoint, lane: LaneView) -> Self {
         Self {
-            lane: Some(LaneView::of(lane, row.spec.concurrency)),
+            lane: Some(lane),
             ..Self::of(row)
         }
     }

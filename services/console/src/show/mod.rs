@@ -20,6 +20,7 @@ mod workspace;
 pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
 pub(crate) use diff::{Change, DeliveryChange, DiffView, Sends, Was};
 pub(crate) use explained::{ExplanationView, Making};
+pub(crate) use lane::LaneView;
 pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
 pub(crate) use recorded::{
     AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, TraceView,

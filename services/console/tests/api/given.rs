@@ -214,6 +214,7 @@ pub(crate) fn outcome(job: &Job, lease: uuid::Uuid, state: DeliveryState, now: I
         },
         at: now,
         endpoint_id: job.endpoint_id.clone(),
+        is_probe: false,
         counts: true,
         answered: None,
         ceiling: 10,

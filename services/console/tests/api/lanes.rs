@@ -11,7 +11,7 @@ use wire::{DeliveryState, Instant};
 on_both! {
     async fn an_endpoint_shows_its_lane(yard: &Yard) {
         given::delivered_event(yard, b"{}").await;
-        let lane = yard.get("endpoints/billing").await.expect(200)["lane"].clone();
+        let lane = yard.get("endpoints/billing?include=lane").await.expect(200)["lane"].clone();
         for (field, value) in [
             ("state", json!("flowing")), ("circuit", json!("closed")), ("openedAt", json!(null)), ("nextProbeAt", json!(null)),
             ("failingSince", json!(null)), ("failuresInARow", json!(0)), ("limit", json!(10)), ("inFlight", json!(0)),
@@ -19,8 +19,10 @@ on_both! {
         ] {
             assert_eq!(lane[field], value, "{field}");
         }
-        let list = yard.get("endpoints").await.expect(200);
-        assert!(list.as_array().unwrap().iter().all(|endpoint| endpoint.get("lane").is_none()));
+        for plain in [yard.get("endpoints/billing").await.expect(200), yard.get("endpoints").await.expect(200)[0].clone()] {
+            assert_eq!(plain.get("lane"), None, "only where it is asked for");
+        }
+        yard.get("endpoints?include=payload").await.refused(400, "invalid_request");
     }
 
     async fn an_operator_holds_an_endpoints_deliveries_and_drains_them(yard: &Yard) {
@@ -31,6 +33,10 @@ on_both! {
         let now = Instant::now();
         let lease = (uuid::Uuid::new_v4(), std::time::Duration::from_mins(1));
         assert!(yard.store.lease_due(now, 10, lease, Vec::new()).await.unwrap().jobs.is_empty());
+        let list = yard.get("endpoints?include=lane").await.expect(200);
+        let listed = list.as_array().unwrap().iter().find(|endpoint| endpoint["slug"] == "billing").unwrap();
+        assert_eq!((&listed["lane"]["state"], &listed["lane"]["held"]), (&json!("held"), &held["lane"]["held"]));
+        assert_eq!(listed["lane"].get("waiting"), None, "a list counts nothing");
         let again = yard.post("endpoints/billing/hold", &json!({})).await.expect(200);
         assert_eq!(again["lane"]["held"], held["lane"]["held"], "since the first time");
 
@@ -60,7 +66,7 @@ on_both! {
             };
             queue.record(failed).await.unwrap();
         }
-        let lane = yard.get("endpoints/billing").await.expect(200)["lane"].clone();
+        let lane = yard.get("endpoints/billing?include=lane").await.expect(200)["lane"].clone();
         assert_eq!((&lane["state"], &lane["circuit"], &lane["limit"]), (&json!("open"), &json!("open"), &json!(1)));
         assert_eq!((&lane["waiting"], &lane["failuresInARow"]), (&json!(11), &json!(10)));
         for time in ["openedAt", "nextProbeAt", "failingSince", "oldestDueAt"] {

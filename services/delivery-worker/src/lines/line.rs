@@ -11,8 +11,9 @@ pub(super) struct Line<J> {
     pub(super) waiting: VecDeque<(Ticket, J)>,
     /// Of those waiting, how many only lack a slot.
     pub(super) startable: usize,
+    /// Of those started, how many hold a place: they run, or have failed and are being recorded.
     pub(super) running: usize,
-    /// How many may run: few at first, one more with each that was answered, up to what the endpoint allows.
+    /// How many may run: few at first, one more with each that went well, up to what the endpoint allows.
     pub(super) window: usize,
     pub(super) bucket: Bucket,
     pub(super) listed: Listed,
@@ -47,13 +48,18 @@ impl<J> Line<J> {
         most.saturating_sub(self.running)
     }
 
-    /// Notes that an attempt has ended.
-    pub(super) fn answered(&mut self) {
+    /// Notes that an attempt went well.
+    pub(super) fn succeeded(&mut self) {
         self.running -= 1;
         self.window = self
             .window
             .saturating_add(1)
             .min(self.limits.concurrency.max(self.window));
+    }
+
+    /// Notes that the ledger knows of an attempt that failed.
+    pub(super) fn failed(&mut self) {
+        self.running -= 1;
     }
 
     pub(super) fn is_idle(&self, now: Instant) -> bool {

@@ -215,7 +215,7 @@ fn a_delivery_gives_its_slot_back_before_its_outcome_is_recorded() {
     let bounds = Bounds { slots: 1, ..BOUNDS };
     let mut lines = lines_of(bounds, now, &[("a", 2)]);
     let first = start_all(&mut lines, now).remove(0);
-    lines.answered(&first);
+    lines.answered(&first, true);
     assert_eq!(start_all(&mut lines, now).len(), 1);
     let again = lines.admit(first.clone(), THREE_AT_A_TIME, ());
     assert_eq!(again, Admission::Twice, "it is held until it is recorded");
@@ -233,7 +233,7 @@ fn nothing_starts_while_too_many_outcomes_wait_for_the_ledger() {
     };
     let mut lines = lines_of(bounds, now, &[("a", 3)]);
     let (first, ()) = lines.start(now).unwrap();
-    lines.answered(&first);
+    lines.answered(&first, true);
     assert_eq!(start_all(&mut lines, now), []);
     assert_eq!(lines.room(), 0);
     lines.finish(&first);
@@ -294,7 +294,7 @@ fn an_idle_line_is_forgotten_once_its_rate_is_unused() {
 enum Step {
     Admit(u8),
     Start,
-    Answer(prop::sample::Index),
+    Answer(prop::sample::Index, bool),
     Finish(prop::sample::Index),
     Wait(u16),
     TakeOverdue,
@@ -304,7 +304,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0_u8..4).prop_map(Step::Admit),
         3 => Just(Step::Start),
-        3 => any::<prop::sample::Index>().prop_map(Step::Answer),
+        3 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(index, well)| Step::Answer(index, well)),
         3 => any::<prop::sample::Index>().prop_map(Step::Finish),
         1 => (0_u16..3_000).prop_map(Step::Wait),
         1 => Just(Step::TakeOverdue),
@@ -334,9 +334,9 @@ proptest! {
                     prop_assert!(waiting.remove(&ticket.delivery));
                     running.push(ticket);
                 },
-                Step::Answer(index) => if !running.is_empty() {
+                Step::Answer(index, well) => if !running.is_empty() {
                     let ticket = running.swap_remove(index.index(running.len()));
-                    lines.answered(&ticket);
+                    lines.answered(&ticket, well);
                     recording.push(ticket);
                 },
                 Step::Finish(index) => if !recording.is_empty() {
@@ -410,11 +410,41 @@ fn an_endpoint_begins_with_few_at_a_time_and_gets_more_as_it_answers() {
             .cloned()
             .unwrap()
     };
+    lines.answered(&of_new(&first), true);
     lines.finish(&of_new(&first));
     let second = start_all(&mut lines, now);
     assert_eq!(second.len(), 2, "two of the one that answered");
     for ticket in &second {
+        lines.answered(ticket, true);
         lines.finish(ticket);
     }
     assert_eq!(start_all(&mut lines, now).len(), 3, "and no more than it allows");
+}
+
+#[test]
+fn an_attempt_that_failed_keeps_its_place_until_it_is_recorded_but_not_its_slot() {
+    let now = Instant::now();
+    let bounds = Bounds {
+        slots: 3,
+        window: 2,
+        recording: 100,
+        ..BOUNDS
+    };
+    let mut lines = lines_of(bounds, now, &[("down", 6), ("works", 3)]);
+    let first = start_all(&mut lines, now);
+    assert_eq!(names(&first), ["ep_down", "ep_works", "ep_down"]);
+    for ticket in [&first[0], &first[2]] {
+        lines.answered(ticket, false);
+    }
+    assert_eq!(
+        names(&start_all(&mut lines, now)),
+        ["ep_works"],
+        "its circuit may have opened"
+    );
+    lines.finish(&first[0]);
+    assert_eq!(
+        names(&start_all(&mut lines, now)),
+        ["ep_down"],
+        "the window does not grow"
+    );
 }

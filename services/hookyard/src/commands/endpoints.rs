@@ -59,8 +59,11 @@ struct Lane {
     next_probe_at: Option<String>,
     failing_since: Option<String>,
     limit: u64,
-    in_flight: u64,
-    waiting: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_flight: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     oldest_due_at: Option<String>,
     held: Option<Held>,
     #[serde(flatten)]
@@ -73,6 +76,17 @@ struct Held {
     reason: String,
 }
 
+impl Lane {
+    /// Since when its deliveries do not go as they come.
+    fn since(&self) -> Option<&str> {
+        let held = self.held.as_ref().map(|held| held.since.as_str());
+        held.or(self.opened_at.as_deref())
+    }
+}
+
+/// Asks for the lanes, too.
+const WITH_LANE: &[(&str, Option<&str>)] = &[("include", Some("lane"))];
+
 pub(crate) async fn run(command: Endpoints, screen: Screen) -> anyhow::Result<()> {
     let (one, action) = match command {
         Endpoints::List { connection } => return list(&connection, screen).await,
@@ -82,7 +96,7 @@ pub(crate) async fn run(command: Endpoints, screen: Screen) -> anyhow::Result<()
     };
     let api = Api::new(&one.connection)?;
     let endpoint: Endpoint = match action {
-        None => api.get(&["endpoints", &one.endpoint], &[]).await?,
+        None => api.get(&["endpoints", &one.endpoint], WITH_LANE).await?,
         Some(action) => {
             api.post(&["endpoints", &one.endpoint, action], &json!({}))
                 .await?
@@ -94,21 +108,23 @@ pub(crate) async fn run(command: Endpoints, screen: Screen) -> anyhow::Result<()
 
 async fn list(connection: &Connection, screen: Screen) -> anyhow::Result<()> {
     let api = Api::new(connection)?;
-    let endpoints: Vec<Endpoint> = api.get(&["endpoints"], &[]).await?;
+    let endpoints: Vec<Endpoint> = api.get(&["endpoints"], WITH_LANE).await?;
     screen.show(&endpoints, |endpoints| {
         if endpoints.is_empty() {
             return "no endpoints".to_owned();
         }
         let rows = endpoints.iter().map(|endpoint| {
-            let enabled = if endpoint.enabled { "enabled" } else { "disabled" };
+            let state = endpoint.lane.as_ref().map_or("", |lane| lane.state.as_str());
+            let since = endpoint.lane.as_ref().and_then(Lane::since).unwrap_or_default();
             vec![
                 endpoint.id.clone(),
                 endpoint.slug.clone().unwrap_or_default(),
-                enabled.to_owned(),
+                state.to_owned(),
+                since.to_owned(),
                 endpoint.url.clone(),
             ]
         });
-        table(&["endpoint", "slug", "", "url"], rows)
+        table(&["endpoint", "slug", "state", "since", "url"], rows)
     })?;
     Ok(())
 }
@@ -121,11 +137,13 @@ fn told(endpoint: &Endpoint) -> String {
     };
     let (style, state) = state_of(lane);
     let _ = write!(text, "\n{}", styled(style, plain(&state)));
-    let _ = write!(
-        text,
-        "\n{} waiting, {} in flight of at most {}",
-        lane.waiting, lane.in_flight, lane.limit
-    );
+    if let (Some(waiting), Some(in_flight)) = (lane.waiting, lane.in_flight) {
+        let _ = write!(
+            text,
+            "\n{waiting} waiting, {in_flight} in flight of at most {}",
+            lane.limit
+        );
+    }
     for (what, time) in [
         ("the first of them is due since", &lane.oldest_due_at),
         ("every attempt fails since", &lane.failing_since),
@@ -167,8 +185,8 @@ mod tests {
             next_probe_at: Some("2026-11-29T10:05:00.000Z".to_owned()),
             failing_since: None,
             limit: 1,
-            in_flight: 0,
-            waiting: 5_000,
+            in_flight: Some(0),
+            waiting: Some(5_000),
             oldest_due_at: None,
             held: None,
             rest: Map::new(),

@@ -1,12 +1,11 @@
 //! LEASE and REAP.
 
-use crate::due::Order;
-use crate::lane::Lane;
+use crate::due::{GivenUpRow, Order, PROBED, Share};
 use crate::sql::{Stamp, StoredText, Uid};
 use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use wire::{EndpointId, Instant};
 
@@ -15,22 +14,26 @@ use wire::{EndpointId, Instant};
 pub(crate) fn lease(
     conn: &mut PgConnection,
     now: Instant,
-    lanes: &[(&Lane, usize)],
+    shares: &[Share<'_>],
     order: Order,
     lease: (uuid::Uuid, Instant),
 ) -> QueryResult<Vec<(Uid, StoredText)>> {
-    let lanes = || lanes.iter().filter(|(_, share)| *share > 0);
-    if lanes().next().is_none() {
+    if shares.is_empty() {
         return Ok(Vec::new());
     }
     let leasing = Lease {
         now: Stamp(now),
         token: Uid(lease.0),
         until: Stamp(lease.1),
-        endpoints: lanes().map(|(lane, _)| lane.endpoint_id.as_str()).collect(),
-        shares: lanes()
-            .map(|(_, share)| i64::try_from(*share).unwrap_or(i64::MAX))
+        endpoints: shares
+            .iter()
+            .map(|share| share.lane.endpoint_id.as_str())
             .collect(),
+        shares: shares
+            .iter()
+            .map(|share| i64::try_from(share.most).unwrap_or(i64::MAX))
+            .collect(),
+        skipped: shares.iter().map(|share| share.skipped).collect(),
     };
     match order {
         Order::OldestFirst => leasing.load(conn),
@@ -44,6 +47,7 @@ struct Lease<'a> {
     until: Stamp,
     endpoints: Vec<&'a str>,
     shares: Vec<i64>,
+    skipped: Vec<i64>,
 }
 
 struct NewestFirst<'a>(Lease<'a>);
@@ -75,28 +79,38 @@ impl Lease<'_> {
         out.push_bind_param::<Array<Text>, _>(&self.endpoints)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.shares)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.skipped)?;
         out.push_sql(
-            ") AS lane (endpoint_id, share), LATERAL (SELECT id FROM deliveries \
+            ") AS lane (endpoint_id, share, skipped), LATERAL (SELECT id FROM deliveries \
              WHERE deliveries.endpoint_id = lane.endpoint_id AND state IN ('pending', 'scheduled_retry') AND due_at <= ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" ORDER BY ");
         out.push_sql(order);
-        out.push_sql(" LIMIT lane.share FOR UPDATE SKIP LOCKED) AS due)) RETURNING id, endpoint_id");
+        out.push_sql(
+            " LIMIT lane.share OFFSET CASE WHEN lane.skipped = 0 THEN 0 ELSE lane.skipped % \
+             greatest(1, (SELECT count(*) FROM (SELECT FROM deliveries AS some WHERE some.endpoint_id = lane.endpoint_id \
+             AND some.state IN ('pending', 'scheduled_retry') AND some.due_at <= ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&PROBED)?;
+        out.push_sql(") AS few)) END FOR UPDATE SKIP LOCKED) AS due)) RETURNING id, endpoint_id");
         Ok(())
     }
 }
 
-/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns how many.
+/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each.
 pub(crate) fn give_up(
     conn: &mut PgConnection,
     endpoints: &[&EndpointId],
     before: Instant,
     limit: i64,
     now: Instant,
-) -> QueryResult<usize> {
+) -> QueryResult<Vec<GivenUpRow>> {
     if endpoints.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     GiveUp {
         endpoints: endpoints.iter().map(|id| id.as_str()).collect(),
@@ -104,8 +118,7 @@ pub(crate) fn give_up(
         limit,
         now: Stamp(now),
     }
-    .load::<Uid>(conn)
-    .map(|given_up| given_up.len())
+    .load(conn)
 }
 
 struct GiveUp<'a> {
@@ -115,7 +128,11 @@ struct GiveUp<'a> {
     now: Stamp,
 }
 
-statement!(GiveUp, Uuid, PgConnection);
+statement!(
+    GiveUp,
+    (Uuid, Uuid, Nullable<Text>, Text, Text, Integer),
+    PgConnection
+);
 
 impl QueryFragment<Pg> for GiveUp<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -130,7 +147,10 @@ impl QueryFragment<Pg> for GiveUp<'_> {
         out.push_bind_param::<Timestamptz, _>(&self.before)?;
         out.push_sql(" ORDER BY due_at LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(" FOR UPDATE SKIP LOCKED) AS due)) RETURNING id");
+        out.push_sql(
+            " FOR UPDATE SKIP LOCKED) AS due)) \
+             RETURNING id, event_id, event_type, endpoint_id, workspace_id, attempts",
+        );
         Ok(())
     }
 }

@@ -92,6 +92,7 @@ statement!(
         Nullable<Timestamptz>,
         Text,
         Nullable<Timestamptz>,
+        Nullable<Timestamptz>,
         Nullable<Integer>
     ),
     PgConnection
@@ -104,7 +105,7 @@ impl QueryFragment<Pg> for LockReady<'_> {
         // What another worker has just looked at is not ready any more: the row is judged as it is when it is locked.
         out.push_sql(
             ") AS turn (workspace_id), LATERAL (SELECT endpoint_id, lane.workspace_id, idle_since, circuit, probe_at, \
-             max_in_flight FROM endpoint_lanes AS lane \
+             waits_since, max_in_flight FROM endpoint_lanes AS lane \
              WHERE lane.workspace_id = turn.workspace_id AND held_at IS NULL AND ready_at <= ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.now)?;

@@ -1,11 +1,10 @@
 //! LEASE and REAP: the statements of Postgres, in the caller's transaction, which locks out everybody else.
 
-use crate::due::Order;
-use crate::lane::Lane;
+use crate::due::{GivenUpRow, Order, PROBED, Share};
 use crate::sql::{Stamp, StoredText, Uid};
 use crate::statement::statement;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 use std::marker::PhantomData;
@@ -16,18 +15,19 @@ use wire::{EndpointId, Instant};
 pub(crate) fn lease(
     conn: &mut SqliteConnection,
     now: Instant,
-    lanes: &[(&Lane, usize)],
+    shares: &[Share<'_>],
     order: Order,
     lease: (uuid::Uuid, Instant),
 ) -> QueryResult<Vec<(Uid, StoredText)>> {
     let mut leased = Vec::new();
-    for (lane, share) in lanes.iter().filter(|(_, share)| *share > 0) {
+    for share in shares {
         let leasing = Lease {
             now: Stamp(now),
             token: Uid(lease.0),
             until: Stamp(lease.1),
-            endpoint: lane.endpoint_id.as_str(),
-            share: i64::try_from(*share).unwrap_or(i64::MAX),
+            endpoint: share.lane.endpoint_id.as_str(),
+            skipped: share.skipped,
+            share: i64::try_from(share.most).unwrap_or(i64::MAX),
         };
         let of_lane: Vec<(Uid, StoredText)> = match order {
             Order::OldestFirst => leasing.load(conn)?,
@@ -44,6 +44,7 @@ struct Lease<'a> {
     until: Stamp,
     endpoint: &'a str,
     share: i64,
+    skipped: i64,
 }
 
 struct NewestFirst<'a>(Lease<'a>);
@@ -79,28 +80,39 @@ impl Lease<'_> {
         out.push_sql(order);
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.share)?;
-        out.push_sql(") RETURNING id, endpoint_id");
+        out.push_sql(" OFFSET CASE WHEN ");
+        out.push_bind_param::<BigInt, _>(&self.skipped)?;
+        out.push_sql(" = 0 THEN 0 ELSE ");
+        out.push_bind_param::<BigInt, _>(&self.skipped)?;
+        out.push_sql(" % max(1, (SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE endpoint_id = ");
+        out.push_bind_param::<Text, _>(self.endpoint)?;
+        out.push_sql(" AND state IN ('pending', 'scheduled_retry') AND due_at <= ");
+        out.push_bind_param::<BigInt, _>(&self.now)?;
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&PROBED)?;
+        out.push_sql("))) END) RETURNING id, endpoint_id");
         Ok(())
     }
 }
 
-/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each; returns how many.
+/// Gives up what has waited at these endpoints' circuits since before `before`, at most `limit` of each.
 pub(crate) fn give_up(
     conn: &mut SqliteConnection,
     endpoints: &[&EndpointId],
     before: Instant,
     limit: i64,
     now: Instant,
-) -> QueryResult<usize> {
-    let mut given_up = 0;
+) -> QueryResult<Vec<GivenUpRow>> {
+    let mut given_up = Vec::new();
     for endpoint in endpoints {
-        given_up += GiveUp {
+        let of_endpoint: Vec<GivenUpRow> = GiveUp {
             endpoint: endpoint.as_str(),
             before: Stamp(before),
             limit,
             now: Stamp(now),
         }
-        .execute(conn)?;
+        .load(conn)?;
+        given_up.extend(of_endpoint);
     }
     Ok(given_up)
 }
@@ -112,7 +124,11 @@ struct GiveUp<'a> {
     now: Stamp,
 }
 
-statement!(GiveUp, Binary, SqliteConnection);
+statement!(
+    GiveUp,
+    (Binary, Binary, Nullable<Text>, Text, Text, Integer),
+    SqliteConnection
+);
 
 impl QueryFragment<Sqlite> for GiveUp<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -124,7 +140,7 @@ impl QueryFragment<Sqlite> for GiveUp<'_> {
         out.push_bind_param::<BigInt, _>(&self.before)?;
         out.push_sql(" ORDER BY due_at LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(")");
+        out.push_sql(") RETURNING id, event_id, event_type, endpoint_id, workspace_id, attempts");
         Ok(())
     }
 }

@@ -64,6 +64,7 @@ pub(crate) fn lock_ready(
                 endpoint_lanes::idle_since,
                 endpoint_lanes::circuit,
                 endpoint_lanes::probe_at,
+                endpoint_lanes::waits_since,
                 endpoint_lanes::max_in_flight,
             ))
             .load(conn)?;

@@ -25,6 +25,7 @@ pub(super) fn describe(api: &mut Api) {
             "listEndpoints",
             (TAG, "List endpoints"),
         )
+        .asks(&included())
         .gives("All of them.", list(one())),
     );
     api.add(
@@ -41,7 +42,9 @@ pub(super) fn describe(api: &mut Api) {
     );
     let path = "/endpoints/{id}";
     api.add(
-        manage(Method::Get, path, "getEndpoint", (TAG, "Show an endpoint")).gives("The endpoint.", one()),
+        manage(Method::Get, path, "getEndpoint", (TAG, "Show an endpoint"))
+            .asks(&included())
+            .gives("The endpoint.", one()),
     );
     api.add(
         manage(Method::Patch, path, "updateEndpoint", (TAG, "Change an endpoint"))
@@ -109,6 +112,10 @@ fn describe_lanes(api: &mut Api) {
     );
 }
 
+fn included() -> [(&'static str, Shape, &'static str); 1] {
+    [("include", word(&["lane"]), "Also what its deliveries are up to.")]
+}
+
 fn lane() -> Shape {
     let when = |name| field(name, time().or_null());
     let held = object([
@@ -132,9 +139,9 @@ fn lane() -> Shape {
         when("failingSince"),
         field("failuresInARow", integer()),
         field("limit", integer().note("How many attempts may be in flight.")),
-        field("inFlight", integer()),
-        field("waiting", integer().note("Counted up to 10,000.")),
-        when("oldestDueAt"),
+        maybe("inFlight", integer().note("Not in a list.")),
+        maybe("waiting", integer().note("Counted up to 10,000. Not in a list.")),
+        maybe("oldestDueAt", time().or_null().note("Not in a list.")),
         field("held", held.or_null()),
     ])
 }
@@ -226,7 +233,7 @@ fn endpoint() -> Shape {
         maybe(
             "lane",
             lane().note(
-                "What its deliveries are up to. Only where one endpoint is asked for, held or drained.",
+                "What its deliveries are up to, where it is asked for with `include=lane`, held or drained.",
             ),
         ),
     ])
