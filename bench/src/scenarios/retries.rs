@@ -247,6 +247,7 @@ fn delivered(job: &Job, lease: Uuid) -> Outcome {
         at: now,
         endpoint_id: job.endpoint_id.clone(),
         counts: true,
+        is_probe: false,
         answered: Some(Answered::Well),
         ceiling: 10,
         random: 0.5,
