@@ -35,7 +35,7 @@ impl Effort {
         match self.minutes {
             Some(minutes) => Duration::from_mins(minutes),
             None if self.full => Duration::from_hours(1),
-            None => self.pick(Duration::from_secs(6), Duration::from_mins(5)),
+            None => self.pick(Duration::from_secs(3), Duration::from_mins(5)),
         }
     }
 

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_wave_around_a_level_is_no_growth() {
-        let wave = samples(|second| 20.0 + (second / 3.0).sin());
+        let wave = samples(|second| 20.0 + (second * std::f64::consts::TAU / 5.0).sin());
         let slope = wave.memory("x", 20.0).unwrap().mib_per_hour.unwrap();
         assert!(slope.abs() < 20.0, "{slope}");
     }
