@@ -79,10 +79,6 @@ fn complain(complaint: &str) -> ! {
     panic!("{complaint}. If it must be so: {BLESS}=1 cargo test --workspace allocat, and commit {FILE}")
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test has no settings; this variable is its interface"
-)]
 fn is_blessing() -> bool {
     std::env::var_os(BLESS).is_some()
 }
