@@ -155,12 +155,14 @@ impl Grid {
         let mut text = line(&heads);
         let rules = (0..heads.len()).map(|column| {
             if self.words.contains(&column) {
-                "---"
+                "---|"
             } else {
-                "--:"
+                "--:|"
             }
         });
-        text.push_str(&format!("|{}|\n", rules.collect::<Vec<_>>().join("|")));
+        text.push('|');
+        text.extend(rules);
+        text.push('\n');
         for (place, cells) in self.lines.iter().enumerate() {
             let mut cells = cells.clone();
             if let Some(first) = cells.first_mut()
