@@ -103,9 +103,9 @@ fn the_decision_over_a_hundred_routes_allocates_what_is_written_down() {
         |()| {
             let matches = routing::decide::matching(&event, &table, &BTreeMap::new());
             let heard = routing::Heard::default();
-            let routed = routing::decide::decide(&event, &table, matches, &BTreeMap::new(), heard, moment);
-            assert_eq!(routed.deliveries.len(), 1);
-            routed
+            let decided = routing::decide::decide(&event, &table, matches, &BTreeMap::new(), heard, moment);
+            assert_eq!(decided.deliveries.len(), 1);
+            decided
         },
     );
 }
