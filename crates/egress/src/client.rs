@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::request::{Answer, Deadlines, Request};
 use crate::trip::{Equipment, Trip};
-use crate::{CheckedUrl, Error, Policy, SendError};
+use crate::{CheckedUrl, Error, Policy, Security, SecurityParts, SendError};
 
 /// How long a look-up may take while somebody waits for a URL to be saved.
 const PATIENCE_OF_SAVING: Duration = Duration::from_secs(3);
@@ -76,6 +76,12 @@ impl Client {
         }
     }
 
+    /// Prepares what is special about the secure connections to one receiver. Worth keeping: it takes a millisecond,
+    /// and remembers the receiver's sessions.
+    pub fn security(&self, parts: SecurityParts<'_>) -> Result<Security, Error> {
+        Security::new(parts, self.equipment.authorities())
+    }
+
     /// Sends a request and reads its answer.
     ///
     /// The name is resolved once, every address is checked, and the connection goes to one of these very
@@ -84,7 +90,8 @@ impl Client {
     ///
     /// When the future is dropped the request is broken off; the receiver may or may not have got it.
     pub async fn send(&self, request: Request) -> Result<Answer, SendError> {
-        let trip = Trip::start(&self.equipment, &request.url, request.deadlines)?;
+        let trip =
+            Trip::start(&self.equipment, &request.url, request.deadlines)?.secured(request.security.clone());
         let max_answer_bytes = request.max_answer_bytes;
         let message = request.into_message(self.equipment.user_agent())?;
         trip.make(message, max_answer_bytes).await

@@ -4,15 +4,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -26,34 +24,6 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const MOST_TRIED: usize = 8;
 /// The head of an answer may be this long in all, and a connection buffers no more.
 const MAX_HEAD_BYTES: u32 = 64 * 1024;
-
-/// Prepares for TLS with the machine's certificate authorities and the given ones.
-///
-/// A machine without any can still call `http` URLs; to the others it fails as to an unknown authority.
-pub(crate) fn tls(extra_roots: &[CertificateDer<'static>]) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    let (_, unreadable) = roots.add_parsable_certificates(native.certs);
-    for root in extra_roots {
-        if let Err(error) = roots.add(root.clone()) {
-            tracing::warn!(error.chain = %error, "an additional certificate authority cannot be used");
-        }
-    }
-    if roots.is_empty() {
-        tracing::warn!(
-            authorities.unreadable = unreadable,
-            "no certificate authority was found, so no https URL can be called; install ca-certificates"
-        );
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has cipher suites for TLS 1.2 and 1.3 because it is built with both")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    TlsConnector::from(Arc::new(config))
-}
 
 /// Connects to the first of the addresses that answers. All of them must have been checked.
 ///

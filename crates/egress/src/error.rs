@@ -84,6 +84,55 @@ pub enum Error {
         /// The header's name.
         name: String,
     },
+    /// A certificate or a key exceeds [`crate::MAX_PEM_BYTES`].
+    #[error("the PEM is {length} bytes long; it may have {max}", max = crate::MAX_PEM_BYTES)]
+    PemTooLong {
+        /// How long it is, in bytes.
+        length: usize,
+    },
+    /// There is no certificate in the text.
+    #[error(
+        "holds no certificate; write it as PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
+    )]
+    CertificatePem,
+    /// There is a private key where certificates belong.
+    #[error("holds a private key, which belongs in `key`; leave the certificates alone here")]
+    CertificateHasKey,
+    /// There are more than [`crate::MAX_CERTIFICATES`] certificates.
+    #[error("{count} certificates are too many; there may be {max}", max = crate::MAX_CERTIFICATES)]
+    CertificateCount {
+        /// How many there are.
+        count: usize,
+    },
+    /// A certificate is PEM but no X.509 certificate.
+    #[error("one of the certificates is damaged; have it written out again")]
+    CertificateSyntax,
+    /// A certificate has expired.
+    #[error("the certificate of {subject:?} has expired; renew it")]
+    CertificateExpired {
+        /// Whose it is.
+        subject: String,
+    },
+    /// A certificate does not count yet.
+    #[error("the certificate of {subject:?} is not valid yet; check its dates, and the clock here")]
+    CertificateNotYet {
+        /// Whose it is.
+        subject: String,
+    },
+    /// There is no private key in the text.
+    #[error("holds no private key; write it as PEM (PKCS #8, PKCS #1 or SEC 1)")]
+    KeyPem,
+    /// The private key has a passphrase.
+    #[error("the private key has a passphrase; write it without one, it is kept encrypted here")]
+    KeyEncrypted,
+    /// The private key is of a kind that cannot sign here.
+    #[error(
+        "the private key cannot be used; use RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519"
+    )]
+    KeyUnusable,
+    /// The private key belongs to another certificate.
+    #[error("the private key does not belong to the certificate; of a chain, put its own certificate first")]
+    KeyMismatch,
 }
 
 /// The way out that only the operator has.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::net::NetError;
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 use crate::Error;
 
@@ -267,8 +267,39 @@ fn tls_words(error: &io::Error) -> &'static str {
             _ => "its certificate is not acceptable; replace it",
         },
         Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS on this port; check the port",
-        Some(rustls::Error::AlertReceived(_)) => "it ended the handshake; check its TLS settings",
+        Some(rustls::Error::AlertReceived(alert)) => alert_words(*alert),
         Some(rustls::Error::PeerIncompatible(_)) => "it speaks only outdated TLS; enable TLS 1.2 or 1.3",
+        // After the handshake, on HTTP/2: what the receiver said is lost.
+        None if error.kind() == io::ErrorKind::InvalidData => {
+            "it ended the connection after the handshake; if it asks for a client certificate, check the \
+             endpoint's (auth.clientCertificate)"
+        }
         _ => "the handshake failed; check its TLS settings",
+    }
+}
+
+/// What a receiver says of our certificate, or of having got none (RFC 8446 §6.2).
+fn alert_words(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::CertificateRequired => {
+            "it asks for a client certificate; give the endpoint one (auth.clientCertificate)"
+        }
+        AlertDescription::CertificateExpired => {
+            "our client certificate has expired; renew the endpoint's (auth.clientCertificate)"
+        }
+        AlertDescription::CertificateRevoked => {
+            "our client certificate is revoked; replace the endpoint's (auth.clientCertificate)"
+        }
+        AlertDescription::UnknownCA => {
+            "it does not trust the authority of our client certificate; check the endpoint's chain \
+             (auth.clientCertificate)"
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::AccessDenied => {
+            "it does not accept our client certificate; check the endpoint's (auth.clientCertificate)"
+        }
+        _ => "it ended the handshake; check its TLS settings",
     }
 }

@@ -1,57 +1,15 @@
 //! Which headers a stranger may add to a request.
 //!
-//! Four things are refused: what could end the header early and smuggle another message, what frames the message or
-//! belongs to the connection, what impersonates this product or a proxy, and what opens a metadata service.
+//! What could end a header early and smuggle another message is refused, and so are the names that
+//! [`wire::header`] reserves.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use wire::header::{self, MAX_NAME_BYTES};
 
 use crate::Error;
 
-/// Longer names are nobody's.
-const MAX_NAME_BYTES: usize = 128;
-/// What the common servers take for one header line.
-const MAX_VALUE_BYTES: usize = 8 * 1024;
-
-/// Servers refuse more than about 100 lines; the rest are ours.
-pub const MAX_CUSTOM_HEADERS: usize = 64;
-
-/// Set by the connection (RFC 9110 §7.6.1 and what grew around it), whoever asks.
-const CONNECTIONS: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// Set by this product, or believed by receivers because a proxy sets them, or asked for by metadata services.
-const RESERVED: &[&str] = &[
-    "baggage",
-    "forwarded",
-    "metadata",
-    "metadata-flavor",
-    "traceparent",
-    "tracestate",
-    "via",
-    "x-real-ip",
-];
-
-/// The same, by how the name begins.
-const RESERVED_PREFIXES: &[&str] = &[
-    "webhook-",
-    "x-hookyard-",
-    "x-forwarded-",
-    "x-aws-ec2-metadata-",
-    "x-google-metadata-",
-];
+/// More custom headers than this are refused.
+pub const MAX_CUSTOM_HEADERS: usize = header::MAX_CUSTOM;
 
 /// Checks a header that a stranger wants to have sent, when it is saved; [`crate::Client::send`] checks it again.
 pub fn check_header(name: &str, value: &str) -> Result<(), Error> {
@@ -72,7 +30,7 @@ pub(crate) fn parse_custom(headers: &[(String, String)]) -> Result<HeaderMap, Er
 }
 
 fn parse(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let parsed = (name.len() <= MAX_NAME_BYTES)
+    let parsed = header::is_name(name)
         .then(|| HeaderName::from_bytes(name.as_bytes()).ok())
         .flatten();
     let Some(parsed) = parsed else {
@@ -80,39 +38,20 @@ fn parse(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
             name: shortened(name),
         });
     };
-    if is_reserved(parsed.as_str()) {
+    if header::is_reserved(name) {
         return Err(Error::HeaderReserved {
             name: name.to_owned(),
         });
     }
-    // Obsolete text (bytes above 127) is read differently by every receiver, so it is refused with the controls.
-    let plain = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
-    let edges = value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']);
-    if value.len() > MAX_VALUE_BYTES || edges || !value.bytes().all(plain) {
-        return Err(Error::HeaderValue {
-            name: name.to_owned(),
-        });
-    }
-    match HeaderValue::from_str(value) {
-        Ok(value) => Ok((parsed, value)),
-        Err(_invalid) => Err(Error::HeaderValue {
+    let value = header::is_value(value)
+        .then(|| HeaderValue::from_str(value).ok())
+        .flatten();
+    match value {
+        Some(value) => Ok((parsed, value)),
+        None => Err(Error::HeaderValue {
             name: name.to_owned(),
         }),
     }
-}
-
-/// Whether only the connection may set this header, not even our own services.
-pub(crate) fn is_connections(name: &HeaderName) -> bool {
-    CONNECTIONS.contains(&name.as_str())
-}
-
-/// `name` is in lower case, as [`HeaderName`] makes it.
-fn is_reserved(name: &str) -> bool {
-    // Servers that hand headers on as environment variables (CGI, WSGI) cannot tell the two apart.
-    let name = name.replace('_', "-");
-    CONNECTIONS.contains(&name.as_str())
-        || RESERVED.contains(&name.as_str())
-        || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn shortened(name: &str) -> String {
@@ -122,6 +61,7 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use header::MAX_VALUE_BYTES;
     use proptest::prelude::*;
 
     #[test]

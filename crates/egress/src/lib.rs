@@ -40,6 +40,7 @@
 //! ```
 
 mod address;
+mod certificate;
 mod client;
 mod dial;
 mod error;
@@ -50,17 +51,20 @@ mod names;
 mod policy;
 mod pool;
 mod request;
+mod security;
 mod trip;
 mod url;
 
 pub use self::url::{CheckedUrl, MAX_URL_BYTES};
 pub use address::is_public;
+pub use certificate::{Certificate, Certificates, MAX_CERTIFICATES, MAX_PEM_BYTES};
 pub use client::{Client, Settings};
 pub use error::Error;
 pub use failure::{DnsFailure, Kind, Phase, SendError, Source};
 pub use header::{MAX_CUSTOM_HEADERS, check_header};
 pub use policy::Policy;
 pub use request::{Answer, Deadlines, Request};
+pub use security::{Security, SecurityParts, check_authorities, check_key};
 
 // The vocabulary of the API, so that callers need no dependency of their own.
 pub use bytes::Bytes;

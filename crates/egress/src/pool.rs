@@ -1,4 +1,4 @@
-//! Connections that wait to be used again, by host *and* address.
+//! Connections that wait to be used again, by host *and* address, and by the certificate that was shown on them.
 //!
 //! A connection is found only by an address that the current look-up returned and the policy let through. So a
 //! receiver that moves in DNS is followed, and an address that became forbidden is not reached through an old
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::CheckedUrl;
 use crate::link::Link;
+use crate::{CheckedUrl, Security};
 
 /// Shorter than the keep-alive of the common servers (Node.js closes after 5 s), so that we rarely write to a
 /// connection that is being closed over there.
@@ -28,15 +28,18 @@ pub(crate) struct Key {
     host: Arc<str>,
     port: u16,
     address: IpAddr,
+    /// Names the certificate, the authorities and the owner of a connection that has any.
+    security: Option<[u8; 32]>,
 }
 
 impl Key {
-    pub(crate) fn new(target: &CheckedUrl, address: IpAddr) -> Self {
+    pub(crate) fn new(target: &CheckedUrl, address: IpAddr, security: Option<&Security>) -> Self {
         Self {
             https: target.is_https(),
             host: target.shared_host(),
             port: target.port(),
             address,
+            security: security.map(Security::name),
         }
     }
 }
@@ -68,11 +71,16 @@ impl Parked {
 
 impl Pool {
     /// A connection to one of the addresses, the most recently used one first.
-    pub(crate) fn take(&self, target: &CheckedUrl, addresses: &[IpAddr]) -> Option<(Key, Link)> {
+    pub(crate) fn take(
+        &self,
+        target: &CheckedUrl,
+        addresses: &[IpAddr],
+        security: Option<&Security>,
+    ) -> Option<(Key, Link)> {
         let now = Instant::now();
         let mut waiting = self.lock();
         addresses.iter().find_map(|address| {
-            let key = Key::new(target, *address);
+            let key = Key::new(target, *address, security);
             waiting.take(&key, now).map(|link| (key, link))
         })
     }

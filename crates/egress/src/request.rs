@@ -8,9 +8,9 @@ use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::Full;
 
-use crate::Error;
 use crate::header;
 use crate::link::Message;
+use crate::{Error, Security};
 
 /// A request to an address that a stranger chose.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Request {
     pub custom_headers: Vec<(String, String)>,
     /// The exact bytes of the body.
     pub body: Bytes,
+    /// What is special about the secure connection; none for most receivers. Of no effect on `http` URLs.
+    pub security: Option<Security>,
     /// How long to wait for what.
     pub deadlines: Deadlines,
     /// How many bytes of the answer's body to keep.
@@ -45,6 +47,7 @@ impl Request {
             headers: HeaderMap::new(),
             custom_headers: Vec::new(),
             body: body.into(),
+            security: None,
             deadlines: Deadlines::default(),
             max_answer_bytes: Self::DEFAULT_ANSWER_BYTES,
         }
@@ -65,7 +68,10 @@ impl Request {
                 method: method.to_string(),
             });
         }
-        if let Some(name) = headers.keys().find(|name| header::is_connections(name)) {
+        if let Some(name) = headers
+            .keys()
+            .find(|name| wire::header::is_connections(name.as_str()))
+        {
             return Err(Error::HeaderReserved {
                 name: name.to_string(),
             });

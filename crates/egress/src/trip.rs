@@ -8,23 +8,26 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use crate::dial::{dial, tls};
+use crate::dial::dial;
 use crate::failure::Phase;
 use crate::link::{Link, Message};
 use crate::names::Names;
 use crate::pool::{Key, Pool};
 use crate::request::{Answer, Deadlines};
-use crate::{CheckedUrl, Error, Policy, SendError};
+use crate::security::{machines_authorities, ordinary};
+use crate::{CheckedUrl, Error, Policy, Security, SendError};
 
 /// What all requests share.
 pub(crate) struct Equipment {
     policy: Policy,
     user_agent: HeaderValue,
     names: Names,
+    authorities: Arc<RootCertStore>,
     tls: TlsConnector,
     pool: Arc<Pool>,
 }
@@ -36,11 +39,14 @@ impl Equipment {
         nameservers: &[SocketAddr],
         extra_roots: &[CertificateDer<'static>],
     ) -> Self {
-        let (names, tls) = (Names::new(nameservers), tls(extra_roots));
+        let names = Names::new(nameservers);
+        let authorities = Arc::new(machines_authorities(extra_roots));
+        let tls = ordinary(Arc::clone(&authorities));
         Self {
             policy,
             user_agent,
             names,
+            authorities,
             tls,
             pool: Arc::default(),
         }
@@ -48,6 +54,10 @@ impl Equipment {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    pub(crate) const fn authorities(&self) -> &Arc<RootCertStore> {
+        &self.authorities
     }
 
     pub(crate) fn user_agent(&self) -> &HeaderValue {
@@ -59,6 +69,7 @@ impl Equipment {
 pub(crate) struct Trip<'a> {
     equipment: &'a Equipment,
     target: CheckedUrl,
+    security: Option<Security>,
     deadlines: Deadlines,
     started: Instant,
 }
@@ -69,9 +80,15 @@ impl<'a> Trip<'a> {
         Ok(Self {
             equipment,
             target,
+            security: None,
             deadlines,
             started: Instant::now(),
         })
+    }
+
+    /// The same trip with what is special about the receiver's secure connections.
+    pub(crate) fn secured(self, security: Option<Security>) -> Self {
+        Self { security, ..self }
     }
 
     pub(crate) fn into_target(self) -> CheckedUrl {
@@ -127,18 +144,20 @@ impl<'a> Trip<'a> {
         mut message: Message,
     ) -> Result<(Key, Link, Response<Incoming>), SendError> {
         let Equipment { pool, tls, .. } = self.equipment;
-        if let Some((key, link)) = pool.take(&self.target, addresses) {
+        let security = self.security.as_ref();
+        if let Some((key, link)) = pool.take(&self.target, addresses, security) {
             match self.send(&key, link, message).await? {
                 Sent::Whole(link, response) => return Ok((key, link, response)),
                 Sent::Nothing(unsent, _) => message = unsent,
             }
         }
         // Boxed because it is large and rare: most requests find a kept connection.
+        let tls = security.map_or(tls, Security::connector);
         let dialling = Box::pin(dial(&self.target, addresses, tls));
         let (address, link) = self
             .within(Phase::Connect, self.deadlines.connect, dialling)
             .await??;
-        let key = Key::new(&self.target, address);
+        let key = Key::new(&self.target, address, security);
         pool.share(&key, &link);
         match self.send(&key, link, message).await? {
             Sent::Whole(link, response) => Ok((key, link, response)),

@@ -12,6 +12,14 @@ use wire::{Instant, RunState};
 pub enum Event {
     /// The run begins. Only with no state, and only once.
     Start(Start),
+    /// Something happened, and the playbook has secrets that the run does not know: whoever set them meant the steps from
+    /// here on to have them.
+    WithSecrets {
+        /// What [`Start::secrets`] would be now, with what the run knew beside it ([`crate::secrets::learned`]).
+        secrets: Value,
+        /// What happened.
+        then: Box<Event>,
+    },
     /// An effect ended.
     Done {
         /// Which.

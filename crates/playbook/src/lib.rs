@@ -43,4 +43,4 @@ pub use operations::{Documents, Operations};
 pub use outline::Outline;
 pub use place::{Place, place};
 pub use program::*;
-pub use reducer::{State, pending, step};
+pub use reducer::{Pending, State, pending, step};

@@ -37,6 +37,27 @@ fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
+/// What a run knows once it is told that the shape is `now`; none when that is nothing new. What it knew and is gone stays
+/// known: whoever needs it is then told which secret is missing, and not that an expression failed.
+pub fn learned(known: &Value, now: &Value) -> Option<Value> {
+    let learned = union(known, now);
+    (learned != *known).then_some(learned)
+}
+
+fn union(known: &Value, now: &Value) -> Value {
+    let (Value::Object(known), Value::Object(now)) = (known, now) else {
+        return now.clone();
+    };
+    let mut union = known.clone();
+    for (name, now) in now {
+        let inner = known
+            .get(name)
+            .map_or_else(|| now.clone(), |known| self::union(known, now));
+        union.insert(name.clone(), inner);
+    }
+    Value::Object(union)
+}
+
 /// Whether a text has places in it, of whatever nonce.
 pub fn has_places(text: &str) -> bool {
     text.contains(BEGIN)
@@ -96,6 +117,31 @@ mod tests {
         // Another run's places, and what is none, stay.
         assert_eq!(fill(&text, "other", &secrets).unwrap(), text);
         assert_eq!(fill("a\u{f0001}b", NONCE, &secrets).unwrap(), "a\u{f0001}b");
+    }
+
+    #[test]
+    fn what_is_new_is_learned_and_what_is_gone_stays_known() {
+        let known = json!({"crm": null, "slack": {"token": null}});
+        for (now, expected) in [
+            (known.clone(), None),
+            (json!({}), None),
+            (json!({"slack": {}}), None),
+            (
+                json!({"crm": {"token": null}}),
+                Some(json!({"crm": {"token": null}, "slack": {"token": null}})),
+            ),
+            (
+                json!({"slack": {"id": null}, "new": null}),
+                Some(json!({"crm": null, "slack": {"token": null, "id": null}, "new": null})),
+            ),
+            (json!({"slack": null}), Some(json!({"crm": null, "slack": null}))),
+        ] {
+            assert_eq!(learned(&known, &now), expected, "{now}");
+        }
+        assert_eq!(
+            learned(&Value::Null, &json!({"a": null})),
+            Some(json!({"a": null}))
+        );
     }
 
     #[test]

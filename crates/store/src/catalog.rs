@@ -18,21 +18,34 @@ pub(crate) use rows::{
 mod registered;
 mod rows;
 
-/// How many things of a kind a workspace may have at the most: lists of configured things are not paged.
+/// How many things of a kind are listed at the most: lists of configured things are not paged. One thing too many is an
+/// error and not cut off: whoever looks through such a list would take what is left out for not there.
 pub const CONFIGURED_LIMIT: i64 = 10_000;
+
+/// How many rows a list is asked for, to know of one too many.
+pub(crate) const ASKED: i64 = CONFIGURED_LIMIT + 1;
 
 /// How many rows of a kind a routing table is made of at the most. One row too many is an error and not cut off: a route
 /// that is left out is a delivery that nobody misses.
 pub(crate) const ROUTING_LIMIT: i64 = 100_000;
 
 /// All of `rows`, which were asked for up to one over [`ROUTING_LIMIT`].
-fn whole<T>(rows: Vec<T>, what: &'static str) -> Result<Vec<T>, Error> {
-    if i64::try_from(rows.len()).is_ok_and(|count| count <= ROUTING_LIMIT) {
+pub(crate) fn whole<T>(rows: Vec<T>, what: &'static str) -> Result<Vec<T>, Error> {
+    bounded(rows, what, ROUTING_LIMIT)
+}
+
+/// All of `rows`, of which [`ASKED`] were asked for.
+pub(crate) fn listed<T>(rows: Vec<T>, what: &'static str) -> Result<Vec<T>, Error> {
+    bounded(rows, what, CONFIGURED_LIMIT)
+}
+
+fn bounded<T>(rows: Vec<T>, what: &'static str, most: i64) -> Result<Vec<T>, Error> {
+    if i64::try_from(rows.len()).is_ok_and(|count| count <= most) {
         return Ok(rows);
     }
     Err(Error::Unbounded {
         what,
-        most: ROUTING_LIMIT.unsigned_abs(),
+        most: most.unsigned_abs(),
     })
 }
 
@@ -44,6 +57,13 @@ fn is_possible(text: &str) -> bool {
 /// One change to what is configured: a thing is inserted, or replaced by its id, or removed.
 #[derive(Debug, Clone)]
 pub enum Edit {
+    /// Saves something that was made of what was read: see [`Edit::over`].
+    Over {
+        /// When what was read was last changed; none: it was not there.
+        since: Option<Instant>,
+        /// What is saved.
+        edit: Box<Edit>,
+    },
     /// Saves a workspace.
     Workspace(Workspace),
     /// Saves an environment.
@@ -120,10 +140,25 @@ pub enum Edit {
     RemoveApplication(ApplicationId),
 }
 
+impl Edit {
+    /// The same, but only over what was last changed at `since`, or where `since` is none, where nothing is. Else it fails:
+    /// with [`Error::Changed`], or with [`Error::Taken`] when there is something with the id of a new thing.
+    ///
+    /// Whoever reads, changes and saves must say so, or brings back what was removed in between, or undoes what somebody
+    /// else changed.
+    #[must_use]
+    pub fn over(self, since: Option<Instant>) -> Self {
+        Self::Over {
+            since,
+            edit: Box::new(self),
+        }
+    }
+}
+
 impl Store {
     /// Carries out the edits in their order, all or none.
     ///
-    /// Fails with [`Error::Taken`] when a slug, name, number or token is another thing's, or an id another workspace's.
+    /// Fails with [`Error::Changed`] when one is not [over](Edit::over) what it was made of, and with [`Error::Taken`] when a slug, name, number or token is another thing's, or an id another workspace's.
     pub async fn edit(&self, edits: Vec<Edit>, now: Instant) -> Result<(), Error> {
         let keyring = self.keyring.clone();
         write!(self, |conn, queries| queries::edits::all(
@@ -148,21 +183,16 @@ impl Store {
     /// A workspace's environments, oldest first.
     pub async fn environments(&self, workspace: &WorkspaceId) -> Result<Vec<Environment>, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::workspaces::environments(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        let rows = read!(self, |conn, queries| queries::workspaces::environments(
+            conn, &workspace, ASKED
+        ))?;
+        listed(rows, "environments")
     }
 
     /// What the things of a workspace are called.
     pub async fn names(&self, workspace: &WorkspaceId) -> Result<Names, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::names::of(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        read!(self, |conn, queries| queries::names::of(conn, &workspace))
     }
 
     /// The management token with this SHA-256.
@@ -176,11 +206,10 @@ impl Store {
     /// A workspace's management tokens by name.
     pub async fn management_tokens(&self, workspace: &WorkspaceId) -> Result<Vec<NewManagementToken>, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::workspaces::management_tokens(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        let rows = read!(self, |conn, queries| queries::workspaces::management_tokens(
+            conn, &workspace, ASKED
+        ))?;
+        listed(rows, "management tokens")
     }
 
     /// The source with this path token, and whether its workspace accepts.
@@ -224,10 +253,9 @@ impl Store {
     pub async fn sources(&self, workspace: &WorkspaceId) -> Result<Vec<Source>, Error> {
         let workspace = workspace.clone();
         let rows = read!(self, |conn, queries| queries::sources::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
+            conn, &workspace, ASKED
         ))?;
+        let rows = listed(rows, "sources")?;
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 
@@ -242,10 +270,9 @@ impl Store {
     pub async fn endpoints(&self, workspace: &WorkspaceId) -> Result<Vec<Endpoint>, Error> {
         let workspace = workspace.clone();
         let rows = read!(self, |conn, queries| queries::endpoints::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
+            conn, &workspace, ASKED
         ))?;
+        let rows = listed(rows, "endpoints")?;
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 
@@ -253,10 +280,9 @@ impl Store {
     pub async fn routes(&self, workspace: &WorkspaceId) -> Result<Vec<Route>, Error> {
         let workspace = workspace.clone();
         let rows = read!(self, |conn, queries| queries::routes::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
+            conn, &workspace, ASKED
         ))?;
+        let rows = listed(rows, "routes")?;
         rows.into_iter().map(RouteRow::open).collect()
     }
 
@@ -264,10 +290,9 @@ impl Store {
     pub async fn playbooks(&self, workspace: &WorkspaceId) -> Result<Vec<Playbook>, Error> {
         let workspace = workspace.clone();
         let rows = read!(self, |conn, queries| queries::playbooks::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
+            conn, &workspace, ASKED
         ))?;
+        let rows = listed(rows, "playbooks")?;
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 

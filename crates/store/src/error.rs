@@ -38,6 +38,12 @@ pub enum Error {
         /// The foreign key.
         constraint: String,
     },
+    /// Somebody else changed or removed it since it was read, or made it. Nothing was done; read it again.
+    #[error("`{what}` changed meanwhile")]
+    Changed {
+        /// Its id.
+        what: String,
+    },
     /// It holds as much as it may.
     #[error("{what} is full: it may have {most}")]
     Full {
@@ -48,7 +54,7 @@ pub enum Error {
     },
     /// There is more of it than this program holds at once, and part of it would be wrong.
     #[error(
-        "the workspace has more than {most} {what}, too many to route by; remove those that are not used"
+        "the workspace has more than {most} {what}, too many to be looked through at once; remove those that are not used"
     )]
     Unbounded {
         /// Which things.

@@ -1,7 +1,7 @@
 //! What the handshakes of the sources' senders came to. The gateway counts them in batches; the secrets that come with
 //! some wait here, sealed, until an operator accepts them.
 
-use crate::catalog::{CONFIGURED_LIMIT, HandshakesRow};
+use crate::catalog::{ASKED, HandshakesRow, listed};
 use crate::connect::{read, write};
 use crate::{Error, Handshakes, NewHandshakes, Store};
 use wire::{SourceId, WorkspaceId};
@@ -31,10 +31,9 @@ impl Store {
     pub async fn all_handshakes(&self, workspace: &WorkspaceId) -> Result<Vec<Handshakes>, Error> {
         let workspace = workspace.clone();
         let rows = read!(self, |conn, queries| queries::handshakes::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
+            conn, &workspace, ASKED
         ))?;
+        let rows = listed(rows, "sources")?;
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 }

@@ -1,16 +1,26 @@
 //! Runs as their runners see them: who has which, what they are told, and who may go on.
 
+use crate::catalog::from_json;
 use crate::connect::{Ledger, read, write};
 use crate::due::LONGEST_SWEEP;
-use crate::{Error, HeldRun, SlotLimit, Slotted, Store, Told, postgres, sqlite};
-use std::collections::HashSet;
+use crate::{Error, HeldRun, Playbook, SlotLimit, Slotted, Store, Told, postgres, sqlite};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uuid::Uuid;
-use wire::resource::PlaybookSpec;
-use wire::{Instant, PlaybookId, RunId};
+use wire::resource::{Ending, PlaybookSpec, WorkspaceSpec};
+use wire::{Instant, PlaybookId, RunId, WorkspaceId};
 
 /// What one run was told that is read at once; the rest is read when this is taken in.
 const LONGEST_INBOX: i64 = 1_000;
+
+/// A line that runs wait in.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) playbook: PlaybookId,
+    pub(crate) key: String,
+    /// How many of those who share its slots have one.
+    pub(crate) used: i64,
+}
 
 impl Store {
     /// Has `worker` take up to `limit` runs that are ready at `now`, those first that have been for longest.
@@ -119,8 +129,29 @@ impl Store {
         ))
     }
 
+    /// A run's playbook, and whether its runs are to end: it or its workspace is switched off, and says so. None when the
+    /// playbook was removed.
+    pub async fn playbook_of_run(
+        &self,
+        workspace: &WorkspaceId,
+        playbook: &PlaybookId,
+    ) -> Result<Option<(Playbook, bool)>, Error> {
+        let (workspace, playbook) = (workspace.clone(), playbook.clone());
+        let found = read!(self, |conn, queries| queries::playbooks::of_run(
+            conn, &workspace, &playbook
+        ))?;
+        let Some((row, accepting, spec)) = found else {
+            return Ok(None);
+        };
+        let playbook = row.open(&self.keyring)?;
+        let workspace: WorkspaceSpec = from_json("spec of a workspace", &spec)?;
+        let is_closed = !accepting && workspace.runs == Ending::Cancel;
+        let is_disabled = !playbook.spec.enabled && playbook.spec.runs == Ending::Cancel;
+        Ok(Some((playbook, is_closed || is_disabled)))
+    }
+
     /// Takes a place for a run that `owner` has among those of its playbook that go on, or has it wait in line: then its
-    /// owner has let go of it.
+    /// owner has let go of it. The first time the run gets the limit's key, and keeps it whatever later ones say.
     pub async fn take_slot(
         &self,
         run: &HeldRun,
@@ -135,32 +166,50 @@ impl Store {
     }
 
     /// Lets runs go on that wait for a place although one is free: the limit was raised or is gone, or the worker that
-    /// should have seen to it died. Returns them.
+    /// should have seen to it died. Returns them. Lines are read `limit` at a time, all of them: there may be one for each
+    /// customer, and one with a free place must not lie behind others that are full.
     pub async fn refill_slots(&self, now: Instant, limit: i64) -> Result<Vec<RunId>, Error> {
-        let limit = limit.clamp(0, LONGEST_SWEEP);
-        let queues = read!(self, |conn, queries| queries::slots::queues(conn, limit))?;
-        let mut woken = Vec::new();
-        for (playbook, key, spec) in queues {
-            let most = spec
-                .and_then(|spec| serde_json::from_str::<PlaybookSpec>(&spec).ok())
-                .and_then(|spec| spec.concurrency);
-            woken.extend(self.refill(playbook, key, most.map(i64::from), now).await?);
+        let limit = limit.clamp(1, LONGEST_SWEEP);
+        let (mut woken, mut after) = (Vec::new(), None);
+        loop {
+            let from = after.take();
+            let (lines, specs) = read!(self, |conn, queries| {
+                let lines = queries::slots::lines(conn, from.as_ref(), limit)?;
+                let mut ids: Vec<PlaybookId> = lines.iter().map(|line| line.playbook.clone()).collect();
+                ids.dedup();
+                let specs = queries::slots::specs(conn, &ids)?;
+                Ok((lines, specs))
+            })?;
+            let limits: HashMap<PlaybookId, i32> = specs
+                .into_iter()
+                .filter_map(|(id, spec)| {
+                    let spec: PlaybookSpec = serde_json::from_str(&spec).ok()?;
+                    Some((id, i32::try_from(spec.concurrency?).unwrap_or(i32::MAX)))
+                })
+                .collect();
+            let is_last = i64::try_from(lines.len()).is_ok_and(|count| count < limit);
+            after = lines.last().cloned();
+            for line in lines {
+                let most = limits.get(&line.playbook).copied();
+                if most.is_none_or(|most| line.used < i64::from(most)) {
+                    woken.extend(self.refill(line.playbook, line.key, most, now).await?);
+                }
+            }
+            if is_last {
+                return Ok(woken);
+            }
         }
-        Ok(woken)
     }
 
     async fn refill(
         &self,
         playbook: PlaybookId,
         key: String,
-        most: Option<i64>,
+        most: Option<i32>,
         now: Instant,
     ) -> Result<Vec<RunId>, Error> {
         write!(self, |conn, queries| match most {
-            Some(most) => {
-                let most = i32::try_from(most).unwrap_or(i32::MAX);
-                queries::slots::refill(conn, &playbook, &SlotLimit { key, most }, now)
-            }
+            Some(most) => queries::slots::refill(conn, &playbook, &SlotLimit { key, most }, now),
             None => queries::slots::release(conn, &playbook, &key, now),
         })
     }

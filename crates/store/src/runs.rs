@@ -2,7 +2,7 @@
 
 use crate::connect::{read, write};
 use crate::due::LONGEST_SWEEP;
-use crate::{Control, Controlled, Error, Page, Run, StepRow, Store};
+use crate::{Control, Controlled, Error, Page, Run, RunsOf, StepRow, Store};
 use uuid::Uuid;
 use wire::{EventId, Instant, PlaybookId, RunId, RunState, WorkspaceId};
 
@@ -99,35 +99,19 @@ impl Store {
         ))
     }
 
-    /// Has up to `limit` runs of a workspace cancelled that have not ended, after `after`, in the order of their ids.
-    /// Returns those there were, whether or not they were to be cancelled already: the last of them is where the next call
-    /// goes on, and fewer than `limit` are the last ones.
+    /// Has up to `limit` runs cancelled that have not ended, after `after`, in the order of their ids. Returns those there
+    /// were, whether or not they were to be cancelled already: the last of them is where the next call goes on, and fewer
+    /// than `limit` are the last ones.
     pub async fn cancel_runs(
         &self,
-        workspace: &WorkspaceId,
+        of: RunsOf,
         after: Option<RunId>,
         limit: i64,
         at: Instant,
     ) -> Result<Vec<RunId>, Error> {
-        let workspace = workspace.clone();
         let limit = limit.clamp(0, LONGEST_SWEEP);
-        write!(self, |conn, queries| queries::control::cancel_of_workspace(
-            conn, &workspace, after, limit, at
-        ))
-    }
-
-    /// The same for the runs of one playbook, which need not be there any more.
-    pub async fn cancel_runs_of(
-        &self,
-        playbook: &PlaybookId,
-        after: Option<RunId>,
-        limit: i64,
-        at: Instant,
-    ) -> Result<Vec<RunId>, Error> {
-        let playbook = playbook.clone();
-        let limit = limit.clamp(0, LONGEST_SWEEP);
-        write!(self, |conn, queries| queries::control::cancel_of_playbook(
-            conn, &playbook, after, limit, at
+        write!(self, |conn, queries| queries::control::cancel_of(
+            conn, &of, after, limit, at
         ))
     }
 }

@@ -73,6 +73,7 @@ macro_rules! ledger_schema {
                 deleted_at -> Nullable<$time>,
                 application_id -> Nullable<Text>,
                 credential_sealed -> Nullable<Binary>,
+                client_key_sealed -> Nullable<Binary>,
             }
         }
         diesel::table! {

@@ -1,4 +1,4 @@
-//! Real parts for tests: a database and a namespace at the broker for each test, a receiver that does as it is told,
+//! Real parts for tests: a database and a namespace at the broker for each test, a receiver that does as it is told, certificates,
 //! a connection that can be cut, a document to hold answers against, allocations as checked numbers, and waiting for a
 //! condition instead of for a time.
 //!
@@ -7,12 +7,16 @@
 
 pub mod allocations;
 pub mod broker;
+pub mod certificate;
 pub mod database;
 mod described;
 mod given;
+pub mod name_server;
 pub mod proxy;
 pub mod python;
 pub mod receiver;
+pub mod secure;
+pub mod ssrf;
 mod thread;
 mod wait;
 

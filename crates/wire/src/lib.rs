@@ -9,6 +9,7 @@
 
 pub mod circuit;
 mod event_type;
+pub mod header;
 mod id;
 mod instant;
 mod pattern;

@@ -1,14 +1,15 @@
 //! Ending many runs at once: those of a workspace that is closed, or of a playbook that goes.
 //!
 //! Each is told to end in the ledger, some hundred in a transaction, and the runner is woken; what it does about them is
-//! its own to do.
+//! its own to do. What is switched off is saved before: a run that is made meanwhile, and that nobody is told of here, is
+//! ended by whichever runner takes it and finds the switch.
 
 use crate::Error;
 use broker::Conveyor;
 use std::time::Duration;
-use store::Store;
+use store::{RunsOf, Store};
 use tokio::time::{Instant as Deadline, timeout_at};
-use wire::{Instant, Message, PlaybookId, Queue, Reference, RunId, WorkspaceId};
+use wire::{Instant, Message, Queue, Reference, RunId};
 
 /// How many are told in one transaction.
 const BATCH: i64 = 500;
@@ -17,27 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the runner may take to hear of a batch: its sweep finds what it does not hear of.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// Whose runs end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Of<'a> {
-    /// A workspace's.
-    Workspace(&'a WorkspaceId),
-    /// A playbook's, which need not be there any more.
-    Playbook(&'a PlaybookId),
-}
-
 /// Has every run end that goes on. Fails with [`Error::Unfinished`] where they are too many for one request.
-pub(crate) async fn runs(store: &Store, conveyor: &Conveyor, of: Of<'_>) -> Result<(), Error> {
+pub(crate) async fn runs(store: &Store, conveyor: &Conveyor, of: &RunsOf) -> Result<(), Error> {
     let deadline = Deadline::now() + PATIENCE;
     let mut after = None;
     loop {
         let now = Instant::now();
-        let batch = async {
-            match of {
-                Of::Workspace(id) => store.cancel_runs(id, after, BATCH, now).await,
-                Of::Playbook(id) => store.cancel_runs_of(id, after, BATCH, now).await,
-            }
-        };
+        let batch = store.cancel_runs(of.clone(), after, BATCH, now);
         let told = timeout_at(deadline, batch)
             .await
             .map_err(|_elapsed| Error::Unfinished)??;

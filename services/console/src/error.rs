@@ -62,6 +62,12 @@ pub enum Error {
     /// What it refers to is gone, or what is to go is referred to again: somebody else was faster.
     #[error("something else changed meanwhile, and this does not fit any more; look again, and ask again")]
     Dangling,
+    /// Somebody else changed the same thing again and again while this was about to.
+    #[error("`{what}` is being changed by somebody else; look again, and ask again")]
+    Changed {
+        /// Its id.
+        what: String,
+    },
     /// Its state does not allow it.
     #[error("{0}")]
     State(&'static str),
@@ -102,6 +108,16 @@ pub enum Error {
         /// Which application.
         what: String,
         /// How many it may have.
+        most: u64,
+    },
+    /// There are more of a kind than are listed at once, and a part of the list would be taken for all of it.
+    #[error(
+        "there are more than {most} {what}, too many to be looked through at once; remove those that are not used"
+    )]
+    TooMany {
+        /// Which things.
+        what: &'static str,
+        /// How many are listed.
         most: u64,
     },
     /// A rejection that cannot be let in, whatever is mended.
@@ -164,7 +180,9 @@ impl From<store::Error> for Error {
                 what: unique(&constraint).to_owned(),
             },
             store::Error::Dangling { .. } => Self::Dangling,
+            store::Error::Changed { what } => Self::Changed { what },
             store::Error::Full { what, most } => Self::Full { what, most },
+            store::Error::Unbounded { what, most } => Self::TooMany { what, most },
             other => Self::Store(other),
         }
     }
@@ -202,7 +220,7 @@ impl Error {
             Self::Unauthorized => "unauthorized",
             Self::NotFound { .. } => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::Taken { .. } | Self::Dangling => "conflict",
+            Self::Taken { .. } | Self::Dangling | Self::Changed { .. } => "conflict",
             Self::InUse { .. } => "in_use",
             Self::State(_) | Self::NotAcceptable(_) | Self::RunState { .. } => "invalid_state",
             Self::RunEnded { .. } => "run_ended",
@@ -212,6 +230,7 @@ impl Error {
             Self::NoProject => "project_not_found",
             Self::NoTemplate => "template_not_found",
             Self::Full { .. } => "application_endpoint_limit_reached",
+            Self::TooMany { .. } => "too_many",
             Self::TooLarge { .. } => "payload_too_large",
             Self::Encoding => "unsupported_encoding",
             Self::SlowBody => "request_timeout",
@@ -280,6 +299,7 @@ impl ResponseError for Error {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Taken { .. }
             | Self::Dangling
+            | Self::Changed { .. }
             | Self::InUse { .. }
             | Self::State(_)
             | Self::RunEnded { .. }
@@ -289,6 +309,7 @@ impl ResponseError for Error {
             | Self::InvalidInput(_)
             | Self::NoProject
             | Self::NoTemplate
+            | Self::TooMany { .. }
             | Self::StillRefused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -371,6 +392,7 @@ impl Error {
                 by: text(),
             },
             Self::Dangling,
+            Self::Changed { what: text() },
             Self::State(""),
             Self::RunEnded {
                 what: "pause",
@@ -389,6 +411,7 @@ impl Error {
                 what: text(),
                 most: 1,
             },
+            Self::TooMany { what: "", most: 1 },
             Self::NotAcceptable(text()),
             // The words that `doors` lets through.
             again("invalid_signature"),

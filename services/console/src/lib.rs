@@ -19,6 +19,7 @@ pub mod apply;
 pub mod housekeeping;
 
 mod access;
+mod again;
 mod api;
 mod cancel;
 mod check;
@@ -134,8 +135,8 @@ impl Console {
     }
 
     /// Has runs end that go on.
-    pub(crate) async fn cancel_runs(&self, of: cancel::Of<'_>) -> Result<(), Error> {
-        cancel::runs(self.store(), &self.0.conveyor, of).await
+    pub(crate) async fn cancel_runs(&self, of: store::RunsOf) -> Result<(), Error> {
+        cancel::runs(self.store(), &self.0.conveyor, &of).await
     }
 
     /// Executes a plan: see [`apply::Plan::execute`].

@@ -105,6 +105,13 @@ async fn post(
         first_byte: spec.timeout,
         total: spec.timeout,
     };
+    let security = match worker.certificates.of(&recipient.endpoint).await {
+        Ok(security) => security,
+        Err(error) => {
+            let said = format!("the endpoint's certificates cannot be used: {error}");
+            return begun.prevented(said, &spec.retry, Instant::now());
+        }
+    };
     // The token's time is the attempt's: its lease was made for one timeout.
     let token = match worker.tokens.of(&recipient.endpoint, deadlines).await {
         Ok(token) => token,
@@ -133,6 +140,7 @@ async fn post(
         headers,
         custom_headers,
         body,
+        security,
         deadlines,
         max_answer_bytes: worker.settings.response_limit.bytes(),
     };

@@ -43,9 +43,19 @@ pub(crate) async fn heed(worker: &Worker, workspace: &WorkspaceId, endpoint: &En
     }
 }
 
+/// How often it is tried to disable an endpoint that others change.
+const TRIES: u32 = 3;
+
 /// Disables an endpoint, and tells everybody. Its other deliveries are held.
 pub(crate) async fn disable(worker: &Worker, id: &EndpointId, reason: &'static str) {
-    match try_to_disable(worker, id, reason).await {
+    let mut disabled = try_to_disable(worker, id, reason).await;
+    for _ in 1..TRIES {
+        // Somebody changed it meanwhile, and may even have removed it.
+        if matches!(disabled, Err(Error::Changed { .. })) {
+            disabled = try_to_disable(worker, id, reason).await;
+        }
+    }
+    match disabled {
         Ok(None) => {}
         Ok(Some(change)) => {
             tracing::warn!(endpoint.id = %id, reason, "an endpoint is disabled, and holds its deliveries");
@@ -82,7 +92,7 @@ async fn try_to_disable(
     let now = Instant::now();
     let workspace = endpoint.workspace_id.clone();
     endpoint.spec.enabled = false;
-    endpoint.updated_at = now;
+    let since = Some(std::mem::replace(&mut endpoint.updated_at, now));
     let hold = Edit::Hold {
         endpoint: id.clone(),
         workspace: workspace.clone(),
@@ -90,7 +100,7 @@ async fn try_to_disable(
     };
     worker
         .store
-        .edit(vec![hold, Edit::Endpoint(endpoint)], now)
+        .edit(vec![hold, Edit::Endpoint(endpoint).over(since)], now)
         .await?;
     Ok(Some(Change {
         workspace: Some(workspace),

@@ -23,6 +23,7 @@
 #[cfg(test)]
 mod allocations;
 mod attempt;
+mod certificates;
 mod dispatch;
 mod health;
 mod intake;

@@ -1,5 +1,6 @@
 //! What the worker's tasks share: the deliveries in hand, and the ways to take them and to give them back.
 
+use crate::certificates::Certificates;
 use crate::lines::{Admission, Bounds, Limits, Lines, Ticket};
 use crate::recipients::Recipients;
 use crate::tokens::Tokens;
@@ -43,6 +44,7 @@ pub(crate) struct Worker {
     pub(crate) notices: AcceptQueue,
     pub(crate) recipients: Recipients,
     pub(crate) tokens: Tokens,
+    pub(crate) certificates: Certificates,
     pub(crate) settings: settings::Delivery,
     pub(crate) connect_timeout: Duration,
     lines: Mutex<Lines<Leased>>,
@@ -102,6 +104,7 @@ impl Worker {
         Self {
             recipients: Recipients::new(parts.store.clone()),
             tokens: Tokens::new(parts.egress.clone()),
+            certificates: Certificates::new(parts.egress.clone()),
             store: parts.store,
             conveyor: parts.conveyor,
             egress: parts.egress,

@@ -3,7 +3,8 @@
 //! The request that the engine asks for has places where secrets belong. What is sent has the secrets, and is seen by nobody
 //! but [`egress`].
 
-use crate::runner::{Runner, secrets};
+use crate::runner::Runner;
+use crate::secrets::values;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use boot::Backoff;
 use bytes::Bytes;
@@ -115,7 +116,7 @@ async fn read_secrets(runner: &Runner, run: &HeldRun) -> std::result::Result<Val
     let until = tokio::time::Instant::now() + TIME;
     loop {
         match runner.playbook(run).await {
-            Ok(playbook) => return Ok(secrets(playbook.as_ref())),
+            Ok(playbook) => return Ok(values(playbook.as_ref())),
             Err(error) if error.is_transient() && tokio::time::Instant::now() < until => {
                 tokio::time::sleep(backoff.next(rand::random())).await;
             }
@@ -242,6 +243,7 @@ fn compose(
         headers,
         custom_headers,
         body,
+        security: None,
         deadlines: Deadlines {
             connect: connect.min(TIME),
             first_byte: TIME,
@@ -299,6 +301,7 @@ mod tests {
             steps: 0,
             generation: 0,
             slot: None,
+            slot_key: None,
             created_at: AT,
             ended_at: None,
             project: None,

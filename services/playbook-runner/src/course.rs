@@ -25,17 +25,19 @@ macro_rules! insist {
 
 mod begin;
 mod commit;
+mod slot;
 
 use crate::call::Calls;
 use crate::courses::Bell;
 use crate::heart;
 use crate::listen::Waiting;
 use crate::runner::Runner;
+use crate::secrets::Secrets;
 use boot::Backoff;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use playbook::{Effect, Event, Issued, Version};
-use serde_json::Value;
+use slot::Places;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -58,10 +60,16 @@ struct Course {
     runner: Arc<Runner>,
     run: HeldRun,
     version: Version,
-    /// How many runs of its playbook may go on beside it.
+    /// How many runs of its playbook may go on at the same time.
+    places: Option<Places>,
+    /// What it gives back when it ends.
     limit: Option<SlotLimit>,
-    /// The shape of its secrets, for its start.
-    secrets: Value,
+    /// Whether it is to end, since its playbook or its workspace is switched off.
+    is_unwanted: bool,
+    /// Whether its playbook was removed.
+    is_orphan: bool,
+    /// What it knows of its secrets.
+    secrets: Secrets,
     /// For the places of its secrets.
     nonce: String,
     state: Option<Bytes>,

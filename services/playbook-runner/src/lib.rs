@@ -30,6 +30,7 @@ mod heart;
 mod keep;
 mod listen;
 mod runner;
+mod secrets;
 mod versions;
 
 use boot::Platform;

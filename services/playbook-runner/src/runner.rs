@@ -6,8 +6,6 @@ use boot::{Shutdown, metrics, settings};
 use broker::Conveyor;
 use expression::Jail;
 use playbook::Engine;
-use secrecy::ExposeSecret;
-use serde_json::Value;
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -135,41 +133,4 @@ fn name() -> String {
     format!("{} {}", host.trim(), std::process::id())
         .trim()
         .to_owned()
-}
-
-/// The values of a playbook's secrets. To be read when a call is sent, and to be kept nowhere.
-pub(crate) fn secrets(playbook: Option<&Playbook>) -> Value {
-    let secrets = playbook.and_then(|playbook| playbook.secrets.as_ref());
-    secrets
-        .and_then(|secrets| serde_json::from_str(secrets.expose_secret()).ok())
-        .unwrap_or_else(|| Value::Object(serde_json::Map::new()))
-}
-
-/// The shape of secrets: their names, with null for each value.
-pub(crate) fn shape(secrets: &Value) -> Value {
-    match secrets {
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(name, inner)| (name.clone(), shape(inner)))
-                .collect(),
-        ),
-        _ => Value::Null,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_shape_has_names_and_no_values() {
-        let secrets = json!({"slack": {"token": "xoxb", "ids": ["a"]}, "key": "k", "n": 7});
-        let shape = shape(&secrets);
-        assert_eq!(
-            shape,
-            json!({"slack": {"token": null, "ids": null}, "key": null, "n": null})
-        );
-    }
 }

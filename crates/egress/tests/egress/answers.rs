@@ -125,6 +125,16 @@ async fn a_body_that_breaks_off_leaves_its_status() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_changes_the_protocol_has_answered_that() {
+    let receiver = Receiver::answering(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+    )
+    .await;
+    let answer = client().send(post(receiver.url())).await.unwrap();
+    assert_eq!((answer.status.as_u16(), &*answer.body), (101, &b""[..]));
+}
+
+#[tokio::test]
 async fn a_receiver_that_hangs_up_is_a_reset() {
     let politely = Receiver::start(|mut connection| async move {
         connection.request().await;

@@ -67,6 +67,23 @@ async fn a_head_that_trickles_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn interim_answers_without_end_are_a_timeout() {
+    let receiver = Receiver::start(|mut connection| async move {
+        connection.request().await;
+        while connection
+            .send("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")
+            .await
+        {}
+    })
+    .await;
+    let error = client()
+        .send(post_within(receiver.url(), head_within(SOON)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Timeout, "{error:?}");
+}
+
+#[tokio::test]
 async fn a_body_that_trickles_is_cut_and_the_status_decides() {
     let receiver = Receiver::start(|mut connection| async move {
         connection.request().await;

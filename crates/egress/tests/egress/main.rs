@@ -7,10 +7,10 @@
 )]
 
 mod answers;
+mod certificates;
 mod corpus;
 mod deadlines;
 mod kept_connections;
-mod name_server;
 mod receiver;
 mod resolving;
 mod secure;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use hookyard_egress::{Client, Deadlines, IpNet, Method, Policy, Request, Settings};
 
-use crate::name_server::NameServer;
+use testkit::name_server::NameServer;
 
 /// A deadline that is meant to pass.
 const SOON: Duration = Duration::from_millis(250);

@@ -2,14 +2,14 @@
 
 use hookyard_egress::{Deadlines, DnsFailure, Error, Kind, Phase, SendError};
 
-use crate::name_server::{NameServer, Says};
 use crate::receiver::{OK, Receiver};
 use crate::{SOON, client, client_asking, post, post_within};
+use testkit::name_server::{NameServer, Says};
 
 #[tokio::test]
 async fn the_connection_goes_to_the_address_that_was_checked() {
     let receiver = Receiver::answering(OK).await;
-    let names = NameServer::saying("flip.example.com", Says::parse("127.0.0.1>127.0.0.9")).await;
+    let names = NameServer::saying("flip.example.com", Says::parse("127.0.0.1>127.0.0.9"));
     let client = client_asking(&names, &["127.0.0.1/32"]);
     let url = format!("http://flip.example.com:{}/hooks", receiver.port());
 
@@ -36,6 +36,24 @@ async fn the_connection_goes_to_the_address_that_was_checked() {
 }
 
 #[tokio::test]
+async fn a_name_that_turns_to_a_forbidden_address_after_it_was_saved_is_not_called() {
+    let receiver = Receiver::answering(OK).await;
+    for later in ["127.0.0.1", "93.184.216.34,127.0.0.1", "::1", "64:ff9b::7f00:1"] {
+        let says = Says::parse(&format!("93.184.216.34>{later}"));
+        let names = NameServer::saying("flip.example.com", says);
+        let client = client_asking(&names, &[]);
+        let url = format!("http://flip.example.com:{}/hooks", receiver.port());
+        let saved = client.check_url(&url).await.unwrap();
+        let error = client.send(post(saved.as_str())).await.unwrap_err();
+        assert!(
+            matches!(&error, SendError::Refused(Error::Address { .. })),
+            "{later}: {error}"
+        );
+    }
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
 async fn one_forbidden_address_among_allowed_ones_refuses_the_host() {
     let receiver = Receiver::answering(OK).await;
     for answers in [
@@ -44,7 +62,7 @@ async fn one_forbidden_address_among_allowed_ones_refuses_the_host() {
         "10.0.0.1,127.0.0.1",
         "127.0.0.1,127.0.0.2",
     ] {
-        let names = NameServer::saying("mix.example.com", Says::parse(answers)).await;
+        let names = NameServer::saying("mix.example.com", Says::parse(answers));
         let client = client_asking(&names, &["127.0.0.1/32"]);
         let url = format!("http://mix.example.com:{}/", receiver.port());
         let error = client.send(post(&url)).await.unwrap_err();
@@ -67,7 +85,7 @@ async fn an_address_that_refuses_is_passed_over_for_the_next() {
         connection.send(OK).await;
     })
     .await;
-    let names = NameServer::saying("two.example.com", Says::parse("127.0.0.2,127.0.0.3")).await;
+    let names = NameServer::saying("two.example.com", Says::parse("127.0.0.2,127.0.0.3"));
     let url = format!("http://two.example.com:{}/", receiver.port());
     let answer = client_asking(&names, &["127.0.0.0/8"])
         .send(post(url))
@@ -87,7 +105,7 @@ async fn a_receiver_that_moves_is_followed_although_its_old_connection_is_kept()
         },
     )
     .await;
-    let names = NameServer::saying("moves.example.com", Says::parse("127.0.0.1>127.0.0.1>127.0.0.2")).await;
+    let names = NameServer::saying("moves.example.com", Says::parse("127.0.0.1>127.0.0.1>127.0.0.2"));
     let client = client_asking(&names, &["127.0.0.0/8"]);
     let url = format!("http://moves.example.com:{}/", old.port());
 
@@ -102,8 +120,7 @@ async fn a_name_without_addresses_says_why() {
     let names = NameServer::start([
         ("empty.example.com", Says::Addresses(vec![vec![]])),
         ("broken.example.com", Says::Failure),
-    ])
-    .await;
+    ]);
     let client = client_asking(&names, &[]);
     for (host, expected) in [
         ("missing.example.com", DnsFailure::NoSuchName),
@@ -126,7 +143,7 @@ async fn a_name_without_addresses_says_why() {
 
 #[tokio::test]
 async fn a_name_server_that_says_nothing_is_not_waited_for() {
-    let names = NameServer::saying("mute.example.com", Says::Nothing).await;
+    let names = NameServer::saying("mute.example.com", Says::Nothing);
     let client = client_asking(&names, &[]);
     let error = client
         .send(post_within("https://mute.example.com/", Deadlines::within(SOON)))

@@ -16,30 +16,34 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use testkit::certificate::Certified;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::name_server::{NameServer, Says};
 use crate::receiver::{OK, Receiver};
 use crate::{policy, post};
+use testkit::name_server::{NameServer, Says};
 
-const HOST: &str = "secure.example.com";
+pub(crate) const HOST: &str = "secure.example.com";
 
 /// A receiver with a certificate that it made itself.
-struct SecureReceiver {
+pub(crate) struct SecureReceiver {
     address: SocketAddr,
     certificate: CertificateDer<'static>,
-    connections: Arc<AtomicUsize>,
+    pub(crate) connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 /// What a secure receiver offers and wants.
-struct Offer {
-    names: Vec<String>,
-    expired: bool,
-    protocols: Vec<&'static str>,
-    wants_client_certificate: bool,
+pub(crate) struct Offer {
+    pub(crate) names: Vec<String>,
+    pub(crate) expired: bool,
+    pub(crate) protocols: Vec<&'static str>,
+    /// The authority of the certificates that it wants of its clients.
+    pub(crate) clients: Option<CertificateDer<'static>>,
+    /// A certificate that an authority has issued, instead of its own.
+    pub(crate) issued: Option<Certified>,
 }
 
 impl Default for Offer {
@@ -49,13 +53,14 @@ impl Default for Offer {
             names,
             expired: false,
             protocols: vec!["http/1.1"],
-            wants_client_certificate: false,
+            clients: None,
+            issued: None,
         }
     }
 }
 
 impl SecureReceiver {
-    async fn start(offer: Offer) -> Self {
+    pub(crate) async fn start(offer: Offer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let key = KeyPair::generate().unwrap();
@@ -67,8 +72,14 @@ impl SecureReceiver {
         if offer.expired {
             parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
         }
-        let certificate = parameters.self_signed(&key).unwrap().der().clone();
-        let acceptor = acceptor(&offer, certificate.clone(), &key);
+        let (certificate, key) = match &offer.issued {
+            Some(issued) => (issued.der().to_vec().into(), issued.key_der()),
+            None => {
+                let own = parameters.self_signed(&key).unwrap().der().clone();
+                (own, key.serialize_der())
+            }
+        };
+        let acceptor = acceptor(&offer, certificate.clone(), key);
 
         let connections = Arc::new(AtomicUsize::new(0));
         let task = tokio::spawn({
@@ -89,7 +100,7 @@ impl SecureReceiver {
         }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("https://{HOST}:{}/hooks", self.address.port())
     }
 }
@@ -100,14 +111,14 @@ impl Drop for SecureReceiver {
     }
 }
 
-fn acceptor(offer: &Offer, certificate: CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
+fn acceptor(offer: &Offer, certificate: CertificateDer<'static>, key: Vec<u8>) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .unwrap();
-    let builder = if offer.wants_client_certificate {
+    let builder = if let Some(authority) = &offer.clients {
         let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).unwrap();
+        roots.add(authority.clone()).unwrap();
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .unwrap();
@@ -115,7 +126,7 @@ fn acceptor(offer: &Offer, certificate: CertificateDer<'static>, key: &KeyPair) 
     } else {
         builder.with_no_client_auth()
     };
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
     let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = offer
         .protocols
@@ -165,8 +176,8 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
 }
 
 /// A client that finds the receiver by its name and trusts the given authorities, with what it needs to live.
-async fn client(trusted: Vec<CertificateDer<'static>>) -> (Client, NameServer) {
-    let names = NameServer::saying(HOST, Says::parse("127.0.0.1")).await;
+pub(crate) async fn client(trusted: Vec<CertificateDer<'static>>) -> (Client, NameServer) {
+    let names = NameServer::saying(HOST, Says::parse("127.0.0.1"));
     let client = Client::new(Settings {
         policy: policy(&["127.0.0.0/8"]),
         nameservers: vec![names.address()],
@@ -241,9 +252,10 @@ async fn a_certificate_that_cannot_be_believed_says_why() {
 
 #[tokio::test]
 async fn a_receiver_that_wants_a_certificate_of_ours_is_a_tls_failure() {
+    let authority = Certified::authority("clients");
     for protocol in ["http/1.1", "h2"] {
         let receiver = SecureReceiver::start(Offer {
-            wants_client_certificate: true,
+            clients: Some(authority.der().to_vec().into()),
             protocols: vec![protocol],
             ..Offer::default()
         })
@@ -251,6 +263,10 @@ async fn a_receiver_that_wants_a_certificate_of_ours_is_a_tls_failure() {
         let (client, _names) = client(vec![receiver.certificate.clone()]).await;
         let error = client.send(post(receiver.url())).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Tls, "{protocol}: {error:?}");
+        assert!(
+            error.to_string().contains("client certificate"),
+            "{protocol}: {error}"
+        );
     }
 }
 

@@ -36,6 +36,13 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Knows other secrets from here on. What was asked for keeps its places: they name the same secrets.
+    pub(super) fn learn(&mut self, secrets: Value) {
+        if let Some(run) = &mut self.state.run {
+            run.secrets = secrets;
+        }
+    }
+
     /// Takes the run's input in, and opens the outermost list.
     fn enter_run(&mut self) -> Result<(), Error> {
         let input = self

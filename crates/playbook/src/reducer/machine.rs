@@ -43,6 +43,10 @@ impl<'p, 'e> Machine<'p, 'e> {
         }
         self.state.now = now;
         match event {
+            Event::WithSecrets { secrets, then } => {
+                self.learn(secrets);
+                return self.take(at, *then);
+            }
             Event::Start(start) => self.start(start),
             Event::Done { id, result } => self.answered(id, &result),
             Event::Tick => self.fire(),
@@ -64,6 +68,7 @@ impl<'p, 'e> Machine<'p, 'e> {
     fn makes_sense(&self, now: Instant, event: &Event) -> bool {
         let is_open = matches!(self.state.status, RunState::Running | RunState::Paused);
         match event {
+            Event::WithSecrets { .. } => true,
             Event::Start(_) => self.state.status == RunState::Pending,
             Event::Done { id, .. } => is_open && matches!(self.state.effect(*id), Some(Effect::Http(_))),
             Event::Message { id, filter, key, .. } => {

@@ -52,7 +52,7 @@ mod timers;
 mod uri;
 mod variables;
 
-pub use state::{State, pending};
+pub use state::{Pending, State, pending};
 
 use crate::{Event, Out, Program};
 use expression::Evaluator;

@@ -62,7 +62,7 @@ pub(super) struct Run {
     pub(super) id: String,
     /// Its raw input.
     pub(super) input: Value,
-    /// The shape of its secrets.
+    /// The shape of its secrets, as far as it was told of them.
     pub(super) secrets: Value,
     /// The yard's version of the playbook.
     pub(super) version: i32,
@@ -225,16 +225,36 @@ fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     )))
 }
 
-/// Reads only what a state waits for, and the nonce of its secrets: what whoever takes a run over must do again.
-pub fn pending(state_json: &[u8]) -> Result<(Vec<Issued>, String), serde_json::Error> {
+/// What whoever takes a run over must know of its state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// What it waits for, to be issued again.
+    pub issued: Vec<Issued>,
+    /// For the places of its secrets.
+    pub nonce: String,
+    /// The shape of the secrets that it knows.
+    pub secrets: Value,
+}
+
+/// Reads only that of a state.
+pub fn pending(state_json: &[u8]) -> Result<Pending, serde_json::Error> {
     #[derive(Deserialize)]
     struct Part {
         #[serde(rename = "version", deserialize_with = "known")]
         _version: u32,
         pending: Vec<Issued>,
         nonce: String,
+        run: Option<OfRun>,
     }
-    serde_json::from_slice(state_json).map(|part: Part| (part.pending, part.nonce))
+    #[derive(Deserialize)]
+    struct OfRun {
+        secrets: Value,
+    }
+    serde_json::from_slice(state_json).map(|part: Part| Pending {
+        issued: part.pending,
+        nonce: part.nonce,
+        secrets: part.run.map_or(Value::Null, |run| run.secrets),
+    })
 }
 
 #[cfg(test)]

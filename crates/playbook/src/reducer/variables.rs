@@ -77,8 +77,8 @@ pub(super) fn task_around(state: &State, place: Place) -> Option<&TaskFrame> {
     })
 }
 
-/// The shape of the secrets that there were when the run began, and of those that its definition names beside them: a
-/// secret that was never set must not be sent as null.
+/// The shape of the secrets that the run was told of, and of those that its definition names beside them: a secret that was
+/// never set must not be sent as null.
 fn expected(program: &Program, known: &Value) -> Value {
     let mut shape = known.as_object().cloned().unwrap_or_default();
     for name in &program.secrets {

@@ -77,6 +77,69 @@ fn a_variable_that_is_not_there_is_told_with_the_nearest() {
 }
 
 #[test]
+fn headers_that_could_smuggle_or_impersonate_are_told_with_their_names() {
+    let many: Vec<String> = (0..65).map(|index| format!("x-{index}: a")).collect();
+    let many = format!("{{{}}}", many.join(", "));
+    for (headers, path, words) in [
+        ("{Host: a}", "/headers/Host", "is set for you"),
+        (
+            "{Transfer_Encoding: chunked}",
+            "/headers/Transfer_Encoding",
+            "is set for you",
+        ),
+        (
+            "{Proxy-Authorization: a}",
+            "/headers/Proxy-Authorization",
+            "is set for you",
+        ),
+        ("{webhook-id: a}", "/headers/webhook-id", "is set for you"),
+        (
+            "{X-Hookyard-Foo: '${ .a }'}",
+            "/headers/X-Hookyard-Foo",
+            "is set for you",
+        ),
+        (
+            "{Idempotency-Key: a}",
+            "/headers/Idempotency-Key",
+            "is set for you",
+        ),
+        (
+            "{X-Forwarded-For: a}",
+            "/headers/X-Forwarded-For",
+            "is set for you",
+        ),
+        ("{X Team: a}", "/headers/X Team", "no name of a header"),
+        ("{X-Team: a, x-team: b}", "/headers/x-team", "is there twice"),
+        (
+            r#"{X-Team: "a\r\nHost: b"}"#,
+            "/headers/X-Team",
+            "one line of visible ASCII",
+        ),
+        (
+            r#"{X-Team: " a"}"#,
+            "/headers/X-Team",
+            "one line of visible ASCII",
+        ),
+        (&many, "/headers", "65 headers are too many"),
+    ] {
+        let task = format!(
+            "- ask: {{call: http, with: {{method: get, endpoint: https://a.example/, headers: {headers}}}}}"
+        );
+        let told = told(&document("", &task));
+        let [issue] = told.as_slice() else {
+            panic!("{headers}: {told:?}")
+        };
+        let place = format!("/do/0/ask/with{path}: ");
+        assert!(
+            issue.contains(&place) && issue.contains(words),
+            "{headers}: {issue}"
+        );
+    }
+    let fine = "- ask: {call: http, with: {method: get, endpoint: https://a.example/, headers: {user-agent: a, cookie: b, X-E: ''}}}";
+    assert_eq!(told(&document("", fine)), [""; 0]);
+}
+
+#[test]
 fn secrets_are_for_calls_alone() {
     is_told(
         "use: {secrets: [shop]}",

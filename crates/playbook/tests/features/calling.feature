@@ -66,6 +66,35 @@ Feature: HTTP Calls
     content: [1]
     """
 
+  Scenario: A secret that is set while the run waits is seen by its next steps
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-secret-that-is-set-while-the-run-waits, version: '1.0.0'}
+    use: {secrets: [shop]}
+    do:
+      - early: {try: [{call: {call: http, with: {method: get, endpoint: 'https://api.test/a', headers: {X-Token: '${ $secrets.shop.token }'}}}}], catch: {do: [{note: {set: {early: missing}}}]}}
+      - rest: {wait: PT1M}
+      - call: {call: http, with: {method: get, endpoint: 'https://api.test/a', headers: {X-Token: '${ "t " + $secrets.shop.token }'}, output: response}}
+    """
+    And given the server answers:
+    """yaml
+    [{path: /a, status: 201, body: [1]}]
+    """
+    When the workflow is executed
+    And its secrets become:
+    """yaml
+    shop: {token: null}
+    """
+    And 1 minute passes
+    Then the workflow should complete with output:
+    """yaml
+    request: {method: GET, uri: 'https://api.test/a', headers: {X-Token: '[redacted]'}}
+    statusCode: 201
+    headers: {content-type: application/json}
+    content: [1]
+    """
+    And the server should have got 1 requests
+
   Scenario: A redirect is an error unless it is asked for
     Given a workflow with definition:
     """yaml

@@ -133,8 +133,8 @@ impl<'p> Keeper<'p> {
             RunState::Running | RunState::Waiting | RunState::Paused
         );
         if let (Some(state), true) = (&self.written, is_open) {
-            let (issued, _nonce) = pending(state.as_bytes()).expect("a state can be read");
-            for issued in issued {
+            let pending = pending(state.as_bytes()).expect("a state can be read");
+            for issued in pending.issued {
                 self.begin(issued);
             }
         }

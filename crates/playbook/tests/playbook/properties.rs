@@ -150,7 +150,7 @@ impl<'p> Sceptic<'p> {
         assert_eq!(out.summary.steps, self.steps);
         assert_ne!(self.status, RunState::Pending);
         if self.is_open() {
-            let (pending, _) = pending(state.as_bytes()).unwrap();
+            let pending = pending(state.as_bytes()).unwrap().issued;
             let pending: BTreeMap<_, _> = pending.into_iter().map(|issued| (issued.id, issued)).collect();
             assert_eq!(
                 pending, self.in_flight,

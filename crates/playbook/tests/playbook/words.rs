@@ -27,6 +27,10 @@ pub(crate) fn when(keeper: &mut Keeper<'_>, step: &Step) {
             };
             keeper.pass(Duration::from_secs(count.parse::<u64>().unwrap() * seconds));
         }
+        ["its", "secrets", "become:"] => keeper.happen(Event::WithSecrets {
+            secrets: yaml(&block(step)),
+            then: Box::new(Event::Tick),
+        }),
         ["an", "operator", wish @ ..] => {
             keeper.happen(match wish {
                 ["cancels", "it"] => Event::Cancel,

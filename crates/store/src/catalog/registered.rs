@@ -1,6 +1,6 @@
 //! Looking up what a workspace knows by name: senders, customers, event types, and what runs are targeted at.
 
-use super::{CONFIGURED_LIMIT, is_possible};
+use super::{ASKED, CONFIGURED_LIMIT, is_possible, listed};
 use crate::catalog::RouteRow;
 use crate::connect::{read, write};
 use crate::due::LONGEST_SWEEP;
@@ -26,21 +26,19 @@ impl Store {
     /// A workspace's API keys by name.
     pub async fn api_keys(&self, workspace: &WorkspaceId) -> Result<Vec<ApiKey>, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::senders::keys(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        let rows = read!(self, |conn, queries| queries::senders::keys(
+            conn, &workspace, ASKED
+        ))?;
+        listed(rows, "API keys")
     }
 
     /// A workspace's contacts by name.
     pub async fn contacts(&self, workspace: &WorkspaceId) -> Result<Vec<Contact>, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::senders::contacts(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        let rows = read!(self, |conn, queries| queries::senders::contacts(
+            conn, &workspace, ASKED
+        ))?;
+        listed(rows, "contacts")
     }
 
     /// Who is known by this address at this source.
@@ -140,11 +138,10 @@ impl Store {
     /// A workspace's event types by name.
     pub async fn event_types(&self, workspace: &WorkspaceId) -> Result<Vec<EventType>, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::registered::types::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        let rows = read!(self, |conn, queries| queries::registered::types::list(
+            conn, &workspace, ASKED
+        ))?;
+        listed(rows, "event types")
     }
 
     /// A workspace's event type with this id or name.
@@ -175,21 +172,21 @@ impl Store {
         environment: &EnvironmentId,
     ) -> Result<Vec<EventTypeId>, Error> {
         let environment = environment.clone();
-        read!(self, |conn, queries| queries::registered::published(
+        let rows = read!(self, |conn, queries| queries::registered::published(
             conn,
             &environment,
-            CONFIGURED_LIMIT
-        ))
+            ASKED
+        ))?;
+        listed(rows, "published event types")
     }
 
     /// An endpoint's subscriptions, oldest first.
     pub async fn subscriptions(&self, endpoint: &EndpointId) -> Result<Vec<Route>, Error> {
         let endpoint = endpoint.clone();
         let rows = read!(self, |conn, queries| queries::routes::subscriptions(
-            conn,
-            &endpoint,
-            CONFIGURED_LIMIT
+            conn, &endpoint, ASKED
         ))?;
+        let rows = listed(rows, "subscriptions")?;
         rows.into_iter().map(RouteRow::open).collect()
     }
 
@@ -200,11 +197,9 @@ impl Store {
     ) -> Result<HashMap<EventTypeId, i64>, Error> {
         let workspace = workspace.clone();
         let counts = read!(self, |conn, queries| queries::routes::subscriber_counts(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
+            conn, &workspace, ASKED
         ))?;
-        Ok(counts.into_iter().collect())
+        Ok(listed(counts, "event types")?.into_iter().collect())
     }
 
     /// Ends a subscription; false when there was none.
@@ -220,11 +215,10 @@ impl Store {
     /// A workspace's projects by slug.
     pub async fn projects(&self, workspace: &WorkspaceId) -> Result<Vec<Project>, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::registered::project::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        let rows = read!(self, |conn, queries| queries::registered::project::list(
+            conn, &workspace, ASKED
+        ))?;
+        listed(rows, "projects")
     }
 
     /// A workspace's project with this id or slug.
@@ -241,11 +235,10 @@ impl Store {
     /// A workspace's templates by slug.
     pub async fn templates(&self, workspace: &WorkspaceId) -> Result<Vec<Template>, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::registered::template::list(
-            conn,
-            &workspace,
-            CONFIGURED_LIMIT
-        ))
+        let rows = read!(self, |conn, queries| queries::registered::template::list(
+            conn, &workspace, ASKED
+        ))?;
+        listed(rows, "templates")
     }
 
     /// A workspace's template with this id or slug.
@@ -277,6 +270,15 @@ impl Store {
         ))
     }
 
+    /// All of a workspace's applications, oldest first.
+    pub async fn all_applications(&self, workspace: &WorkspaceId) -> Result<Vec<Application>, Error> {
+        let workspace = workspace.clone();
+        let rows = read!(self, |conn, queries| queries::applications::list(
+            conn, &workspace, 0, ASKED
+        ))?;
+        listed(rows, "applications")
+    }
+
     /// A workspace's application with this id or external id.
     pub async fn application(
         &self,
@@ -298,8 +300,9 @@ impl Store {
         let rows = read!(self, |conn, queries| queries::endpoints::of_application(
             conn,
             &application,
-            CONFIGURED_LIMIT
+            ASKED
         ))?;
+        let rows = listed(rows, "endpoints")?;
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
     }
 

@@ -180,6 +180,7 @@ pub(crate) struct EndpointRow {
     pub(crate) deleted_at: Option<Stamp>,
     pub(crate) application_id: Option<String>,
     pub(crate) credential_sealed: Option<Vec<u8>>,
+    pub(crate) client_key_sealed: Option<Vec<u8>>,
 }
 
 impl EndpointRow {
@@ -205,6 +206,11 @@ impl EndpointRow {
                 &place("endpoints", endpoint.id.as_str(), "credential_sealed"),
                 endpoint.credential.as_ref().map(ExposeSecret::expose_secret),
             )?,
+            client_key_sealed: seal(
+                keyring,
+                &place("endpoints", endpoint.id.as_str(), "client_key_sealed"),
+                endpoint.client_key.as_ref().map(ExposeSecret::expose_secret),
+            )?,
         })
     }
 
@@ -219,6 +225,11 @@ impl EndpointRow {
                 keyring,
                 &place("endpoints", &self.id, "credential_sealed"),
                 self.credential_sealed.as_deref(),
+            )?,
+            client_key: open(
+                keyring,
+                &place("endpoints", &self.id, "client_key_sealed"),
+                self.client_key_sealed.as_deref(),
             )?,
             application_id: self.application_id.map(ApplicationId::from_stored),
             id: EndpointId::from_stored(self.id),

@@ -161,6 +161,8 @@ pub struct Endpoint {
     pub application_id: Option<ApplicationId>,
     /// The secret part of its [`AuthSpec`](wire::resource::AuthSpec): a password, a token or a header's value.
     pub credential: Option<SecretString>,
+    /// The private key (PEM) of its client certificate.
+    pub client_key: Option<SecretString>,
     /// When it was made.
     pub created_at: Instant,
     /// When it was last changed.

@@ -53,6 +53,8 @@ pub struct HeldRun {
     pub ended_at: Option<Instant>,
     /// The slug of the project it is targeted at.
     pub project: Option<String>,
+    /// What it shares its places with beside the playbook, once it has asked for one; it does not change any more.
+    pub slot_key: Option<String>,
 }
 
 /// Something that a run was told.

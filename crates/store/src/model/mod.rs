@@ -21,4 +21,4 @@ pub use recorded::{
 };
 pub use recoveries::{Advance, DeadLetters, Recovery, RecoveryLease, RecoveryPreview, Steering};
 pub use registered::{ApiKey, Application, Contact, EventType, PortalSession, Project, Template};
-pub use runs::{Control, Controlled, Run, StepRow};
+pub use runs::{Control, Controlled, Run, RunsOf, StepRow};

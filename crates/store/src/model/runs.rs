@@ -90,6 +90,15 @@ pub struct StepRow {
     pub ended_at: Instant,
 }
 
+/// Whose runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsOf {
+    /// A workspace's.
+    Workspace(WorkspaceId),
+    /// A playbook's, which need not be there any more.
+    Playbook(PlaybookId),
+}
+
 /// What an operator wants of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {

@@ -5,7 +5,7 @@ use super::super::schema::{run_inbox, runs};
 use super::runs::UNFINISHED;
 use crate::runs::{Wish, arrival, wish};
 use crate::sql::{Stamp, Uid};
-use crate::{Control, Controlled, Error};
+use crate::{Control, Controlled, Error, RunsOf};
 use diesel::dsl::sql;
 use diesel::sql_types::Bool;
 use diesel::{
@@ -13,7 +13,7 @@ use diesel::{
     RunQueryDsl,
 };
 use std::collections::HashSet;
-use wire::{Instant, PlaybookId, RunId, RunState, WorkspaceId};
+use wire::{Instant, RunId, RunState, WorkspaceId};
 
 /// Wishes of one run that are looked at; there are more only of somebody who sends them in a loop.
 const WISHES: i64 = 100;
@@ -64,42 +64,23 @@ pub(crate) fn control(
 }
 
 /// Has up to `limit` runs cancelled that have not ended, in the order of their ids.
-pub(crate) fn cancel_of_workspace(
+pub(crate) fn cancel_of(
     conn: &mut Conn,
-    workspace: &WorkspaceId,
+    of: &RunsOf,
     after: Option<RunId>,
     limit: i64,
     at: Instant,
 ) -> Result<Vec<RunId>, Error> {
     let mut query = runs::table
-        .filter(runs::workspace_id.eq(workspace.as_str()))
         .filter(sql::<Bool>(UNFINISHED))
         .order(runs::id)
         .limit(limit)
         .select(runs::id)
         .into_boxed();
-    if let Some(after) = after {
-        query = query.filter(runs::id.gt(Uid::from(after)));
-    }
-    let ids: Vec<Uid> = query.load(conn)?;
-    cancel_all(conn, ids, at)
-}
-
-/// The same for the runs of one playbook.
-pub(crate) fn cancel_of_playbook(
-    conn: &mut Conn,
-    playbook: &PlaybookId,
-    after: Option<RunId>,
-    limit: i64,
-    at: Instant,
-) -> Result<Vec<RunId>, Error> {
-    let mut query = runs::table
-        .filter(runs::playbook_id.eq(playbook.as_str()))
-        .filter(sql::<Bool>(UNFINISHED))
-        .order(runs::id)
-        .limit(limit)
-        .select(runs::id)
-        .into_boxed();
+    query = match of {
+        RunsOf::Workspace(id) => query.filter(runs::workspace_id.eq(id.as_str())),
+        RunsOf::Playbook(id) => query.filter(runs::playbook_id.eq(id.as_str())),
+    };
     if let Some(after) = after {
         query = query.filter(runs::id.gt(Uid::from(after)));
     }

@@ -23,6 +23,10 @@ pub(crate) fn all(conn: &mut Conn, edits: &[Edit], keyring: &KeyRing, now: Insta
 
 fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<(), Error> {
     match edit {
+        Edit::Over { since, edit } => {
+            super::unchanged::check(conn, edit, *since)?;
+            one(conn, edit, keyring, now)
+        }
         Edit::Workspace(workspace) => save_workspace(conn, workspace),
         Edit::Environment(environment) => save_environment(conn, environment),
         Edit::ManagementToken(token) => save_management_token(conn, token),
@@ -208,6 +212,7 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow, now: Instant) -> Result<(),
             endpoints::deleted_at.eq(row.deleted_at),
             endpoints::application_id.eq(&row.application_id),
             endpoints::credential_sealed.eq(&row.credential_sealed),
+            endpoints::client_key_sealed.eq(&row.client_key_sealed),
         ))
         .on_conflict(endpoints::id)
         .do_update()
@@ -221,6 +226,7 @@ fn save_endpoint(conn: &mut Conn, row: &EndpointRow, now: Instant) -> Result<(),
             endpoints::deleted_at.eq(excluded(endpoints::deleted_at)),
             endpoints::application_id.eq(excluded(endpoints::application_id)),
             endpoints::credential_sealed.eq(excluded(endpoints::credential_sealed)),
+            endpoints::client_key_sealed.eq(excluded(endpoints::client_key_sealed)),
         ))
         .filter(endpoints::workspace_id.eq(excluded(endpoints::workspace_id)))
         .execute(conn)?;

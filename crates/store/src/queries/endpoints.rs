@@ -46,6 +46,7 @@ struct Removal {
     deleted_at: Option<Stamp>,
     sealed: Option<Vec<u8>>,
     credential_sealed: Option<Vec<u8>>,
+    client_key_sealed: Option<Vec<u8>>,
     updated_at: Stamp,
 }
 
@@ -55,6 +56,7 @@ impl Removal {
             deleted_at: Some(Stamp(now)),
             sealed: None,
             credential_sealed: None,
+            client_key_sealed: None,
             updated_at: Stamp(now),
         }
     }

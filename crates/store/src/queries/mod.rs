@@ -24,6 +24,7 @@ pub(crate) mod sealed;
 pub(crate) mod senders;
 pub(crate) mod slots;
 pub(crate) mod sources;
+pub(crate) mod unchanged;
 pub(crate) mod versions;
 pub(crate) mod waits;
 pub(crate) mod workers;

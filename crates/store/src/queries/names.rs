@@ -2,12 +2,15 @@
 
 use super::super::Conn;
 use super::super::schema::{applications, endpoints, environments, playbooks, projects, sources, templates};
+use crate::catalog::{ROUTING_LIMIT, whole};
 use crate::sql::StoredText;
 use crate::{Error, Names};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use wire::WorkspaceId;
 
-pub(crate) fn of(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<Names, Error> {
+/// All of them: what is left out would be a reference that dangles.
+pub(crate) fn of(conn: &mut Conn, workspace: &WorkspaceId) -> Result<Names, Error> {
+    let limit = ROUTING_LIMIT + 1;
     let environments: Vec<(StoredText, String, bool)> = environments::table
         .filter(environments::workspace_id.eq(workspace.as_str()))
         .select((environments::id, environments::slug, environments::is_default))
@@ -44,6 +47,13 @@ pub(crate) fn of(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result
         .select((applications::id, applications::external_id))
         .limit(limit)
         .load(conn)?;
+    let environments = whole(environments, "environments")?;
+    let sources = whole(sources, "sources")?;
+    let endpoints = whole(endpoints, "endpoints")?;
+    let playbooks = whole(playbooks, "playbooks")?;
+    let projects = whole(projects, "projects")?;
+    let templates = whole(templates, "templates")?;
+    let applications = whole(applications, "applications")?;
     Ok(Names {
         projects: projects.into_iter().map(|(id, slug)| (id.into(), slug)).collect(),
         templates: templates

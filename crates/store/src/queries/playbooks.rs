@@ -45,6 +45,21 @@ pub(crate) fn by_slugs(
         .optional()?)
 }
 
+/// A run's playbook, and its workspace's settings: whether that accepts, and the rest as JSON.
+pub(crate) fn of_run(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    id: &PlaybookId,
+) -> Result<Option<(PlaybookRow, bool, String)>, Error> {
+    Ok(playbooks::table
+        .inner_join(workspaces::table.on(workspaces::id.eq(playbooks::workspace_id)))
+        .filter(playbooks::id.eq(id.as_str()))
+        .filter(playbooks::workspace_id.eq(workspace.as_str()))
+        .select((playbooks::all_columns, workspaces::accepting, workspaces::spec))
+        .first(conn)
+        .optional()?)
+}
+
 /// The playbook with this token at door 6, and whether its workspace accepts.
 pub(crate) fn by_hook(conn: &mut Conn, hook_hash: &[u8]) -> Result<Option<(PlaybookRow, bool)>, Error> {
     Ok(playbooks::table

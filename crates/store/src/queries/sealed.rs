@@ -79,6 +79,7 @@ sealed_columns! {
     handshakes by String: sealed,
     endpoints by String: sealed,
     endpoints by String: credential_sealed,
+    endpoints by String: client_key_sealed,
     playbooks by String: secrets_sealed,
     rejections by RejectionId: request_sealed,
 }

@@ -1,15 +1,20 @@
 //! Slots: which runs of a playbook go on at the same time.
 //!
-//! Runs that do are numbered from 0, and an index sees to it that no two have one number. Whoever gives a slot back hands
-//! it to the run that has waited longest, in the same transaction and under a lock of the playbook's, which whoever asks for
-//! one holds as well: no slot is free while a run waits for one, and none is overtaken.
+//! Runs of one playbook share its slots, or, where it has a key, those of one playbook and one key do. Those that go on are
+//! numbered from 0, and an index sees to it that no two have one number. Whoever gives a slot back hands it to the run that
+//! has waited longest, in the same transaction and under a lock of the playbook's and the key's, which whoever asks for one
+//! holds as well: no slot is free while a run waits for one, and none is overtaken.
 
 use super::super::Conn;
 use super::super::hot::lock_slots;
 use super::super::schema::{playbooks, runs};
+use crate::running::Line;
 use crate::sql::{Stamp, StoredText, Uid};
 use crate::{Error, HeldRun, SlotLimit, Slotted};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
+    QueryResult, RunQueryDsl,
+};
 use std::collections::HashSet;
 use uuid::Uuid;
 use wire::{Instant, PlaybookId, RunId};
@@ -17,7 +22,8 @@ use wire::{Instant, PlaybookId, RunId};
 /// Runs that are let go on in one transaction at the most.
 const WOKEN: i32 = 1_000;
 
-/// Takes a slot for a run that `owner` has, or has it wait in line, without an owner.
+/// Takes a slot for a run that `owner` has, or has it wait in line, without an owner. The key that the run has counts, and
+/// the limit's only when it has none yet.
 pub(crate) fn take(
     conn: &mut Conn,
     run: &HeldRun,
@@ -25,12 +31,20 @@ pub(crate) fn take(
     limit: &SlotLimit,
     now: Instant,
 ) -> Result<Slotted, Error> {
-    lock_slots(conn, &run.playbook_id, &limit.key)?;
     let id = Uid::from(run.id);
     let held = runs::table
         .filter(runs::id.eq(id))
         .filter(runs::owner.eq(Some(Uid(owner))))
         .filter(runs::epoch.eq(run.epoch));
+    let kept: Option<Option<String>> = held.select(runs::slot_key).first(conn).optional()?;
+    let Some(kept) = kept else {
+        return Ok(Slotted::Lost);
+    };
+    let limit = &SlotLimit {
+        key: kept.unwrap_or_else(|| limit.key.clone()),
+        most: limit.most,
+    };
+    lock_slots(conn, &run.playbook_id, &limit.key)?;
     let slot: Option<Option<i32>> = held.select(runs::slot).first(conn).optional()?;
     match slot {
         None => return Ok(Slotted::Lost),
@@ -113,29 +127,44 @@ fn ready(conn: &mut Conn, ids: &[Uid], now: Instant) -> QueryResult<usize> {
     .execute(conn)
 }
 
-/// The playbooks and keys that runs wait at, with the playbooks' settings as far as they are still there.
-pub(crate) fn queues(
-    conn: &mut Conn,
-    limit: i64,
-) -> Result<Vec<(PlaybookId, String, Option<String>)>, Error> {
-    let waiting: Vec<(StoredText, Option<String>)> = runs::table
+/// Up to `limit` lines after `after`, in their order.
+pub(crate) fn lines(conn: &mut Conn, after: Option<&Line>, limit: i64) -> Result<Vec<Line>, Error> {
+    let mut query = runs::table
         .filter(runs::queued)
-        .select((runs::playbook_id, runs::slot_key))
+        .select((runs::playbook_id, runs::slot_key.assume_not_null()))
         .distinct()
+        .order((runs::playbook_id, runs::slot_key))
         .limit(limit)
-        .load(conn)?;
+        .into_boxed();
+    if let Some(Line { playbook, key, .. }) = after {
+        let of_playbook = runs::playbook_id.eq(playbook.as_str());
+        let beyond = of_playbook.and(runs::slot_key.assume_not_null().gt(key));
+        query = query.filter(runs::playbook_id.gt(playbook.as_str()).or(beyond));
+    }
+    let waiting: Vec<(StoredText, String)> = query.load(conn)?;
     waiting
         .into_iter()
         .map(|(playbook, key)| {
             let playbook = PlaybookId::from(playbook);
-            let spec: Option<String> = playbooks::table
-                .find(playbook.as_str())
-                .select(playbooks::spec)
-                .first(conn)
-                .optional()?;
-            Ok((playbook, key.unwrap_or_default(), spec))
+            let used = runs::table
+                .filter(runs::playbook_id.eq(playbook.as_str()))
+                .filter(runs::slot_key.eq(Some(&key)))
+                .filter(runs::slot.is_not_null())
+                .count()
+                .get_result(conn)?;
+            Ok(Line { playbook, key, used })
         })
         .collect()
+}
+
+/// The settings of those of these playbooks that are still there.
+pub(crate) fn specs(conn: &mut Conn, ids: &[PlaybookId]) -> Result<Vec<(PlaybookId, String)>, Error> {
+    let ids: Vec<&str> = ids.iter().map(PlaybookId::as_str).collect();
+    let rows: Vec<(StoredText, String)> = playbooks::table
+        .filter(playbooks::id.eq_any(ids))
+        .select((playbooks::id, playbooks::spec))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, spec)| (id.into(), spec)).collect())
 }
 
 /// Lets those who wait longest go on, as many as may.

@@ -29,6 +29,7 @@ fn owned(name: &str) -> Endpoint {
     Endpoint {
         application_id: Some(app("buyer")),
         credential: Some("correct horse".into()),
+        client_key: Some("battery staple".into()),
         ..endpoint("acme", name)
     }
 }
@@ -174,7 +175,7 @@ on_both! {
         for (name, deleted_at) in [("one", now), ("two", long_ago)] {
             let gone = yard.store.endpoint(&endpoint_id(name)).await.unwrap().unwrap();
             assert_eq!((gone.deleted_at, gone.secrets.len()), (Some(deleted_at), 0), "{name}");
-            assert!(gone.credential.is_none(), "{name}");
+            assert!(gone.credential.is_none() && gone.client_key.is_none(), "{name}");
             assert!(yard.store.subscriptions(&endpoint_id(name)).await.unwrap().is_empty(), "{name}");
         }
         let table = yard.store.routing_table(&of("acme")).await.unwrap();

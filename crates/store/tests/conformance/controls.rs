@@ -4,7 +4,7 @@ use crate::given::workspace;
 use crate::on_both;
 use crate::runs::started;
 use crate::yard::Yard;
-use hookyard_store::{Control, Controlled};
+use hookyard_store::{Control, Controlled, RunsOf};
 use wire::{Instant, PlaybookId, RunState, WorkspaceId};
 
 const RETRY: Control = Control::Retry { fresh_keys: true };
@@ -74,15 +74,15 @@ on_both! {
         yard.execute("UPDATE runs SET state = 'completed' WHERE id = (SELECT id FROM runs ORDER BY id LIMIT 1)");
         let at = Instant::now();
         yard.store.control_run(&of(), ids[2], Control::Cancel, at).await.unwrap();
-        let first = yard.store.cancel_runs(&of(), None, 3, at).await.unwrap();
+        let first = yard.store.cancel_runs(RunsOf::Workspace(of()), None, 3, at).await.unwrap();
         assert_eq!(first, ids[1..4]);
-        let rest = yard.store.cancel_runs(&of(), first.last().copied(), 3, at).await.unwrap();
+        let rest = yard.store.cancel_runs(RunsOf::Workspace(of()), first.last().copied(), 3, at).await.unwrap();
         assert_eq!((rest, open(yard).len()), (ids[4..].to_vec(), 4));
         let playbook = PlaybookId::from_stored("pb_onboarding");
-        assert_eq!(yard.store.cancel_runs_of(&playbook, None, 9, at).await.unwrap(), ids[1..]);
+        assert_eq!(yard.store.cancel_runs(RunsOf::Playbook(playbook), None, 9, at).await.unwrap(), ids[1..]);
         assert_eq!(open(yard).len(), 4, "nothing is wished twice");
         let other = PlaybookId::from_stored("pb_other");
-        assert!(yard.store.cancel_runs_of(&other, None, 9, at).await.unwrap().is_empty());
+        assert!(yard.store.cancel_runs(RunsOf::Playbook(other), None, 9, at).await.unwrap().is_empty());
     }
 
     async fn steps_come_in_order_and_in_pages(yard: &Yard) {

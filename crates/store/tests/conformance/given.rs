@@ -254,6 +254,7 @@ pub(crate) fn endpoint(tenant: &str, name: &str) -> Endpoint {
     Endpoint {
         application_id: None,
         credential: None,
+        client_key: None,
         id: endpoint_id(name),
         workspace_id: WorkspaceId::from_stored(format!("ws_{tenant}")),
         environment_id: EnvironmentId::from_stored(format!("env_{tenant}")),
@@ -361,6 +362,8 @@ pub(crate) fn playbook(tenant: &str, name: &str, number: i32) -> Playbook {
         spec: PlaybookSpec {
             secret_names: Vec::new(),
             concurrency: None,
+            runs: wire::resource::Ending::default(),
+            concurrency_key: None,
             hook: None,
             input_schema: None,
             target: wire::resource::RunTarget::default(),

@@ -193,9 +193,10 @@ on_both! {
         assert_eq!(yard.store.lane(endpoint_id("one")).await.unwrap().waiting, 11, "one is a probe");
         let (_, swept) = lease(yard, before + Duration::from_hours(2), 100).await;
         assert_eq!(swept.given_up.len(), 10, "those that had failed, and waited on");
-        let one = &swept.given_up[0];
-        assert_eq!((&one.endpoint_id, &one.workspace_id, one.attempts), (&endpoint_id("one"), &workspace(), 1));
-        assert!(made.contains(&one.delivery_id));
+        for one in &swept.given_up {
+            assert_eq!((&one.endpoint_id, &one.workspace_id), (&endpoint_id("one"), &workspace()));
+            assert!(one.attempts <= 1 && made.contains(&one.delivery_id), "{one:?}");
+        }
         let mut reasons = Vec::new();
         for id in made {
             let found = yard.store.delivery(&workspace(), id).await.unwrap().unwrap();

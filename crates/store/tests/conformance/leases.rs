@@ -150,7 +150,7 @@ on_both! {
         assert_eq!(yard.store.release(vec![(made[0], Uuid::new_v4())], later).await.unwrap(), 0);
         assert_eq!(yard.store.release(vec![(made[0], token)], later).await.unwrap(), 1);
         let released = find(yard, made[0]).await;
-        assert_eq!((released.state, released.attempts, released.due_at), (DeliveryState::Pending, 0, Some(later)));
+        assert_eq!((released.state, released.attempts, released.due_at), (DeliveryState::Pending, 0, Some(now)), "due as it was");
         assert_eq!(yard.store.release(vec![(made[0], token)], later).await.unwrap(), 0);
         let jobs = lease(yard, later, 1, &[]).await;
         assert_eq!(jobs[0].number(), 1);

@@ -185,6 +185,7 @@ on_both! {
         let mut edits = tenant("acme");
         let mut endpoint = crate::given::endpoint("acme", "billing");
         endpoint.credential = Some("s3cret_of_an_endpoint".into());
+        endpoint.client_key = Some("s3cret_key_of_an_endpoint".into());
         edits.extend([
             Edit::Playbook(open_playbook("acme", "onboarding", 1)),
             Edit::Source(app_source("acme", "slack", "app_slack")),

@@ -24,6 +24,7 @@ mod lookups;
 mod migrations;
 mod outages;
 mod outcomes;
+mod overs;
 mod partitions;
 mod planner;
 mod plans;

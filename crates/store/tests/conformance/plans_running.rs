@@ -5,7 +5,7 @@ use crate::on_both;
 use crate::planner::{Asked, Planner};
 use crate::running::commit;
 use crate::yard::Yard;
-use hookyard_store::{Committed, HeldRun, QueueOptions};
+use hookyard_store::{Committed, HeldRun, QueueOptions, RunsOf};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::{Instant, PlaybookId, RunId, RunState, WorkspaceId};
@@ -39,9 +39,9 @@ on_both! {
         store.refill_slots(Instant::now(), 10).await.unwrap();
         planner.plan("queued").uses("runs_queued_idx", "runs_queued_idx");
         let playbook = PlaybookId::from_stored("pb_1");
-        store.cancel_runs(&workspace(), None, 10, Instant::now()).await.unwrap();
+        store.cancel_runs(RunsOf::Workspace(workspace()), None, 10, Instant::now()).await.unwrap();
         planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_unfinished_idx", "runs_unfinished_idx").sorts_nothing();
-        store.cancel_runs_of(&playbook, None, 10, Instant::now()).await.unwrap();
+        store.cancel_runs(RunsOf::Playbook(playbook), None, 10, Instant::now()).await.unwrap();
         planner.plan("FROM \"runs\"".replace('"', if yard.is_postgres() { "\"" } else { "`" }).as_str()).uses("runs_playbook_unfinished_idx", "runs_playbook_unfinished_idx").sorts_nothing();
         store.steps(&workspace(), RunId::generate(), None, 10).await.unwrap();
         planner.plan("runs").reads_no_table_whole();
@@ -71,6 +71,7 @@ on_both! {
             steps: 0,
             generation: 0,
             slot: None,
+            slot_key: None,
             created_at: Instant::now(),
             ended_at: None,
             project: None,

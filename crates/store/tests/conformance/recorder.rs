@@ -35,8 +35,12 @@ impl Recorder {
         INSTALLED.call_once(|| {
             set_default_instrumentation(|| Some(Box::new(Connection::default()))).unwrap();
         });
-        // The address of a Postgres gets parameters; what comes before them names the database.
-        let database = database.rsplit('/').next().unwrap_or_default().to_owned();
+        // The address of a Postgres gets parameters; what comes before them names the database. A file has its whole path
+        // for a name: the files of tests at the same time differ in their folders.
+        let database = match database.split_once("://") {
+            Some((_, address)) => address.rsplit('/').next().unwrap_or_default().to_owned(),
+            None => database.to_owned(),
+        };
         watched(|all| all.insert(database.clone(), Record::default()));
         Self { database }
     }

@@ -2,7 +2,7 @@
 
 use crate::given::{self, accepted, delivery, routed, workspace};
 use crate::on_both;
-use crate::planner::Planner;
+use crate::planner::{Asked, Planner};
 use crate::yard::Yard;
 use bytes::Bytes;
 use hookyard_store::{History, NewDelivery, NewRun, QueueOptions, RoutedEvent};
@@ -203,7 +203,8 @@ on_both! {
         planner.store.expire(History::Deliveries, Some(&of), now, (None, 10)).await.unwrap();
         planner.plan("ORDER BY").uses("deliveries_workspace_idx", "deliveries_workspace_idx");
         planner.store.expire(History::Events, None, now, (Some(EventId::new(now - DAY, 0).uuid()), 10)).await.unwrap();
-        planner.plan("ORDER BY").sorts_nothing();
+        let uuids = vec![EventId::generate().uuid(), EventId::new(now - DAY, 0).uuid()];
+        planner.explain("ORDER BY", &Asked { uuids, ..Asked::default() }).sorts_nothing();
     }
 }
 

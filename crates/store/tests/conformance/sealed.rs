@@ -29,6 +29,7 @@ async fn everywhere(yard: &Yard) -> RejectionId {
     };
     let mut receiver = endpoint("acme", "billing");
     receiver.credential = Some("a credential".into());
+    receiver.client_key = Some("a client's key".into());
     let mut with_secrets = playbook("acme", "onboarding", 1);
     with_secrets.secrets = Some(r#"{"slack":"a token"}"#.into());
     let mut edits = tenant("acme");
@@ -92,11 +93,11 @@ on_both! {
     async fn everything_moves_to_the_first_key_and_opens_with_it_alone(yard: &Yard) {
         let rejected = everywhere(yard).await;
         let both = with(yard, &[("new", 1), ("test", 7)]).await;
-        assert_eq!(both.key_uses().await.unwrap(), [held("new", Some(0), 0), held("test", Some(1), 7)]);
+        assert_eq!(both.key_uses().await.unwrap(), [held("new", Some(0), 0), held("test", Some(1), 8)]);
         let mut seen = 0;
         let done = both.reseal(|values| seen += values).await.unwrap();
-        assert_eq!((done.resealed, done.failed, seen), (7, 0, 7));
-        assert_eq!(both.key_uses().await.unwrap(), [held("new", Some(0), 7), held("test", Some(1), 0)]);
+        assert_eq!((done.resealed, done.failed, seen), (8, 0, 8));
+        assert_eq!(both.key_uses().await.unwrap(), [held("new", Some(0), 8), held("test", Some(1), 0)]);
         assert_eq!(both.reseal(|_| {}).await.unwrap(), Resealed::default(), "again: there is nothing left");
 
         let new = with(yard, &[("new", 1)]).await;
@@ -107,6 +108,7 @@ on_both! {
         let found = new.endpoint(&endpoint_id("billing")).await.unwrap().unwrap();
         assert_eq!(found.secrets[0].value.expose_secret(), "whsec_of_an_endpoint");
         assert_eq!(found.credential.unwrap().expose_secret(), "a credential");
+        assert_eq!(found.client_key.unwrap().expose_secret(), "a client's key");
         let found = new.playbooks(&WorkspaceId::from_stored("ws_acme")).await.unwrap();
         assert_eq!(found[0].id, PlaybookId::from_stored("pb_onboarding"));
         assert_eq!(found[0].secrets.as_ref().unwrap().expose_secret(), r#"{"slack":"a token"}"#);
@@ -138,15 +140,15 @@ on_both! {
         yard.execute("UPDATE endpoints SET sealed = (SELECT sealed FROM sources)");
         let both = with(yard, &[("new", 1), ("test", 7)]).await;
         let done = both.reseal(|_| {}).await.unwrap();
-        assert_eq!((done.resealed, done.failed), (6, 1));
+        assert_eq!((done.resealed, done.failed), (7, 1));
         let place = "endpoints/ep_billing/sealed".to_owned();
         assert_eq!(done.failures, [KeyRingError::Broken { place }]);
 
         let stranger = with(yard, &[("other", 3)]).await;
         let uses = stranger.key_uses().await.unwrap();
-        assert_eq!(uses, [held("other", Some(0), 0), held("new", None, 6), held("test", None, 1)]);
+        assert_eq!(uses, [held("other", Some(0), 0), held("new", None, 7), held("test", None, 1)]);
         let done = stranger.reseal(|_| {}).await.unwrap();
-        assert_eq!((done.resealed, done.failed), (0, 7));
+        assert_eq!((done.resealed, done.failed), (0, 8));
         assert!(done.failures.iter().all(|failure| matches!(failure, KeyRingError::Unknown { .. })));
         assert_eq!(stranger.key_uses().await.unwrap(), uses);
     }

@@ -1,11 +1,11 @@
 //! Slots: how many runs of a playbook go on at the same time, exactly, and whose turn is next.
 
-use crate::given::workspace;
+use crate::given::{playbook, tenant, workspace};
 use crate::on_both;
 use crate::running::{claimed, commit, commits};
 use crate::runs::started;
 use crate::yard::Yard;
-use hookyard_store::{CommitQueue, Committed, Hold, RunCommit, SlotLimit, Slotted, Store};
+use hookyard_store::{CommitQueue, Committed, Control, Edit, Hold, RunCommit, SlotLimit, Slotted, Store};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::{Instant, RunState};
@@ -52,6 +52,78 @@ on_both! {
         assert_eq!((next[0].id, next[0].slot, next.len()), (ids[1], Some(0), 1));
         // Whoever lost the run gets none.
         assert_eq!(yard.store.take_slot(&runs[1], worker, limit, Instant::now()).await.unwrap(), Slotted::Lost);
+    }
+
+    async fn each_key_has_places_of_its_own(yard: &Yard) {
+        let ids = started(yard, 4).await;
+        let worker = Uuid::new_v4();
+        let of = |key: &str| SlotLimit { key: key.to_owned(), most: 1 };
+        let mut runs = claimed(&yard.store, worker).await;
+        runs.sort_by_key(|run| run.id);
+        for (index, key, expected) in [(0, "ada", Slotted::Taken(0)), (1, "ada", Slotted::Queued), (2, "bob", Slotted::Taken(0)), (3, "bob", Slotted::Queued)] {
+            let slotted = yard.store.take_slot(&runs[index], worker, of(key), Instant::now()).await.unwrap();
+            assert_eq!(slotted, expected, "{index}");
+        }
+        let ended = RunCommit {
+            state: RunState::Completed,
+            hold: Hold::Parked(None),
+            limit: Some(of("bob")),
+            ..commit(&runs[2], worker, "x")
+        };
+        assert_eq!(commits(yard).commit(ended).await.unwrap(), Committed::Kept(vec![ids[3]]));
+        let next = claimed(&yard.store, worker).await;
+        assert_eq!((next.len(), next[0].id, next[0].slot, next[0].slot_key.as_deref()), (1, ids[3], Some(0), Some("bob")));
+    }
+
+    async fn a_run_keeps_the_key_that_it_asked_with_first(yard: &Yard) {
+        let ids = started(yard, 2).await;
+        let worker = Uuid::new_v4();
+        let of = |key: &str| SlotLimit { key: key.to_owned(), most: 1 };
+        let mut runs = claimed(&yard.store, worker).await;
+        runs.sort_by_key(|run| run.id);
+        assert_eq!(runs[1].slot_key, None);
+        for (index, expected) in [(0, Slotted::Taken(0)), (1, Slotted::Queued)] {
+            let slotted = yard.store.take_slot(&runs[index], worker, of("ada"), Instant::now()).await.unwrap();
+            assert_eq!(slotted, expected, "{index}");
+        }
+        // An operator's wish brings it to another worker, which finds another key.
+        yard.store.control_run(&workspace(), ids[1], Control::Pause, Instant::now()).await.unwrap();
+        let other = Uuid::new_v4();
+        let again = claimed(&yard.store, other).await.remove(0);
+        assert_eq!((again.id, again.slot_key.as_deref()), (ids[1], Some("ada")));
+        let slotted = yard.store.take_slot(&again, other, of("bob"), Instant::now()).await.unwrap();
+        assert_eq!(slotted, Slotted::Queued);
+        assert_eq!(yard.number("SELECT count(*) AS value FROM runs WHERE slot_key = 'ada'"), 2);
+    }
+
+    async fn a_line_with_a_free_place_is_found_behind_many_that_are_full(yard: &Yard) {
+        let ids = started(yard, 7).await;
+        let worker = Uuid::new_v4();
+        let mut runs = claimed(&yard.store, worker).await;
+        runs.sort_by_key(|run| run.id);
+        let limit = |run: usize| SlotLimit { key: format!("{}", run % 3), most: 1 };
+        for (index, run) in runs.iter().enumerate() {
+            yard.store.take_slot(run, worker, limit(index), Instant::now()).await.unwrap();
+        }
+        let mut playbook = playbook("acme", "onboarding", 1);
+        playbook.spec.concurrency = Some(1);
+        let mut edits = tenant("acme");
+        edits.push(Edit::Playbook(playbook.clone()));
+        yard.store.edit(edits, Instant::now()).await.unwrap();
+        assert_eq!(yard.store.refill_slots(Instant::now(), 1).await.unwrap(), Vec::new());
+        // The last line's place is given back, and whoever did it dies before the next gets it.
+        let lost = RunCommit {
+            state: RunState::Completed,
+            hold: Hold::Parked(None),
+            ..commit(&runs[2], worker, "x")
+        };
+        commits(yard).commit(lost).await.unwrap();
+        assert_eq!(yard.store.refill_slots(Instant::now(), 1).await.unwrap(), [ids[5]]);
+        playbook.spec.concurrency = Some(2);
+        yard.store.edit(vec![Edit::Playbook(playbook)], Instant::now()).await.unwrap();
+        let mut woken = yard.store.refill_slots(Instant::now(), 1).await.unwrap();
+        woken.sort_unstable();
+        assert_eq!(woken, [ids[3], ids[4]]);
     }
 
     async fn a_limit_that_is_gone_lets_all_go_on(yard: &Yard) {

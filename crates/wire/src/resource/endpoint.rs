@@ -44,6 +44,13 @@ pub struct EndpointSpec {
     /// How attempts say who they are, beside their signature. The secret part is kept apart, encrypted.
     #[serde(default)]
     pub auth: Option<AuthSpec>,
+    /// The certificates (PEM, its own first) that attempts show in the TLS handshake, also beside `auth`. Their key is
+    /// kept apart, encrypted.
+    #[serde(default)]
+    pub client_certificate: Option<String>,
+    /// The authorities (PEM) whose certificates the receiver may have, instead of those that everybody trusts.
+    #[serde(default)]
+    pub ca: Option<String>,
 }
 
 /// How attempts say who they are.
@@ -107,6 +114,8 @@ impl EndpointSpec {
             metadata: BTreeMap::new(),
             config: serde_json::Map::new(),
             auth: None,
+            client_certificate: None,
+            ca: None,
         }
     }
 }

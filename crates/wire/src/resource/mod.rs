@@ -20,7 +20,7 @@ pub use app::{Adapter, AppSpec, ContactPolicy};
 pub use application::{ApplicationSpec, PortalRole, PortalSpec};
 pub use endpoint::{AuthSpec, EndpointSpec, Oauth2Client, RateLimit};
 pub use event_type::EventTypeSpec;
-pub use playbook::{HookSpec, PlaybookSpec, RunTarget};
+pub use playbook::{Ending, HookSpec, PlaybookSpec, RunTarget};
 pub use project::{ProjectSpec, TemplateSpec};
 pub use recovery::RecoverySpec;
 pub use route::{RouteSpec, Target};

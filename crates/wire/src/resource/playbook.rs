@@ -15,6 +15,9 @@ pub struct PlaybookSpec {
     /// A disabled playbook starts no run.
     #[serde(default = "enabled")]
     pub enabled: bool,
+    /// What becomes of its runs while it is disabled.
+    #[serde(default)]
+    pub runs: Ending,
     /// The document as it was given.
     #[serde(default)]
     pub definition: String,
@@ -24,15 +27,29 @@ pub struct PlaybookSpec {
     /// What its runs are targeted at unless their request says otherwise.
     #[serde(default)]
     pub target: RunTarget,
-    /// The most runs at the same time; absent: the default.
+    /// The most runs at the same time; absent: as many as there are.
     #[serde(default)]
     pub concurrency: Option<u32>,
+    /// A jq expression over the input: `concurrency` counts the runs of each value that it yields; absent: all together.
+    #[serde(default)]
+    pub concurrency_key: Option<String>,
     /// The JSON Schema that the document asks of its input; absent: anything goes.
     #[serde(default)]
     pub input_schema: Option<serde_json::Value>,
     /// The secrets that the document may use.
     #[serde(default)]
     pub secret_names: Vec<String>,
+}
+
+/// What becomes of runs while that which they are of is switched off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// They go on to their end.
+    #[default]
+    Drain,
+    /// They end, those included that are being made meanwhile.
+    Cancel,
 }
 
 /// Door 6's settings.

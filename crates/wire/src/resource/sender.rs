@@ -1,6 +1,6 @@
 //! What bounds senders: the limits of a workspace, and API keys.
 
-use super::{RateLimit, enabled};
+use super::{Ending, RateLimit, enabled};
 use serde::{Deserialize, Serialize};
 
 /// A workspace's settings beside its name and its kill switch.
@@ -12,6 +12,9 @@ pub struct WorkspaceSpec {
     /// For how long its history is kept, if that is shorter than the yard's.
     #[serde(with = "super::duration::optional", default)]
     pub retention: Option<std::time::Duration>,
+    /// What becomes of its runs while it does not accept.
+    #[serde(default)]
+    pub runs: Ending,
 }
 
 /// An API key's settings. Of the key itself only a hash is kept.

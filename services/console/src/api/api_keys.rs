@@ -3,6 +3,7 @@
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::{Around, Fields, api_key};
 use crate::show::ApiKeyView;
 use crate::{Console, Error, secret};
@@ -36,7 +37,7 @@ pub(super) async fn create(
     let built = draft.build(id, opened.id(), None, Instant::now());
     let made = built.made.first().map(|made| made.value.clone());
     console
-        .edit(opened.id(), vec![Edit::ApiKey(built.row.clone())])
+        .edit(opened.id(), vec![Edit::ApiKey(built.row.clone()).over(None)])
         .await?;
     let token = given.or(made).unwrap_or_default();
     Ok(created(ApiKeyView::with_token(&built.row, &token)))
@@ -56,19 +57,25 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let directory = directory(&console, opened.id()).await?;
-    let around = Around {
-        policy: console.checks().policy(),
-        directory: &directory,
-    };
-    let read = |fields: &mut Fields<'_>| api_key::read(fields, around, Some(&existing));
-    let draft = body.read(console.checks(), read).await?;
-    let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-    console
-        .edit(opened.id(), vec![Edit::ApiKey(built.row.clone())])
-        .await?;
-    Ok(ok(ApiKeyView::of(&built.row)))
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let directory = directory(&console, opened.id()).await?;
+        let around = Around {
+            policy: console.checks().policy(),
+            directory: &directory,
+        };
+        let read = |fields: &mut Fields<'_>| api_key::read(fields, around, Some(&existing));
+        let draft = body.read(console.checks(), read).await?;
+        let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        console
+            .edit(
+                opened.id(),
+                vec![Edit::ApiKey(built.row.clone()).over(Some(existing.updated_at))],
+            )
+            .await?;
+        Ok(ok(ApiKeyView::of(&built.row)))
+    })
+    .await
 }
 
 /// A new key in the place of the old one, which is of no use from now on.
@@ -77,12 +84,18 @@ pub(super) async fn rotate(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened, &path.1).await?;
-    let token = secret::generate_token(api_key::PREFIX);
-    (row.key_hash, row.spec.hint) = api_key::kept(&token);
-    row.updated_at = Instant::now();
-    console.edit(opened.id(), vec![Edit::ApiKey(row.clone())]).await?;
-    Ok(ok(ApiKeyView::with_token(&row, &token)))
+    again(async || {
+        let mut row = find(&console, &opened, &path.1).await?;
+        let since = Some(row.updated_at);
+        let token = secret::generate_token(api_key::PREFIX);
+        (row.key_hash, row.spec.hint) = api_key::kept(&token);
+        row.updated_at = Instant::now();
+        console
+            .edit(opened.id(), vec![Edit::ApiKey(row.clone()).over(since)])
+            .await?;
+        Ok(ok(ApiKeyView::with_token(&row, &token)))
+    })
+    .await
 }
 
 pub(super) async fn remove(

@@ -3,6 +3,7 @@
 use super::body::{Document, Parameters, query};
 use super::{created, endpoints, gone, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::application;
 use crate::show::{ApplicationView, EndpointView};
 use crate::{Console, Error};
@@ -17,10 +18,17 @@ pub(super) async fn list(
     opened: Opened,
     mut parameters: Parameters,
 ) -> Result<HttpResponse, Error> {
-    let limit = number(&mut parameters, "limit", 1..=CONFIGURED_LIMIT, CONFIGURED_LIMIT)?;
-    let offset = number(&mut parameters, "offset", 0..=CONFIGURED_LIMIT, 0)?;
+    let limit = number(&mut parameters, "limit", 1..=CONFIGURED_LIMIT)?;
+    let offset = number(&mut parameters, "offset", 0..=CONFIGURED_LIMIT)?;
     parameters.finish()?;
-    let rows = console.store().applications(opened.id(), offset, limit).await?;
+    let store = console.store();
+    let rows = match (limit, offset) {
+        (None, None) => store.all_applications(opened.id()).await?,
+        (limit, offset) => {
+            let (offset, limit) = (offset.unwrap_or(0), limit.unwrap_or(CONFIGURED_LIMIT));
+            store.applications(opened.id(), offset, limit).await?
+        }
+    };
     Ok(ok(rows.iter().map(ApplicationView::of).collect::<Vec<_>>()))
 }
 
@@ -28,13 +36,12 @@ fn number(
     parameters: &mut Parameters,
     name: &'static str,
     range: std::ops::RangeInclusive<i64>,
-    usual: i64,
-) -> Result<i64, Error> {
+) -> Result<Option<i64>, Error> {
     let Some(text) = parameters.take(name)? else {
-        return Ok(usual);
+        return Ok(None);
     };
     let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| {
+    number.map(Some).ok_or_else(|| {
         let (least, most) = range.into_inner();
         query(name, &format!("must be a whole number from {least} to {most}"))
     })
@@ -53,7 +60,7 @@ pub(super) async fn create(
     super::refuse_taken(same.is_some_and(|row| row.id == id))?;
     let row = draft.build(id, opened.id(), None, Instant::now());
     console
-        .edit(opened.id(), vec![Edit::Application(row.clone())])
+        .edit(opened.id(), vec![Edit::Application(row.clone()).over(None)])
         .await?;
     Ok(created(ApplicationView::of(&row)))
 }
@@ -73,17 +80,23 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let draft = body
-        .read(console.checks(), |fields| {
-            Some(application::read(fields, Some(&existing)))
-        })
-        .await?;
-    let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-    console
-        .edit(opened.id(), vec![Edit::Application(row.clone())])
-        .await?;
-    Ok(ok(ApplicationView::of(&row)))
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let draft = body
+            .read(console.checks(), |fields| {
+                Some(application::read(fields, Some(&existing)))
+            })
+            .await?;
+        let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        console
+            .edit(
+                opened.id(),
+                vec![Edit::Application(row.clone()).over(Some(existing.updated_at))],
+            )
+            .await?;
+        Ok(ok(ApplicationView::of(&row)))
+    })
+    .await
 }
 
 /// Its endpoints go with it, and its visits to the portal end.

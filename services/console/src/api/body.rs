@@ -41,15 +41,14 @@ impl Document {
 
     /// The same for a body that may be left out.
     pub(super) async fn read_optional<T>(
-        self,
+        &self,
         checks: &check::Checks,
         read: impl FnOnce(&mut check::Fields<'_>) -> Option<T>,
     ) -> Result<T, Error> {
-        let document = match self.0 {
-            Value::Null => Self(Value::Object(Map::new())),
-            other => Self(other),
-        };
-        document.read(checks, read).await
+        if self.0.is_null() {
+            return Self(Value::Object(Map::new())).read(checks, read).await;
+        }
+        self.read(checks, read).await
     }
 }
 

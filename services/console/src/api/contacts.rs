@@ -3,6 +3,7 @@
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::{Around, Fields, contact};
 use crate::show::ContactView;
 use crate::{Console, Error};
@@ -38,7 +39,7 @@ pub(super) async fn create(
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let row = draft.build(id, opened.id(), None, Instant::now());
     console
-        .edit(opened.id(), vec![Edit::Contact(row.clone())])
+        .edit(opened.id(), vec![Edit::Contact(row.clone()).over(None)])
         .await?;
     Ok(created(ContactView::of(&row, &directory)))
 }
@@ -59,20 +60,26 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let directory = directory(&console, opened.id()).await?;
-    let around = Around {
-        policy: console.checks().policy(),
-        directory: &directory,
-    };
-    let mut taken = contact::Taken::new();
-    let read = |fields: &mut Fields<'_>| contact::read(fields, around, Some(&existing), &mut taken);
-    let draft = body.read(console.checks(), read).await?;
-    let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-    console
-        .edit(opened.id(), vec![Edit::Contact(row.clone())])
-        .await?;
-    Ok(ok(ContactView::of(&row, &directory)))
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let directory = directory(&console, opened.id()).await?;
+        let around = Around {
+            policy: console.checks().policy(),
+            directory: &directory,
+        };
+        let mut taken = contact::Taken::new();
+        let read = |fields: &mut Fields<'_>| contact::read(fields, around, Some(&existing), &mut taken);
+        let draft = body.read(console.checks(), read).await?;
+        let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        console
+            .edit(
+                opened.id(),
+                vec![Edit::Contact(row.clone()).over(Some(existing.updated_at))],
+            )
+            .await?;
+        Ok(ok(ContactView::of(&row, &directory)))
+    })
+    .await
 }
 
 pub(super) async fn remove(

@@ -3,14 +3,14 @@
 use super::body::{Document, Parameters, query};
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
-use crate::check::{Around, Fields, endpoint};
+use crate::again::again;
+use crate::check::{Around, Fields, addresses, endpoint};
 use crate::secret::{Rotation, Signing};
 use crate::show::{EndpointView, LaneView};
 use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use store::{DeliveryFilter, Edit, Endpoint};
-use wire::resource::AuthSpec;
 use wire::{ApplicationId, EndpointId, Instant};
 
 /// `?include=lane`
@@ -75,7 +75,7 @@ pub(super) async fn make(
     let id = draft.id.clone().unwrap_or_else(EndpointId::generate);
     super::refuse_taken(directory.endpoints.find(id.as_str()).is_some())?;
     let row = draft.build(id, opened.id(), None, Instant::now()).row;
-    look_up(console, &row, None).await?;
+    addresses::check(console.checks(), &addresses::of_endpoint(&row, None)).await?;
     save(console, opened, &row, None).await?;
     Ok(created(EndpointView::with_secret(&row)))
 }
@@ -109,18 +109,21 @@ pub(super) async fn hold(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened, &path.1).await?;
-    row.spec.enabled = false;
-    row.updated_at = Instant::now();
-    let hold = Edit::Hold {
-        endpoint: row.id.clone(),
-        workspace: row.workspace_id.clone(),
-        reason: "paused",
-    };
-    console
-        .edit(opened.id(), vec![hold, Edit::Endpoint(row.clone())])
-        .await?;
-    shown(&console, row).await
+    again(async || {
+        let mut row = find(&console, &opened, &path.1).await?;
+        row.spec.enabled = false;
+        let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        let hold = Edit::Hold {
+            endpoint: row.id.clone(),
+            workspace: row.workspace_id.clone(),
+            reason: "paused",
+        };
+        console
+            .edit(opened.id(), vec![hold, Edit::Endpoint(row.clone()).over(since)])
+            .await?;
+        shown(&console, row).await
+    })
+    .await
 }
 
 /// Lets what it holds go, whoever made it hold that, and whatever its circuit is: one first, and more as they succeed.
@@ -129,16 +132,22 @@ pub(super) async fn drain(
     opened: Opened,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened, &path.1).await?;
-    row.spec.enabled = true;
-    row.updated_at = Instant::now();
-    console
-        .edit(
-            opened.id(),
-            vec![Edit::Endpoint(row.clone()), Edit::Drain(row.id.clone())],
-        )
-        .await?;
-    shown(&console, row).await
+    again(async || {
+        let mut row = find(&console, &opened, &path.1).await?;
+        row.spec.enabled = true;
+        let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        console
+            .edit(
+                opened.id(),
+                vec![
+                    Edit::Endpoint(row.clone()).over(since),
+                    Edit::Drain(row.id.clone()),
+                ],
+            )
+            .await?;
+        shown(&console, row).await
+    })
+    .await
 }
 
 pub(super) async fn update(
@@ -147,50 +156,39 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let directory = directory(&console, opened.id()).await?;
-    let around = Around {
-        policy: console.checks().policy(),
-        directory: &directory,
-    };
-    let read = |fields: &mut Fields<'_>| endpoint::read(fields, around, Some(&existing));
-    let draft = body.read(console.checks(), read).await?;
-    let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-    look_up(&console, &built.row, Some(&existing)).await?;
-    save(&console, &opened, &built.row, existing.application_id.as_ref()).await?;
-    Ok(ok(if built.made.is_empty() {
-        EndpointView::of(&built.row)
-    } else {
-        EndpointView::with_secret(&built.row)
-    }))
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let directory = directory(&console, opened.id()).await?;
+        let around = Around {
+            policy: console.checks().policy(),
+            directory: &directory,
+        };
+        let read = |fields: &mut Fields<'_>| endpoint::read(fields, around, Some(&existing));
+        let draft = body.read(console.checks(), read).await?;
+        let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let new = addresses::of_endpoint(&built.row, Some(&existing));
+        addresses::check(console.checks(), &new).await?;
+        save(&console, &opened, &built.row, Some(&existing)).await?;
+        Ok(ok(if built.made.is_empty() {
+            EndpointView::of(&built.row)
+        } else {
+            EndpointView::with_secret(&built.row)
+        }))
+    })
+    .await
 }
 
-/// Looks up the URLs of an endpoint that are new or changed.
-async fn look_up(console: &Console, row: &Endpoint, before: Option<&Endpoint>) -> Result<(), Error> {
-    if before.is_none_or(|before| before.spec.url != row.spec.url) {
-        console.checks().look_up("url", &row.spec.url).await?;
-    }
-    if let Some(AuthSpec::Oauth2(client)) = &row.spec.auth {
-        let is_known = |before: &Endpoint| matches!(&before.spec.auth, Some(AuthSpec::Oauth2(known)) if known.token_url == client.token_url);
-        if !before.is_some_and(is_known) {
-            console
-                .checks()
-                .look_up("auth.oauth2.tokenUrl", &client.token_url)
-                .await?;
-        }
-    }
-    Ok(())
-}
-
-/// Saves an endpoint; where its application changes, the new one must have room for it.
+/// Saves an endpoint over what it was made of; where its application changes, the new one must have room for it.
 async fn save(
     console: &Console,
     opened: &Opened,
     row: &Endpoint,
-    before: Option<&ApplicationId>,
+    before: Option<&Endpoint>,
 ) -> Result<(), Error> {
-    let mut edits = vec![Edit::Endpoint(row.clone())];
-    if let Some(application) = row.application_id.as_ref().filter(|now| Some(*now) != before) {
+    let since = before.map(|before| before.updated_at);
+    let mut edits = vec![Edit::Endpoint(row.clone()).over(since)];
+    let owner = before.and_then(|before| before.application_id.as_ref());
+    if let Some(application) = row.application_id.as_ref().filter(|now| Some(*now) != owner) {
         edits.push(Edit::CheckLimit(application.clone()));
     }
     console.edit(opened.id(), edits).await
@@ -231,20 +229,23 @@ pub(super) async fn rotate(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened, &path.1).await?;
-    let read = |fields: &mut Fields<'_>| {
-        let signing = fields.optional("signing", Signing::read);
-        Some((signing, Rotation::read(fields)))
-    };
-    let (signing, rotation) = body.read_optional(console.checks(), read).await?;
-    let now = Instant::now();
-    let signing = signing.unwrap_or_else(|| Signing::current(&row.secrets));
-    row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
-    row.updated_at = now;
-    console
-        .edit(opened.id(), vec![Edit::Endpoint(row.clone())])
-        .await?;
-    Ok(ok(EndpointView::with_secret(&row)))
+    again(async || {
+        let mut row = find(&console, &opened, &path.1).await?;
+        let read = |fields: &mut Fields<'_>| {
+            let signing = fields.optional("signing", Signing::read);
+            Some((signing, Rotation::read(fields)))
+        };
+        let (signing, rotation) = body.read_optional(console.checks(), read).await?;
+        let now = Instant::now();
+        let signing = signing.unwrap_or_else(|| Signing::current(&row.secrets));
+        row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
+        let since = Some(std::mem::replace(&mut row.updated_at, now));
+        console
+            .edit(opened.id(), vec![Edit::Endpoint(row.clone()).over(since)])
+            .await?;
+        Ok(ok(EndpointView::with_secret(&row)))
+    })
+    .await
 }
 
 /// The endpoint with this id or slug in the caller's workspace.

@@ -3,6 +3,7 @@
 use super::body::Document;
 use super::{created, gone, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::{Fields, value};
 use crate::show::EnvironmentView;
 use crate::{Console, Error, Problem};
@@ -43,7 +44,7 @@ pub(super) async fn create(
         created_at: now,
         updated_at: now,
     };
-    save(&console, &opened, rows, row.clone()).await?;
+    save(&console, &opened, rows, row.clone(), None).await?;
     Ok(created(EnvironmentView::of(&row)))
 }
 
@@ -62,23 +63,26 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let rows = console.store().environments(opened.id()).await?;
-    let mut row = find(&rows, &path.1)?.clone();
-    let was_default = row.is_default;
-    let read = |fields: &mut Fields<'_>| {
-        fields.set("slug", &mut row.slug, value::slug);
-        fields.set("is_default", &mut row.is_default, value::boolean);
-        fields.set_optional("name", &mut row.name, value::name);
-        Some(())
-    };
-    body.read(console.checks(), read).await?;
-    if was_default && !row.is_default {
-        let message = "cannot be taken away; make another environment the default";
-        return Err(Error::Invalid(vec![Problem::new("isDefault", message)]));
-    }
-    row.updated_at = Instant::now();
-    save(&console, &opened, rows, row.clone()).await?;
-    Ok(ok(EnvironmentView::of(&row)))
+    again(async || {
+        let rows = console.store().environments(opened.id()).await?;
+        let mut row = find(&rows, &path.1)?.clone();
+        let was_default = row.is_default;
+        let read = |fields: &mut Fields<'_>| {
+            fields.set("slug", &mut row.slug, value::slug);
+            fields.set("is_default", &mut row.is_default, value::boolean);
+            fields.set_optional("name", &mut row.name, value::name);
+            Some(())
+        };
+        body.read(console.checks(), read).await?;
+        if was_default && !row.is_default {
+            let message = "cannot be taken away; make another environment the default";
+            return Err(Error::Invalid(vec![Problem::new("isDefault", message)]));
+        }
+        let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        save(&console, &opened, rows, row.clone(), since).await?;
+        Ok(ok(EnvironmentView::of(&row)))
+    })
+    .await
 }
 
 /// Fails while a source or an endpoint is in it, and for the default.
@@ -106,12 +110,13 @@ pub(super) async fn remove(
     }
 }
 
-/// Saves an environment; where it becomes the default, the old one stops being it in the same transaction.
+/// Saves an environment that was last changed at `since`; where it becomes the default, the old one stops being it in the same transaction.
 async fn save(
     console: &Console,
     opened: &Opened,
     rows: Vec<Environment>,
     row: Environment,
+    since: Option<Instant>,
 ) -> Result<(), Error> {
     let mut edits = Vec::with_capacity(2);
     if row.is_default {
@@ -119,14 +124,16 @@ async fn save(
             .into_iter()
             .find(|other| other.is_default && other.id != row.id);
         edits.extend(old.map(|old| {
-            Edit::Environment(Environment {
+            let read_at = Some(old.updated_at);
+            let old = Environment {
                 is_default: false,
                 updated_at: row.updated_at,
                 ..old
-            })
+            };
+            Edit::Environment(old).over(read_at)
         }));
     }
-    edits.push(Edit::Environment(row));
+    edits.push(Edit::Environment(row).over(since));
     console.edit(opened.id(), edits).await
 }
 

@@ -3,6 +3,7 @@
 use super::body::Document;
 use super::{created, gone, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::event_type;
 use crate::show::EventTypeView;
 use crate::{Console, Error};
@@ -35,7 +36,7 @@ pub(super) async fn create(
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let row = draft.build(id, opened.id(), None, Instant::now());
     console
-        .edit(opened.id(), vec![Edit::EventType(row.clone())])
+        .edit(opened.id(), vec![Edit::EventType(row.clone()).over(None)])
         .await?;
     Ok(created(EventTypeView::of(&row, 0)))
 }
@@ -55,17 +56,23 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let draft = body
-        .read(console.checks(), |fields| {
-            event_type::read(fields, Some(&existing))
-        })
-        .await?;
-    let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-    console
-        .edit(opened.id(), vec![Edit::EventType(row.clone())])
-        .await?;
-    view(&console, &opened, &row).await
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let draft = body
+            .read(console.checks(), |fields| {
+                event_type::read(fields, Some(&existing))
+            })
+            .await?;
+        let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        console
+            .edit(
+                opened.id(),
+                vec![Edit::EventType(row.clone()).over(Some(existing.updated_at))],
+            )
+            .await?;
+        view(&console, &opened, &row).await
+    })
+    .await
 }
 
 /// The subscriptions to it go with it.

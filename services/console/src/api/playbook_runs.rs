@@ -15,7 +15,7 @@ use routing::{Moment, Start};
 use serde_json::{Map, Value};
 use store::{Acceptance, NewEvent, Playbook};
 use uuid::Uuid;
-use wire::{EventId, Instant, RunId, Trigger};
+use wire::{EventId, Instant, PlaybookId, RunId, Trigger};
 
 pub(super) async fn list(
     console: Data<Console>,
@@ -55,6 +55,7 @@ pub(super) async fn start(
     if !playbook.spec.enabled {
         return Err(Error::State("this playbook is disabled, so it starts no run"));
     }
+    refuse_ending(&console, &opened, &playbook.id).await?;
     let target = Target::of(&console, &opened, &playbook).await?;
     let input = target.complete(given);
     check_input(&playbook, &input)?;
@@ -68,6 +69,21 @@ pub(super) async fn start(
         &run.ok_or(Error::NotFound { what: "run" })?,
         &directory,
     )))
+}
+
+/// Refuses to let a run go on that would end at once.
+pub(super) async fn refuse_ending(
+    console: &Console,
+    opened: &Opened,
+    playbook: &PlaybookId,
+) -> Result<(), Error> {
+    let found = console.store().playbook_of_run(opened.id(), playbook).await?;
+    if found.is_some_and(|(_, ends)| ends) {
+        return Err(Error::State(
+            "the playbook or its workspace is switched off with `runs: cancel`, so every run ends; let runs `drain` first",
+        ));
+    }
+    Ok(())
 }
 
 /// What a run is targeted at.

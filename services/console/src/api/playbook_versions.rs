@@ -5,6 +5,7 @@ use super::page::{Key, Page, next_cursor};
 use super::playbooks::find;
 use super::{directory, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::playbooks::definition;
 use crate::check::{Fields, value};
 use crate::show::{CheckedView, PlaybookView, VersionView};
@@ -82,25 +83,28 @@ pub(super) async fn activate(
     opened: Opened,
     path: Path<(String, String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened, &path.1).await?;
-    let version = version(&console, &row, &path.2).await?;
-    let outline = console.checks().outline(&version).await?;
-    let outline = outline.map_err(Error::InvalidDefinition)?;
-    if outline.name != row.spec.slug {
-        return Err(Error::State(
-            "that version bears another name than the playbook's slug; save its definition under this one",
-        ));
-    }
-    row.version = version.version;
-    row.spec.definition = version.definition;
-    row.spec.input_schema = outline.input_schema;
-    row.spec.secret_names = outline.secrets;
-    row.updated_at = Instant::now();
-    console
-        .edit(opened.id(), vec![Edit::Playbook(row.clone())])
-        .await?;
-    let directory = directory(&console, opened.id()).await?;
-    Ok(ok(PlaybookView::of(&row, &directory)))
+    again(async || {
+        let mut row = find(&console, &opened, &path.1).await?;
+        let version = version(&console, &row, &path.2).await?;
+        let outline = console.checks().outline(&version).await?;
+        let outline = outline.map_err(Error::InvalidDefinition)?;
+        if outline.name != row.spec.slug {
+            return Err(Error::State(
+                "that version bears another name than the playbook's slug; save its definition under this one",
+            ));
+        }
+        row.version = version.version;
+        row.spec.definition = version.definition;
+        row.spec.input_schema = outline.input_schema;
+        row.spec.secret_names = outline.secrets;
+        let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        console
+            .edit(opened.id(), vec![Edit::Playbook(row.clone()).over(since)])
+            .await?;
+        let directory = directory(&console, opened.id()).await?;
+        Ok(ok(PlaybookView::of(&row, &directory)))
+    })
+    .await
 }
 
 /// Checks a definition as saving it would, and keeps nothing.

@@ -3,7 +3,7 @@
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
-use crate::cancel::Of;
+use crate::again::again;
 use crate::check::playbooks::{Draft, HOOK_PREFIX, read as read_draft};
 use crate::check::{Around, Built, Directory, Fields, Made, value};
 use crate::show::PlaybookView;
@@ -12,7 +12,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use store::{Edit, Playbook};
+use store::{Edit, Playbook, RunsOf};
+use wire::resource::Ending;
 use wire::{Instant, PlaybookId};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
@@ -54,21 +55,28 @@ pub(super) async fn one(
 }
 
 /// Changes what the body names; the rest stays. Saving a definition, `PUT`, is the same with one in it: one that differs
-/// is the next version, which runs begin with from now on.
+/// is the next version, which runs begin with from now on. `runs: cancel` with `enabled: false` ends all that go on, and
+/// every run that is made until the playbook is enabled again.
 pub(super) async fn update(
     console: Data<Console>,
     opened: Opened,
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let directory = directory(&console, opened.id()).await?;
-    let draft = read(&console, &directory, &body, Some(&existing)).await?;
-    let number = draft.number.unwrap_or(existing.number);
-    let id = existing.id.clone();
-    let built = draft.build(id, opened.id(), number, Some(&existing), Instant::now());
-    let (row, made) = save(&console, &opened, built, Some(&existing)).await?;
-    Ok(ok(PlaybookView::with_made(&row, &made, &directory)))
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let directory = directory(&console, opened.id()).await?;
+        let draft = read(&console, &directory, &body, Some(&existing)).await?;
+        let number = draft.number.unwrap_or(existing.number);
+        let id = existing.id.clone();
+        let built = draft.build(id, opened.id(), number, Some(&existing), Instant::now());
+        let (row, made) = save(&console, &opened, built, Some(&existing)).await?;
+        if row.spec.runs == Ending::Cancel {
+            console.cancel_runs(RunsOf::Playbook(row.id.clone())).await?;
+        }
+        Ok(ok(PlaybookView::with_made(&row, &made, &directory)))
+    })
+    .await
 }
 
 /// Its runs stay, and those that go on end: what they keep secret is gone. Routes to it stay, too, and start nothing.
@@ -80,7 +88,7 @@ pub(super) async fn remove(
     let row = find(&console, &opened, &path.1).await?;
     let edit = Edit::RemovePlaybook(row.id.clone());
     console.edit(opened.id(), vec![edit]).await?;
-    console.cancel_runs(Of::Playbook(&row.id)).await?;
+    console.cancel_runs(RunsOf::Playbook(row.id)).await?;
     Ok(gone())
 }
 
@@ -111,34 +119,37 @@ pub(super) async fn rotate(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened, &path.1).await?;
-    let read = |fields: &mut Fields<'_>| {
-        let of = fields.optional("of", Rotated::read);
-        Some(of.unwrap_or(Rotated::Secret))
-    };
-    let of = body.read_optional(console.checks(), read).await?;
-    let value = match of {
-        Rotated::Secret => secret::generate_token("pbs_"),
-        Rotated::Hook => secret::generate_token(HOOK_PREFIX),
-    };
-    let hash = secret::hash(value.expose_secret());
-    match of {
-        Rotated::Secret => row.secret_hash = Some(hash),
-        Rotated::Hook if row.spec.hook.is_none() => {
-            return Err(Error::State("this playbook has no hook; give it one first"));
+    again(async || {
+        let mut row = find(&console, &opened, &path.1).await?;
+        let read = |fields: &mut Fields<'_>| {
+            let of = fields.optional("of", Rotated::read);
+            Some(of.unwrap_or(Rotated::Secret))
+        };
+        let of = body.read_optional(console.checks(), read).await?;
+        let value = match of {
+            Rotated::Secret => secret::generate_token("pbs_"),
+            Rotated::Hook => secret::generate_token(HOOK_PREFIX),
+        };
+        let hash = secret::hash(value.expose_secret());
+        match of {
+            Rotated::Secret => row.secret_hash = Some(hash),
+            Rotated::Hook if row.spec.hook.is_none() => {
+                return Err(Error::State("this playbook has no hook; give it one first"));
+            }
+            Rotated::Hook => row.hook_hash = Some(hash),
         }
-        Rotated::Hook => row.hook_hash = Some(hash),
-    }
-    row.updated_at = Instant::now();
-    console
-        .edit(opened.id(), vec![Edit::Playbook(row.clone())])
-        .await?;
-    let directory = directory(&console, opened.id()).await?;
-    let made = Made {
-        field: "secret",
-        value,
-    };
-    Ok(ok(PlaybookView::with_made(&row, &[made], &directory)))
+        let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        console
+            .edit(opened.id(), vec![Edit::Playbook(row.clone()).over(since)])
+            .await?;
+        let directory = directory(&console, opened.id()).await?;
+        let made = Made {
+            field: "secret",
+            value,
+        };
+        Ok(ok(PlaybookView::with_made(&row, &[made], &directory)))
+    })
+    .await
 }
 
 async fn read(
@@ -155,7 +166,7 @@ async fn read(
     body.read(console.checks(), read).await
 }
 
-/// Saves a playbook if its definition can be kept, and gives it as it is now, with its version.
+/// Saves a playbook over what it was made of, if its definition can be kept, and gives it as it is now, with its version.
 async fn save(
     console: &Console,
     opened: &Opened,
@@ -168,7 +179,8 @@ async fn save(
         return Err(Error::InvalidDefinition(issues));
     }
     let id = row.id.clone();
-    console.edit(opened.id(), vec![Edit::Playbook(row)]).await?;
+    let edit = Edit::Playbook(row).over(existing.map(|existing| existing.updated_at));
+    console.edit(opened.id(), vec![edit]).await?;
     Ok((find(console, opened, id.as_str()).await?, made))
 }
 

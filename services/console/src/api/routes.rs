@@ -3,6 +3,7 @@
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::{Around, Fields, route};
 use crate::show::RouteView;
 use crate::{Console, Error};
@@ -39,7 +40,9 @@ pub(super) async fn create(
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let last = rows.iter().map(|row| row.position).max().unwrap_or(0);
     let row = draft.build(id, opened.id(), last.saturating_add(1), None, Instant::now());
-    console.edit(opened.id(), vec![Edit::Route(row.clone())]).await?;
+    console
+        .edit(opened.id(), vec![Edit::Route(row.clone()).over(None)])
+        .await?;
     Ok(created(RouteView::of(&row, &directory)))
 }
 
@@ -59,18 +62,26 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let directory = directory(&console, opened.id()).await?;
-    let around = Around {
-        policy: console.checks().policy(),
-        directory: &directory,
-    };
-    let read = |fields: &mut Fields<'_>| Some(route::read(fields, around, Some(&existing)));
-    let draft = body.read(console.checks(), read).await?;
-    let (id, position) = (existing.id.clone(), existing.position);
-    let row = draft.build(id, opened.id(), position, Some(&existing), Instant::now());
-    console.edit(opened.id(), vec![Edit::Route(row.clone())]).await?;
-    Ok(ok(RouteView::of(&row, &directory)))
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let directory = directory(&console, opened.id()).await?;
+        let around = Around {
+            policy: console.checks().policy(),
+            directory: &directory,
+        };
+        let read = |fields: &mut Fields<'_>| Some(route::read(fields, around, Some(&existing)));
+        let draft = body.read(console.checks(), read).await?;
+        let (id, position) = (existing.id.clone(), existing.position);
+        let row = draft.build(id, opened.id(), position, Some(&existing), Instant::now());
+        console
+            .edit(
+                opened.id(),
+                vec![Edit::Route(row.clone()).over(Some(existing.updated_at))],
+            )
+            .await?;
+        Ok(ok(RouteView::of(&row, &directory)))
+    })
+    .await
 }
 
 pub(super) async fn remove(

@@ -2,6 +2,7 @@
 
 use super::body::{Document, Parameters, query};
 use super::page::{Key, Page, next_cursor};
+use super::playbook_runs::refuse_ending;
 use super::{directory, ok};
 use crate::access::Opened;
 use crate::check::{Fields, value};
@@ -144,6 +145,8 @@ pub(super) async fn retry(
 ) -> Result<HttpResponse, Error> {
     let read = |fields: &mut Fields<'_>| Some(fields.optional("keys", is_fresh).unwrap_or(false));
     let fresh_keys = body.read_optional(console.checks(), read).await?;
+    let run = find(&console, &opened, &path.1).await?;
+    refuse_ending(&console, &opened, &run.playbook_id).await?;
     control(&console, &opened, &path.1, Control::Retry { fresh_keys }).await
 }
 

@@ -3,7 +3,8 @@
 use super::body::Document;
 use super::{created, directory, gone, ok};
 use crate::access::Opened;
-use crate::check::{Around, Directory, Fields, Made, app, source, value};
+use crate::again::again;
+use crate::check::{Around, Directory, Fields, Made, addresses, app, source, value};
 use crate::show::SourceView;
 use crate::{Console, Error, Problem, secret};
 use actix_web::HttpResponse;
@@ -45,8 +46,9 @@ pub(super) async fn create(
     let id = draft.id.clone().unwrap_or_else(SourceId::generate);
     super::refuse_taken(directory.sources.find(id.as_str()).is_some())?;
     let built = draft.build(id, opened.id(), None, Instant::now());
+    addresses::check(console.checks(), &addresses::of_source(&built.row, None)).await?;
     console
-        .edit(opened.id(), vec![Edit::Source(built.row.clone())])
+        .edit(opened.id(), vec![Edit::Source(built.row.clone()).over(None)])
         .await?;
     Ok(created(SourceView::with_made(
         &built.row,
@@ -72,22 +74,30 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let directory = directory(&console, opened.id()).await?;
-    let existing = find(&console, &directory, &path.1).await?;
-    let around = Around {
-        policy: console.checks().policy(),
-        directory: &directory,
-    };
-    let read = |fields: &mut Fields<'_>| source::read(fields, around, Some(&existing), Some(&existing));
-    let draft = body.read(console.checks(), read).await?;
-    let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-    console
-        .edit(opened.id(), vec![Edit::Source(built.row.clone())])
-        .await?;
-    let handshakes = console.store().handshakes(&existing.id).await?;
-    Ok(ok(
-        SourceView::with_made(&built.row, &built.made, &directory).with_handshakes(handshakes)
-    ))
+    again(async || {
+        let directory = directory(&console, opened.id()).await?;
+        let existing = find(&console, &directory, &path.1).await?;
+        let around = Around {
+            policy: console.checks().policy(),
+            directory: &directory,
+        };
+        let read = |fields: &mut Fields<'_>| source::read(fields, around, Some(&existing), Some(&existing));
+        let draft = body.read(console.checks(), read).await?;
+        let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let new = addresses::of_source(&built.row, Some(&existing));
+        addresses::check(console.checks(), &new).await?;
+        console
+            .edit(
+                opened.id(),
+                vec![Edit::Source(built.row.clone()).over(Some(existing.updated_at))],
+            )
+            .await?;
+        let handshakes = console.store().handshakes(&existing.id).await?;
+        Ok(ok(
+            SourceView::with_made(&built.row, &built.made, &directory).with_handshakes(handshakes)
+        ))
+    })
+    .await
 }
 
 /// Its events stay. Routes from it stay, too, and match nothing.
@@ -140,40 +150,45 @@ pub(super) async fn rotate(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let directory = directory(&console, opened.id()).await?;
-    let mut row = find(&console, &directory, &path.1).await?;
-    let read = |fields: &mut Fields<'_>| {
-        let given = fields.optional("secret", value::secret);
-        let of = fields.optional("of", Rotated::read);
-        Some((given, of, secret::Rotation::read(fields)))
-    };
-    let (given, of, rotation) = body.read_optional(console.checks(), read).await?;
-    let now = Instant::now();
-    let new = match of.unwrap_or_else(|| Rotated::usual(&row)) {
-        Rotated::Verify => {
-            let new = given.unwrap_or_else(secret::generate_signing);
-            check_fits(row.spec.verify.as_ref(), &new, source::fits)?;
-            row.secrets = rotation.rotate(row.secrets, new.clone(), now);
-            new
-        }
-        Rotated::App => {
-            let made = || row.spec.app.as_ref().map(app::made_for);
-            let new = given.or_else(made).unwrap_or_default();
-            check_fits(row.spec.app.as_ref(), &new, app::fits)?;
-            row.app_secrets.signing = rotation.rotate(row.app_secrets.signing, new.clone(), now);
-            new
-        }
-    };
-    row.updated_at = now;
-    console.edit(opened.id(), vec![Edit::Source(row.clone())]).await?;
-    let made = Made {
-        field: "verify.secrets",
-        value: new,
-    };
-    let handshakes = console.store().handshakes(&row.id).await?;
-    Ok(ok(
-        SourceView::with_made(&row, &[made], &directory).with_handshakes(handshakes)
-    ))
+    again(async || {
+        let directory = directory(&console, opened.id()).await?;
+        let mut row = find(&console, &directory, &path.1).await?;
+        let read = |fields: &mut Fields<'_>| {
+            let given = fields.optional("secret", value::secret);
+            let of = fields.optional("of", Rotated::read);
+            Some((given, of, secret::Rotation::read(fields)))
+        };
+        let (given, of, rotation) = body.read_optional(console.checks(), read).await?;
+        let now = Instant::now();
+        let new = match of.unwrap_or_else(|| Rotated::usual(&row)) {
+            Rotated::Verify => {
+                let new = given.unwrap_or_else(secret::generate_signing);
+                check_fits(row.spec.verify.as_ref(), &new, source::fits)?;
+                row.secrets = rotation.rotate(row.secrets, new.clone(), now);
+                new
+            }
+            Rotated::App => {
+                let made = || row.spec.app.as_ref().map(app::made_for);
+                let new = given.or_else(made).unwrap_or_default();
+                check_fits(row.spec.app.as_ref(), &new, app::fits)?;
+                row.app_secrets.signing = rotation.rotate(row.app_secrets.signing, new.clone(), now);
+                new
+            }
+        };
+        let since = Some(std::mem::replace(&mut row.updated_at, now));
+        console
+            .edit(opened.id(), vec![Edit::Source(row.clone()).over(since)])
+            .await?;
+        let made = Made {
+            field: "verify.secrets",
+            value: new,
+        };
+        let handshakes = console.store().handshakes(&row.id).await?;
+        Ok(ok(
+            SourceView::with_made(&row, &[made], &directory).with_handshakes(handshakes)
+        ))
+    })
+    .await
 }
 
 /// Takes over the secret that came with a handshake; those that were there go on counting beside it for the overlap. The
@@ -184,29 +199,32 @@ pub(super) async fn accept_captured(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let directory = directory(&console, opened.id()).await?;
-    let mut row = find(&console, &directory, &path.1).await?;
-    let rotation = body
-        .read_optional(console.checks(), |fields| Some(secret::Rotation::read(fields)))
-        .await?;
-    let captured = captured(&console, &row).await?;
-    check_fits(row.spec.verify.as_ref(), &captured.secret, source::fits)?;
-    let now = Instant::now();
-    row.secrets = rotation.rotate(row.secrets, captured.secret.clone(), now);
-    row.updated_at = now;
-    let edits = vec![
-        Edit::Source(row.clone()),
-        Edit::RemoveCaptured(row.id.clone(), captured.at),
-    ];
-    console.edit(opened.id(), edits).await?;
-    let made = Made {
-        field: "verify.secrets",
-        value: captured.secret,
-    };
-    let handshakes = console.store().handshakes(&row.id).await?;
-    Ok(ok(
-        SourceView::with_made(&row, &[made], &directory).with_handshakes(handshakes)
-    ))
+    again(async || {
+        let directory = directory(&console, opened.id()).await?;
+        let mut row = find(&console, &directory, &path.1).await?;
+        let rotation = body
+            .read_optional(console.checks(), |fields| Some(secret::Rotation::read(fields)))
+            .await?;
+        let captured = captured(&console, &row).await?;
+        check_fits(row.spec.verify.as_ref(), &captured.secret, source::fits)?;
+        let now = Instant::now();
+        row.secrets = rotation.rotate(row.secrets, captured.secret.clone(), now);
+        let since = Some(std::mem::replace(&mut row.updated_at, now));
+        let edits = vec![
+            Edit::Source(row.clone()).over(since),
+            Edit::RemoveCaptured(row.id.clone(), captured.at),
+        ];
+        console.edit(opened.id(), edits).await?;
+        let made = Made {
+            field: "verify.secrets",
+            value: captured.secret,
+        };
+        let handshakes = console.store().handshakes(&row.id).await?;
+        Ok(ok(
+            SourceView::with_made(&row, &[made], &directory).with_handshakes(handshakes)
+        ))
+    })
+    .await
 }
 
 /// Forgets the secret that came with a handshake.

@@ -3,6 +3,7 @@
 use super::body::Document;
 use super::{created, gone, ok};
 use crate::access::Opened;
+use crate::again::again;
 use crate::check::project;
 use crate::show::TemplateView;
 use crate::{Console, Error};
@@ -29,7 +30,7 @@ pub(super) async fn create(
     super::refuse_taken(present.is_some())?;
     let row = draft.build(id, opened.id(), None, Instant::now());
     console
-        .edit(opened.id(), vec![Edit::Template(row.clone())])
+        .edit(opened.id(), vec![Edit::Template(row.clone()).over(None)])
         .await?;
     Ok(created(TemplateView::of(&row)))
 }
@@ -48,17 +49,23 @@ pub(super) async fn update(
     path: Path<(String, String)>,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let existing = find(&console, &opened, &path.1).await?;
-    let draft = body
-        .read(console.checks(), |fields| {
-            project::read_template(fields, Some(&existing))
-        })
-        .await?;
-    let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
-    console
-        .edit(opened.id(), vec![Edit::Template(row.clone())])
-        .await?;
-    Ok(ok(TemplateView::of(&row)))
+    again(async || {
+        let existing = find(&console, &opened, &path.1).await?;
+        let draft = body
+            .read(console.checks(), |fields| {
+                project::read_template(fields, Some(&existing))
+            })
+            .await?;
+        let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        console
+            .edit(
+                opened.id(),
+                vec![Edit::Template(row.clone()).over(Some(existing.updated_at))],
+            )
+            .await?;
+        Ok(ok(TemplateView::of(&row)))
+    })
+    .await
 }
 
 /// Playbooks that are targeted at it stay, and start no run until they have another target.

@@ -3,59 +3,48 @@
 use super::body::Document;
 use super::ok;
 use crate::access::Opened;
-use crate::cancel::Of;
+use crate::again::again;
 use crate::check::{Fields, value, workspace};
 use crate::show::WorkspaceView;
 use crate::{Console, Error};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::Value;
-use store::{Edit, Workspace};
+use store::{Edit, RunsOf, Workspace};
 use wire::Instant;
+use wire::resource::Ending;
 
 pub(super) async fn one(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     Ok(ok(WorkspaceView::of(&find(&console, &opened).await?)))
 }
 
 /// `accepting: false` closes every door, everywhere within a second. What runs goes on to its end, unless `runs` says
-/// `cancel`: it has all of them end, once, and may be sent again.
+/// `cancel`: then all of it ends, and so does every run that is made until the workspace accepts again.
 pub(super) async fn update(
     console: Data<Console>,
     opened: Opened,
     body: Document,
 ) -> Result<HttpResponse, Error> {
-    let mut row = find(&console, &opened).await?;
-    let read = |fields: &mut Fields<'_>| {
-        fields.set("name", &mut row.name, value::name);
-        fields.set("accepting", &mut row.accepting, value::boolean);
-        workspace::read_rate_limit(fields, &mut row.spec.rate_limit);
-        workspace::read_retention(fields, &mut row.spec.retention);
-        let cancels = fields.optional("runs", is_cancel).unwrap_or(false);
-        if cancels && row.accepting {
-            fields.refuse(
-                "runs",
-                "cannot be cancelled while the workspace accepts; close it, too",
-            );
+    again(async || {
+        let mut row = find(&console, &opened).await?;
+        let read = |fields: &mut Fields<'_>| {
+            fields.set("name", &mut row.name, value::name);
+            fields.set("accepting", &mut row.accepting, value::boolean);
+            workspace::read_rate_limit(fields, &mut row.spec.rate_limit);
+            workspace::read_retention(fields, &mut row.spec.retention);
+            workspace::read_ending(fields, &mut row.spec.runs, row.accepting, "the workspace accepts");
+            Some(())
+        };
+        body.read(console.checks(), read).await?;
+        let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        console
+            .edit(opened.id(), vec![Edit::Workspace(row.clone()).over(since)])
+            .await?;
+        if row.spec.runs == Ending::Cancel {
+            console.cancel_runs(RunsOf::Workspace(row.id.clone())).await?;
         }
-        Some(cancels)
-    };
-    let cancels = body.read(console.checks(), read).await?;
-    row.updated_at = Instant::now();
-    console
-        .edit(opened.id(), vec![Edit::Workspace(row.clone())])
-        .await?;
-    if cancels {
-        console.cancel_runs(Of::Workspace(opened.id())).await?;
-    }
-    Ok(ok(WorkspaceView::of(&row)))
-}
-
-fn is_cancel(runs: &Value) -> Result<bool, value::Refused> {
-    match value::any_text(runs)? {
-        "cancel" => Ok(true),
-        "drain" => Ok(false),
-        _ => Err(value::Refused::new("must be `drain` or `cancel`")),
-    }
+        Ok(ok(WorkspaceView::of(&row)))
+    })
+    .await
 }
 
 /// As the ledger has it: what came with the token may be a second old.

@@ -3,8 +3,8 @@
 use crate::Error;
 use std::collections::HashMap;
 use store::{
-    ApiKey, Application, CONFIGURED_LIMIT, Contact, Endpoint, Environment, EventType, NewManagementToken,
-    Playbook, Project, Route, Source, Store, Template, Workspace,
+    ApiKey, Application, Contact, Endpoint, Environment, EventType, NewManagementToken, Playbook, Project,
+    Route, Source, Store, Template, Workspace,
 };
 use wire::EventTypeId;
 
@@ -47,7 +47,7 @@ impl Current {
             projects: store.projects(id).await?,
             templates: store.templates(id).await?,
             event_types: store.event_types(id).await?,
-            applications: store.applications(id, 0, CONFIGURED_LIMIT).await?,
+            applications: store.all_applications(id).await?,
             subscribers: store.subscriber_counts(id).await?,
             contacts: store.contacts(id).await?,
             workspace: Some(workspace),

@@ -14,11 +14,14 @@ use store::{
     ApiKey, Application, Contact, Edit, Endpoint, Environment, EventType, NewManagementToken, Playbook,
     Project, Route, SigningSecret, Source, Template, Workspace,
 };
+use wire::Instant;
 
 /// How the rows of one kind are compared, saved and removed.
 pub(super) struct Kind<Row> {
     pub(super) thing: fn(&Row, &Directory) -> Thing,
     pub(super) save: fn(Row) -> Edit,
+    /// When it was last changed, if it says so: what is saved must be over that.
+    pub(super) changed_at: fn(&Row) -> Option<Instant>,
     pub(super) remove: fn(&Row) -> Edit,
     /// Whether customers have it, or would lose something with it: no file removes what it does not know of.
     pub(super) is_customers: fn(&Row, &Current) -> bool,
@@ -27,12 +30,14 @@ pub(super) struct Kind<Row> {
 pub(super) const WORKSPACE: Kind<Workspace> = Kind {
     thing: |row, _| Thing::new("workspace", &row.id, &row.slug, WorkspaceView::of(row)),
     save: Edit::Workspace,
+    changed_at: |row| Some(row.updated_at),
     remove: |_| unreachable!("no file removes its own workspace"),
     is_customers: |_, _| false,
 };
 pub(super) const ENVIRONMENT: Kind<Environment> = Kind {
     thing: |row, _| Thing::new("environment", &row.id, &row.slug, EnvironmentView::of(row)),
     save: Edit::Environment,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveEnvironment(row.id.clone()),
     is_customers: |_, _| false,
 };
@@ -42,6 +47,7 @@ pub(super) const TOKEN: Kind<NewManagementToken> = Kind {
         Thing::new("management_token", &row.id, &row.name, view).secret("token", [row.token_hash])
     },
     save: Edit::ManagementToken,
+    changed_at: |_| None,
     remove: |row| Edit::RemoveManagementToken(row.id.clone()),
     is_customers: |_, _| false,
 };
@@ -52,18 +58,21 @@ pub(super) const API_KEY: Kind<ApiKey> = Kind {
         thing.without(["hint"]).secret("token", [row.key_hash])
     },
     save: Edit::ApiKey,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveApiKey(row.id.clone()),
     is_customers: |_, _| false,
 };
 pub(super) const PROJECT: Kind<Project> = Kind {
     thing: |row, _| Thing::new("project", &row.id, &row.slug, ProjectView::of(row)),
     save: Edit::Project,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveProject(row.id.clone()),
     is_customers: |_, _| false,
 };
 pub(super) const TEMPLATE: Kind<Template> = Kind {
     thing: |row, _| Thing::new("template", &row.id, &row.slug, TemplateView::of(row)),
     save: Edit::Template,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveTemplate(row.id.clone()),
     is_customers: |_, _| false,
 };
@@ -73,6 +82,7 @@ pub(super) const EVENT_TYPE: Kind<EventType> = Kind {
         thing.without(["subscriber_count"])
     },
     save: Edit::EventType,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveEventType(row.id.clone()),
     is_customers: |row, current| current.subscribers.contains_key(&row.id),
 };
@@ -82,6 +92,7 @@ pub(super) const APPLICATION: Kind<Application> = Kind {
         Thing::new("application", &row.id, name, ApplicationView::of(row))
     },
     save: Edit::Application,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveApplication(row.id.clone()),
     is_customers: |row, current| {
         let owners = current.endpoints.iter().map(|endpoint| &endpoint.application_id);
@@ -91,13 +102,14 @@ pub(super) const APPLICATION: Kind<Application> = Kind {
 pub(super) const CONTACT: Kind<Contact> = Kind {
     thing: |row, directory| Thing::new("contact", &row.id, &row.name, ContactView::of(row, directory)),
     save: Edit::Contact,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveContact(row.id.clone()),
     is_customers: |_, _| false,
 };
 pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
     thing: |row, _| {
         let name = row.spec.slug.as_deref().unwrap_or(row.id.as_str());
-        let credential = row.credential.as_ref();
+        let (credential, client_key) = (row.credential.as_ref(), row.client_key.as_ref());
         Thing::new("endpoint", &row.id, name, EndpointView::of(row))
             // It follows from the secret, and a preview's is not the one that will be made.
             .without(["public_key"])
@@ -106,8 +118,13 @@ pub(super) const ENDPOINT: Kind<Endpoint> = Kind {
                 "auth",
                 credential.map(|credential| secret::hash(credential.expose_secret())),
             )
+            .secret(
+                "auth.client_certificate.key",
+                client_key.map(|key| secret::hash(key.expose_secret())),
+            )
     },
     save: Edit::Endpoint,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveEndpoint(row.id.clone()),
     is_customers: |row, _| row.application_id.is_some(),
 };
@@ -131,6 +148,7 @@ pub(super) const SOURCE: Kind<Source> = Kind {
             )
     },
     save: Edit::Source,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveSource(row.id.clone()),
     is_customers: |_, _| false,
 };
@@ -153,12 +171,14 @@ pub(super) const PLAYBOOK: Kind<Playbook> = Kind {
         )
     },
     save: Edit::Playbook,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemovePlaybook(row.id.clone()),
     is_customers: |_, _| false,
 };
 pub(super) const ROUTE: Kind<Route> = Kind {
     thing: |row, directory| Thing::new("route", &row.id, &row.spec.name, RouteView::of(row, directory)),
     save: Edit::Route,
+    changed_at: |row| Some(row.updated_at),
     remove: |row| Edit::RemoveRoute(row.id.clone()),
     is_customers: |_, _| false,
 };
@@ -175,13 +195,14 @@ mod tests {
     use crate::apply::difference::Action;
     use secrecy::SecretString;
     use wire::resource::{EndpointSpec, RateLimit};
-    use wire::{EndpointId, EnvironmentId, Instant, WorkspaceId};
+    use wire::{EndpointId, EnvironmentId, WorkspaceId};
 
     fn endpoint(secret: &str) -> Endpoint {
         let now = Instant::from_unix_micros(0);
         Endpoint {
             application_id: None,
             credential: None,
+            client_key: None,
             id: EndpointId::from_stored("ep_a"),
             workspace_id: WorkspaceId::from_stored("ws_a"),
             environment_id: EnvironmentId::from_stored("env_a"),

@@ -21,7 +21,7 @@ pub use difference::{Action, Applied, Change, FieldChange, Generated};
 pub use fill::Outside;
 pub use plan::Plan;
 
-use crate::check::{Checks, Report, Style, workspace};
+use crate::check::{Checks, Report, Style, addresses, workspace};
 use crate::{Error, Problem, yaml};
 use current::Current;
 use serde_json::Value;
@@ -87,6 +87,8 @@ pub async fn plan(store: &Store, checks: &Checks, file: &str, inputs: Inputs<'_>
     };
     let mut wanted = reading.all(&mut report);
     definitions::check(checks, &mut report, &current, &mut wanted, file).await?;
+    let new = std::mem::take(&mut wanted.urls);
+    addresses::check_all(checks, &mut report, new).await;
     settle(checks, report, unfilled).await?;
     Ok(Plan::of(reading, wanted))
 }

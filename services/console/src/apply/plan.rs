@@ -7,12 +7,13 @@ use super::kinds::{
 };
 use super::wanted::{Reading, Wanted};
 use crate::Error;
-use crate::cancel::{self, Of};
+use crate::cancel;
 use crate::check::{Built, Directory};
 use broker::Conveyor;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use store::{Contact, Edit, Endpoint, Store, Workspace};
-use wire::{ApplicationId, Instant, PlaybookId, SourceId};
+use store::{Contact, Edit, Endpoint, RunsOf, Store, Workspace};
+use wire::resource::Ending;
+use wire::{ApplicationId, Instant, SourceId};
 
 /// What a file would change. Executing it is one transaction.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl Plan {
         let (workspace, current) = (reading.workspace.clone(), reading.current);
         let Wanted {
             mut environments,
+            urls: _,
             tokens,
             api_keys,
             projects,
@@ -100,18 +102,20 @@ impl Plan {
         wanted: Vec<Built<Row>>,
         directory: &Directory,
     ) {
-        let before: HashMap<String, Thing> = current
+        let before: HashMap<String, (Thing, Option<Instant>)> = current
             .iter()
-            .map(|row| (kind.thing)(row, directory))
-            .map(|thing| (thing.id.clone(), thing))
+            .map(|row| ((kind.thing)(row, directory), (kind.changed_at)(row)))
+            .map(|(thing, changed_at)| (thing.id.clone(), (thing, changed_at)))
             .collect();
         for Built { row, made } in wanted {
             let thing = (kind.thing)(&row, directory);
             self.generated
                 .extend(made.into_iter().map(|made| thing.generated(made)));
+            let mut since = None;
             let change = match before.get(&thing.id) {
                 None => thing.change(Action::Create, Vec::new()),
-                Some(before) => {
+                Some((before, changed_at)) => {
+                    since = *changed_at;
                     let fields = thing.differing(before);
                     if fields.is_empty() {
                         self.unchanged += 1;
@@ -121,7 +125,7 @@ impl Plan {
                 }
             };
             self.changes.push(change);
-            self.edits.push((kind.save)(row));
+            self.edits.push((kind.save)(row).over(since));
         }
     }
 
@@ -152,28 +156,22 @@ impl Plan {
 
     /// Does it, all or nothing, and tells every process.
     ///
-    /// Fails with [`Error::Taken`] when an id or a token is another workspace's, or when somebody else changed the
-    /// same things since; nothing is done then.
+    /// Fails with [`Error::Taken`] when an id or a token is another workspace's, and with [`Error::Changed`] when somebody
+    /// else changed the same things since; nothing is done then.
     pub async fn execute(mut self, store: &Store, conveyor: &Conveyor) -> Result<Applied, Error> {
         let edits = std::mem::take(&mut self.edits);
-        let removed: Vec<PlaybookId> = edits
-            .iter()
-            .filter_map(|edit| match edit {
-                Edit::RemovePlaybook(id) => Some(id.clone()),
-                _ => None,
-            })
-            .collect();
+        let ended: Vec<RunsOf> = edits.iter().filter_map(ended_by).collect();
         if !edits.is_empty() {
             store.edit(edits, Instant::now()).await?;
             crate::announce(conveyor, &self.workspace.id).await;
         }
-        for playbook in &removed {
-            if let Err(error) = cancel::runs(store, conveyor, Of::Playbook(playbook)).await {
+        for of in &ended {
+            if let Err(error) = cancel::runs(store, conveyor, of).await {
                 // The file is applied by now, so this is no reason to say that it is not.
                 tracing::warn!(
-                    playbook.id = %playbook,
+                    workspace.id = %self.workspace.id,
                     error.chain = &error as &dyn std::error::Error,
-                    "not all runs of a playbook that was removed are told to end"
+                    "not all runs are told to end that end with what was removed or switched off"
                 );
             }
         }
@@ -189,6 +187,17 @@ impl Plan {
             generated: self.generated,
             unchanged: self.unchanged,
         }
+    }
+}
+
+/// Whose runs end with an edit.
+fn ended_by(edit: &Edit) -> Option<RunsOf> {
+    match edit {
+        Edit::Over { edit, .. } => ended_by(edit),
+        Edit::RemovePlaybook(id) => Some(RunsOf::Playbook(id.clone())),
+        Edit::Playbook(row) if row.spec.runs == Ending::Cancel => Some(RunsOf::Playbook(row.id.clone())),
+        Edit::Workspace(row) if row.spec.runs == Ending::Cancel => Some(RunsOf::Workspace(row.id.clone())),
+        _ => None,
     }
 }
 
@@ -236,10 +245,12 @@ impl Merge<'_> {
             let is_kept = |address: &&(SourceId, String)| after.row.addresses.contains(address);
             let kept: Vec<_> = before.addresses.iter().filter(is_kept).cloned().collect();
             if kept.len() < before.addresses.len() {
-                self.plan.edits.push(Edit::Contact(Contact {
+                let after = Contact {
                     addresses: kept,
                     ..before.clone()
-                }));
+                };
+                let edit = Edit::Contact(after).over(Some(before.updated_at));
+                self.plan.edits.push(edit);
             }
         }
     }

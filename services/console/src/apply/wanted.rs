@@ -9,7 +9,7 @@ mod registered;
 use super::current::Current;
 use super::entries::{Entry, entries};
 use super::kinds::{APPLICATION, ENDPOINT, Kind, PLAYBOOK, PROJECT, SOURCE, TEMPLATE};
-use crate::check::{Around, Built, Directory, Fields, Report, endpoint, playbooks, route, source};
+use crate::check::{Around, Built, Directory, Fields, Report, addresses, endpoint, playbooks, route, source};
 use crate::secret;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub(super) struct Wanted {
     pub(super) applications: Vec<Built<Application>>,
     pub(super) endpoints: Vec<Built<Endpoint>>,
     pub(super) sources: Vec<Built<Source>>,
+    /// The URLs of both that are new or changed, each with its path, such as `endpoints[0].url`.
+    pub(super) urls: Vec<(String, String)>,
     pub(super) playbooks: Vec<Built<Playbook>>,
     /// Where each of them stands, such as `playbooks[0]`.
     pub(super) playbook_paths: Vec<String>,
@@ -78,6 +80,7 @@ impl<'a> Reading<'a> {
         let entries = self.entries(report);
         let environments = self.environments(report);
         let directory = self.directory(&environments, &entries);
+        let mut urls = Vec::new();
         let (playbooks, playbook_paths) = self.playbooks(report, &entries.playbooks, &directory);
         Wanted {
             tokens: self.tokens(report, &entries.tokens),
@@ -86,8 +89,9 @@ impl<'a> Reading<'a> {
             templates: self.templates(report, &entries.templates),
             event_types: self.event_types(report, &entries.event_types),
             applications: self.applications(report, &entries.applications),
-            endpoints: self.endpoints(report, &entries.endpoints, &directory),
-            sources: self.sources(report, &entries.sources, &directory),
+            endpoints: self.endpoints(report, &entries.endpoints, &directory, &mut urls),
+            sources: self.sources(report, &entries.sources, &directory, &mut urls),
+            urls,
             playbooks,
             playbook_paths,
             routes: self.routes(report, &entries.routes, &directory),
@@ -236,13 +240,17 @@ impl<'a> Reading<'a> {
         report: &mut Report,
         entries: &[Entry<'_, EndpointId>],
         directory: &Directory,
+        urls: &mut Vec<(String, String)>,
     ) -> Vec<Built<Endpoint>> {
         let existing = by_id(&self.current.endpoints, |row| row.id.as_str());
         read_all(report, entries, |report, entry, id| {
             let read = |fields: &mut Fields<'_>| endpoint::read(fields, self.around(directory), None);
             let draft = report.object(&entry.path, entry.value, read).flatten()?;
             let existing = existing.get(id.as_str()).copied();
-            Some(draft.build(id, &self.workspace.id, existing, entry.now))
+            let built = draft.build(id, &self.workspace.id, existing, entry.now);
+            let new = addresses::of_endpoint(&built.row, existing);
+            urls.extend(addresses::below(&entry.path, new));
+            Some(built)
         })
     }
 
@@ -251,6 +259,7 @@ impl<'a> Reading<'a> {
         report: &mut Report,
         entries: &[Entry<'_, SourceId>],
         directory: &Directory,
+        urls: &mut Vec<(String, String)>,
     ) -> Vec<Built<Source>> {
         let existing = by_id(&self.current.sources, |row| row.id.as_str());
         let (mut tokens, mut apps) = (Twins::default(), Twins::default());
@@ -259,6 +268,8 @@ impl<'a> Reading<'a> {
             let read = |fields: &mut Fields<'_>| source::read(fields, self.around(directory), None, existing);
             let draft = report.object(&entry.path, entry.value, read).flatten()?;
             let built = draft.build(id, &self.workspace.id, existing, entry.now);
+            let new = addresses::of_source(&built.row, existing);
+            urls.extend(addresses::below(&entry.path, new));
             let token = secret::hash(built.row.token.expose_secret());
             tokens.note(report, &entry.path, "token", token);
             if let Some(app) = &built.row.spec.app {

@@ -1,14 +1,15 @@
 //! How attempts say who they are, beside their signature: `{basic: …}`, `{bearer: …}`, `{header: …}` or
-//! `{oauth2: …}`.
+//! `{oauth2: …}`, and `{client_certificate: …}` alone or beside one of these.
 //!
 //! Nahook's `authUsername` and `authPassword` are another way to write `basic`. The secret part is read apart from the
 //! rest, because it is kept apart, encrypted, and is never shown again.
 
-use super::value::{Refused, any_text};
-use super::{Fields, kind};
+use super::value::{self, Refused, any_text};
+use super::{Fields, certificate, kind};
 use egress::Policy;
 use secrecy::SecretString;
 use serde_json::Value;
+use wire::Instant;
 use wire::resource::{AuthSpec, Oauth2Client};
 
 /// The longest user name, in bytes.
@@ -35,36 +36,62 @@ pub(crate) enum Said {
     Password(SecretString),
 }
 
-/// Reads `auth`, or Nahook's two fields; `base` is what there is.
-pub(crate) fn read(fields: &mut Fields<'_>, base: Option<&AuthSpec>, policy: &Policy) -> Said {
+/// Reads `auth`, or Nahook's two fields, which leave the certificate as it is; `base` is what there is.
+pub(crate) fn read(
+    fields: &mut Fields<'_>,
+    base: Option<&AuthSpec>,
+    policy: &Policy,
+    now: Instant,
+) -> (Said, certificate::Said) {
     let nahook = read_nahook(fields, base);
     let is_nahook = !matches!(nahook, Said::Nothing);
+    let nothing = (Said::Nothing, certificate::Said::Nothing);
     match fields.get("auth") {
-        None => nahook,
+        None => (nahook, certificate::Said::Nothing),
         Some(_) if is_nahook => {
             fields.refuse(
                 "auth",
                 "goes without `authUsername` and `authPassword`: it says it all",
             );
-            Said::Nothing
+            nothing
         }
-        Some(Value::Null) => Said::None,
-        Some(_) => match fields.object("auth", |auth| read_one(auth, policy)).flatten() {
-            Some(auth) => Said::This(auth),
-            None => Said::Nothing,
-        },
+        Some(Value::Null) => (Said::None, certificate::Said::None),
+        Some(_) => {
+            let read = fields.object("auth", |auth| read_both(auth, policy, now));
+            read.flatten().unwrap_or(nothing)
+        }
     }
 }
 
-fn read_one(auth: &mut Fields<'_>, policy: &Policy) -> Option<Auth> {
+fn read_both(auth: &mut Fields<'_>, policy: &Policy, now: Instant) -> Option<(Said, certificate::Said)> {
+    let has_certificate = auth.has("client_certificate");
     let given = ["basic", "bearer", "header", "oauth2"].map(|kind| auth.has(kind));
-    if given.iter().filter(|is_given| **is_given).count() != 1 {
+    let kinds = given.iter().filter(|is_given| **is_given).count();
+    let certificate = if has_certificate {
+        if auth.get("client_certificate").is_some_and(Value::is_null) {
+            auth.refuse("client_certificate", "must be an object, not null");
+        }
+        let read = auth.object("client_certificate", |inner| certificate::read_client(inner, now));
+        read.flatten()
+    } else {
+        Some(certificate::Said::None)
+    };
+    if kinds == 0 && has_certificate {
+        return Some((Said::None, certificate?));
+    }
+    if kinds != 1 {
         auth.refuse(
             "basic",
-            "or `bearer`, `header` or `oauth2` is what this must have, and one of them alone",
+            "or `bearer`, `header` or `oauth2` is what this must have, and one of them alone; \
+             `client_certificate` goes beside them or alone",
         );
         return None;
     }
+    let one = read_one(auth, policy);
+    Some((Said::This(one?), certificate?))
+}
+
+fn read_one(auth: &mut Fields<'_>, policy: &Policy) -> Option<Auth> {
     let bearer = auth
         .optional("bearer", token)
         .map(|token| (AuthSpec::Bearer, token));
@@ -128,7 +155,7 @@ fn read_basic(basic: &mut Fields<'_>) -> Option<Auth> {
 fn read_header(header: &mut Fields<'_>) -> Option<Auth> {
     let name = header.required("name", |value| {
         let name = any_text(value)?;
-        egress::check_header(name, "")?;
+        value::sent_header(name, "")?;
         Ok(name.to_owned())
     });
     let value = header.required("value", |value| {

@@ -1,7 +1,7 @@
 //! Endpoints: where webhooks go out.
 
 use super::auth::Said;
-use super::{Around, Built, Fields, Made, auth, metadata, value};
+use super::{Around, Built, Fields, Made, auth, certificate, metadata, value};
 use crate::secret::{self, Rotation, Signing};
 use egress::Policy;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,6 +24,7 @@ pub(crate) struct Draft {
     spec: EndpointSpec,
     secret: Option<SecretString>,
     auth: Said,
+    certificate: certificate::Said,
     signing: Option<Signing>,
 }
 
@@ -59,7 +60,10 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
     }
     metadata::read(fields, &mut spec.metadata);
     metadata::read_config(fields, &mut spec.config);
-    let auth = read_auth(fields, &mut spec, around.policy);
+    let now = Instant::now();
+    let (auth, certificate) = read_auth(fields, &mut spec, around.policy, now);
+    fields.set_optional("ca", &mut spec.ca, |value| certificate::authorities(value, now));
+    check_is_secure(fields, &spec);
     let application_id = read_application(fields, around, base);
     read_later(fields);
     Some(Draft {
@@ -69,6 +73,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&En
         spec,
         secret,
         auth,
+        certificate,
         signing,
     })
 }
@@ -88,15 +93,25 @@ fn read_application(
     application
 }
 
-fn read_auth(fields: &mut Fields<'_>, spec: &mut EndpointSpec, policy: &Policy) -> Said {
-    let said = auth::read(fields, spec.auth.as_ref(), policy);
+fn read_auth(
+    fields: &mut Fields<'_>,
+    spec: &mut EndpointSpec,
+    policy: &Policy,
+    now: Instant,
+) -> (Said, certificate::Said) {
+    let (said, shown) = auth::read(fields, spec.auth.as_ref(), policy, now);
+    match &shown {
+        certificate::Said::Nothing => {}
+        certificate::Said::None => spec.client_certificate = None,
+        certificate::Said::This { certificate, .. } => spec.client_certificate = Some(certificate.clone()),
+    }
     match &said {
         Said::Nothing | Said::Password(_) => {}
         Said::None => spec.auth = None,
         Said::This((auth, _)) => spec.auth = Some(auth.clone()),
     }
     let header = match &spec.auth {
-        None => return said,
+        None => return (said, shown),
         Some(AuthSpec::Basic { .. } | AuthSpec::Bearer | AuthSpec::Oauth2(_)) => "Authorization",
         Some(AuthSpec::Header { name }) => name,
     };
@@ -104,7 +119,20 @@ fn read_auth(fields: &mut Fields<'_>, spec: &mut EndpointSpec, policy: &Policy) 
         let message = format!("sends the header {header}, which is in `headers`, too");
         fields.refuse("auth", message);
     }
-    said
+    (said, shown)
+}
+
+/// Certificates are of no use where the connection is not encrypted.
+fn check_is_secure(fields: &mut Fields<'_>, spec: &EndpointSpec) {
+    let is_plain = spec.url.starts_with("http:");
+    for (name, is_given) in [
+        ("auth", spec.client_certificate.is_some()),
+        ("ca", spec.ca.is_some()),
+    ] {
+        if is_plain && is_given {
+            fields.refuse(name, "has a certificate, which only an https URL has a use for");
+        }
+    }
 }
 
 /// `secret` and `signing`, either of which says what the other would be.
@@ -138,15 +166,15 @@ fn read_later(fields: &mut Fields<'_>) {
 fn read_headers(fields: &mut Fields<'_>, slot: &mut BTreeMap<String, String>) {
     let mut headers = BTreeMap::new();
     let is_given = fields.entries("headers", |name, value| {
-        let value = value::any_text(value)?;
-        egress::check_header(name, value)?;
+        let text = value::any_text(value)?;
+        value::sent_header(name, text)?;
         let is_repeated = headers
             .keys()
             .any(|known: &String| known.eq_ignore_ascii_case(name));
         if is_repeated {
             return Err(value::Refused::new("is the same header as another one here"));
         }
-        headers.insert(name.to_owned(), value.to_owned());
+        headers.insert(name.to_owned(), text.to_owned());
         Ok(())
     });
     if headers.len() > egress::MAX_CUSTOM_HEADERS {
@@ -218,12 +246,19 @@ impl Draft {
             )],
         };
         let kept = existing.and_then(|existing| existing.credential.clone());
+        let kept_key = existing.and_then(|existing| existing.client_key.clone());
         let row = Endpoint {
             application_id: self.application_id,
             credential: match self.auth {
                 Said::This((_, secret)) | Said::Password(secret) => Some(secret),
                 // Without a kind there is no secret part either, whoever said so.
                 Said::Nothing | Said::None => kept.filter(|_| self.spec.auth.is_some()),
+            },
+            client_key: match self.certificate {
+                certificate::Said::This { key, .. } => Some(key),
+                certificate::Said::Nothing | certificate::Said::None => {
+                    kept_key.filter(|_| self.spec.client_certificate.is_some())
+                }
             },
             id,
             workspace_id: workspace_id.clone(),

@@ -19,7 +19,8 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    fn written(self, name: &'static str) -> Cow<'static, str> {
+    /// The name of a field, or the path of one, as the document writes it.
+    pub(crate) fn written(self, name: &'static str) -> Cow<'static, str> {
         if self == Self::Snake || !name.contains('_') {
             return Cow::Borrowed(name);
         }

@@ -5,10 +5,12 @@
 //! [`Checks::settle`], and playbooks' definitions to [`Checks::define`], because compiling a stranger's program happens
 //! in the jail.
 
+pub(crate) mod addresses;
 pub(crate) mod api_key;
 pub(crate) mod app;
 pub(crate) mod application;
 mod auth;
+mod certificate;
 pub(crate) mod contact;
 pub(crate) mod definition;
 pub(crate) mod directory;
@@ -69,13 +71,10 @@ impl Checks {
         self.egress.policy()
     }
 
-    /// Looks up a URL that is about to be saved: whose name leads to a forbidden address is told so now, and not at the
-    /// first delivery. One that cannot be looked up passes, since every request is checked again.
-    pub(crate) async fn look_up(&self, path: &'static str, url: &str) -> Result<(), Error> {
-        match self.egress.check_url(url).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::Invalid(vec![Problem::new(path, error.to_string())])),
-        }
+    /// Looks up a URL that is about to be saved. One that cannot be looked up passes, since every request is checked
+    /// again.
+    async fn look_up(&self, url: &str) -> Result<(), egress::Error> {
+        self.egress.check_url(url).await.map(drop)
     }
 
     /// Ends a report: compiles its programs, and gives all problems there are.

@@ -3,13 +3,13 @@
 //! Door 2 is open once there is a secret for it, door 6 while there is a `hook`. A secret that a document leaves out
 //! stays as it is; null takes it away.
 
-use super::workspace::read_id;
+use super::workspace::{read_ending, read_id};
 use super::{Around, Built, Fields, Made, Said, kind, value};
 use crate::secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use store::Playbook;
-use wire::resource::{HookSpec, PlaybookSpec, RunTarget};
+use wire::resource::{Ending, HookSpec, PlaybookSpec, RunTarget};
 use wire::{Instant, PlaybookId, WorkspaceId};
 
 /// What every token in door 6's path begins with.
@@ -49,6 +49,7 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Pl
         ),
     };
     fields.set("enabled", &mut spec.enabled, value::boolean);
+    read_ending(fields, &mut spec.runs, spec.enabled, "the playbook is enabled");
     let secret = Said::read(fields, "secret", value::header_secret);
     let mut hook_token = None;
     let was_enabled = spec.hook.as_ref().is_none_or(|hook| hook.enabled);
@@ -62,6 +63,15 @@ pub(crate) fn read(fields: &mut Fields<'_>, around: Around<'_>, base: Option<&Pl
     fields.set_optional("concurrency", &mut spec.concurrency, |value| {
         value::integer(1..=MOST_RUNS)(value).map(|most| u32::try_from(most).unwrap_or(u32::MAX))
     });
+    fields.set_program("concurrency_key", &mut spec.concurrency_key);
+    // A `concurrency` that is refused was meant to be there.
+    let is_emptied = fields.get("concurrency").is_none_or(Value::is_null);
+    if spec.concurrency_key.is_some() && spec.concurrency.is_none() && is_emptied {
+        fields.refuse(
+            "concurrency_key",
+            "says what `concurrency` counts, and there is none; set it, or leave this out",
+        );
+    }
     let secrets = Said::read(fields, "secrets", secrets);
     Draft {
         id,
@@ -93,6 +103,8 @@ fn empty(slug: String, definition: String) -> PlaybookSpec {
         hook: None,
         target: RunTarget::default(),
         concurrency: None,
+        runs: Ending::default(),
+        concurrency_key: None,
         input_schema: None,
         secret_names: Vec::new(),
     }

@@ -147,6 +147,18 @@ pub(crate) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Re
     }
 }
 
+/// A header that deliveries may carry: none that [`egress::check_header`] reserves, and not who we are, which receivers
+/// are promised.
+pub(crate) fn sent_header(name: &str, value: &str) -> Result<(), Refused> {
+    egress::check_header(name, value)?;
+    if name.eq_ignore_ascii_case("user-agent") {
+        return Err(Refused::new(
+            "is ours to set, because receivers know us by it; choose another name",
+        ));
+    }
+    Ok(())
+}
+
 /// An event-type pattern.
 pub(crate) fn pattern(value: &Value) -> Result<EventTypePattern, Refused> {
     Ok(any_text(value)?.parse::<EventTypePattern>()?)

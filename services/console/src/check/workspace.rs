@@ -2,9 +2,10 @@
 
 use super::{Around, Fields, value};
 use secrecy::SecretString;
+use serde_json::Value;
 use std::str::FromStr;
 use std::time::Duration;
-use wire::resource::{RateLimit, WorkspaceSpec};
+use wire::resource::{Ending, RateLimit, WorkspaceSpec};
 use wire::{ConfiguredId, EnvironmentId, ManagementTokenId, WorkspaceId};
 
 /// Reads `id`: pinned for a new thing, and unchangeable for one that exists.
@@ -25,7 +26,7 @@ pub(crate) fn read_environment(
     around: Around<'_>,
     existing: Option<&EnvironmentId>,
 ) -> Option<EnvironmentId> {
-    let refer = |value: &serde_json::Value| around.directory.environment(value);
+    let refer = |value: &Value| around.directory.environment(value);
     let both = ["environment", "environment_id"];
     let is_given = both.map(|name| fields.has(name)).contains(&true);
     let [by_slug, by_id] = both.map(|name| fields.optional(name, refer));
@@ -68,6 +69,31 @@ pub(crate) fn read_retention(fields: &mut Fields<'_>, slot: &mut Option<Duration
     );
 }
 
+/// Reads `runs` over what stands in `slot`: what becomes of them while `what` is off, which `is_on` says. To switch it on
+/// again forgets what was said.
+pub(crate) fn read_ending(fields: &mut Fields<'_>, slot: &mut Ending, is_on: bool, what: &str) {
+    let said = fields.optional("runs", ending);
+    if said == Some(Ending::Cancel) && is_on {
+        fields.refuse(
+            "runs",
+            format!("cannot be cancelled while {what}; switch that off, too"),
+        );
+    }
+    *slot = match said {
+        Some(said) => said,
+        None if is_on => Ending::Drain,
+        None => *slot,
+    };
+}
+
+fn ending(value: &Value) -> Result<Ending, value::Refused> {
+    match value::any_text(value)? {
+        "cancel" => Ok(Ending::Cancel),
+        "drain" => Ok(Ending::Drain),
+        _ => Err(value::Refused::new("must be `drain` or `cancel`")),
+    }
+}
+
 /// A workspace as a document describes it.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -87,6 +113,7 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Draft> {
     let mut spec = WorkspaceSpec::default();
     read_rate_limit(fields, &mut spec.rate_limit);
     read_retention(fields, &mut spec.retention);
+    read_ending(fields, &mut spec.runs, accepting, "the workspace accepts");
     Some(Draft {
         id,
         slug: slug?,

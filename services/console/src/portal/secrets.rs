@@ -5,6 +5,7 @@ use super::pages::{environments, own_endpoint, titled};
 use super::refusal::Refusal;
 use super::visit::{Confirmed, Visit};
 use crate::Console;
+use crate::again::again;
 use crate::secret::{Rotation, Signing, public_key};
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Form, Path};
@@ -98,20 +99,28 @@ pub(super) async fn rotate(
     let overlap = OVERLAPS.iter().find(|overlap| overlap.hours == form.overlap);
     let overlap = overlap.ok_or(Refusal::Foreign)?;
     let rotation = Rotation::lasting(Duration::from_hours(overlap.hours));
-    let mut row = own_endpoint(console.store(), &visit, &path).await?;
-    let now = Instant::now();
-    let signing = Signing::current(&row.secrets);
-    row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
-    row.updated_at = now;
-    let place = format!("{}/endpoints/{}?done=rotated", visit.place.path, row.id);
-    let workspace = row.workspace_id.clone();
+    let rotated = again(async || {
+        let mut row = match own_endpoint(console.store(), &visit, &path).await {
+            Ok(row) => row,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let now = Instant::now();
+        let signing = Signing::current(&row.secrets);
+        row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
+        let since = Some(std::mem::replace(&mut row.updated_at, now));
+        let (id, workspace) = (row.id.clone(), row.workspace_id.clone());
+        let edit = Edit::Endpoint(row).over(since);
+        console.edit(&workspace, vec![edit]).await?;
+        Ok(Ok(id))
+    });
+    let id = rotated.await??;
     tracing::info!(
-        workspace.id = %workspace,
+        workspace.id = %visit.session.workspace_id,
         application.id = %visit.application.id,
-        endpoint.id = %row.id,
+        endpoint.id = %id,
         session.id = %visit.session.id,
         "a customer rotated a secret"
     );
-    console.edit(&workspace, vec![Edit::Endpoint(row)]).await?;
+    let place = format!("{}/endpoints/{id}?done=rotated", visit.place.path);
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
 }

@@ -1,5 +1,6 @@
 //! What is configured.
 
+use super::auth::{AuthView, CertificateView};
 use super::lane::LaneView;
 use crate::check::{Directory, Made};
 use crate::secret::{self, Signing};
@@ -9,9 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Endpoint, Environment, Handshakes, Route, SigningSecret, Source};
-use wire::resource::{
-    Adapter, AppSpec, AuthSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration,
-};
+use wire::resource::{Adapter, AppSpec, ContactPolicy, RateLimit, Target, ValueRule, VerifyMode, duration};
 use wire::{
     AppId, ApplicationId, EndpointId, EnvironmentId, EventTypePattern, Instant, PlaybookId, RetryPolicy,
     RouteId, SourceId,
@@ -37,6 +36,8 @@ pub(crate) struct EndpointView {
     application_id: Option<ApplicationId>,
     headers: BTreeMap<String, String>,
     auth: Option<AuthView>,
+    /// The authorities that the receiver's certificate may come from; empty: those that everybody trusts.
+    ca: Vec<CertificateView>,
     #[serde(serialize_with = "duration::serialize")]
     timeout: Duration,
     retry: RetryPolicy,
@@ -55,42 +56,6 @@ pub(crate) struct EndpointView {
     /// Only where one endpoint is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<LaneView>,
-}
-
-/// How attempts authenticate, without the secret part.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum AuthView {
-    Basic {
-        username: String,
-    },
-    Bearer {},
-    Header {
-        name: String,
-    },
-    #[serde(rename_all = "camelCase")]
-    Oauth2 {
-        token_url: String,
-        client_id: String,
-        scope: Option<String>,
-        audience: Option<String>,
-    },
-}
-
-impl AuthView {
-    fn of(spec: AuthSpec) -> Self {
-        match spec {
-            AuthSpec::Basic { username } => Self::Basic { username },
-            AuthSpec::Bearer => Self::Bearer {},
-            AuthSpec::Header { name } => Self::Header { name },
-            AuthSpec::Oauth2(client) => Self::Oauth2 {
-                token_url: client.token_url,
-                client_id: client.client_id,
-                scope: client.scope,
-                audience: client.audience,
-            },
-        }
-    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -121,6 +86,7 @@ impl EndpointView {
     /// The endpoint without its secret.
     pub(crate) fn of(row: &Endpoint) -> Self {
         let spec = row.spec.clone();
+        let now = Instant::now();
         Self {
             id: row.id.clone(),
             slug: spec.slug,
@@ -134,7 +100,8 @@ impl EndpointView {
             environment_id: row.environment_id.clone(),
             application_id: row.application_id.clone(),
             headers: spec.headers,
-            auth: spec.auth.map(AuthView::of),
+            auth: AuthView::of(spec.auth, spec.client_certificate.as_deref(), now),
+            ca: CertificateView::all(spec.ca.as_deref(), now),
             timeout: spec.timeout,
             retry: spec.retry,
             rate_limit: spec.rate_limit.map(RateLimitView::of),
@@ -144,7 +111,7 @@ impl EndpointView {
             public_key: row
                 .secrets
                 .iter()
-                .filter(|secret| secret.is_live(Instant::now()))
+                .filter(|secret| secret.is_live(now))
                 .find_map(|secret| secret::public_key(&secret.value)),
             created_at: row.created_at,
             updated_at: row.updated_at,

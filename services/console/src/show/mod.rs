@@ -3,6 +3,7 @@
 //! A secret has no field in any of these, but for a source's token, and for those that were made in the one answer that
 //! makes them.
 
+mod auth;
 pub(crate) mod bytes;
 mod configured;
 mod diff;

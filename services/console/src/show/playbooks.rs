@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
 use store::{Playbook, PlaybookVersion};
+use wire::resource::Ending;
 use wire::{Instant, PlaybookId, ProjectId, TemplateId};
 
 /// A playbook.
@@ -17,12 +18,15 @@ pub(crate) struct PlaybookView {
     /// Which version new runs begin with: the one whose definition this is.
     version: i32,
     enabled: bool,
+    /// What becomes of its runs while it is disabled.
+    runs: Ending,
     definition: String,
     /// What the definition asks of its input.
     input_schema: Option<Value>,
     hook: Option<HookView>,
     target: RunTargetView,
     concurrency: Option<u32>,
+    concurrency_key: Option<String>,
     /// Whether door 2 is open.
     has_secret: bool,
     /// Whether its calls have `$secrets`.
@@ -64,6 +68,7 @@ impl PlaybookView {
             version: row.version,
             warnings: warnings(row),
             enabled: spec.enabled,
+            runs: spec.runs,
             definition: spec.definition,
             input_schema: spec.input_schema,
             hook: spec.hook.map(|hook| HookView {
@@ -75,6 +80,7 @@ impl PlaybookView {
                 template: spec.target.template.as_ref().map(template),
             },
             concurrency: spec.concurrency,
+            concurrency_key: spec.concurrency_key,
             has_secret: row.secret_hash.is_some(),
             has_secrets: row.secrets.is_some(),
             created_at: row.created_at,

@@ -4,7 +4,7 @@ use super::configured::RateLimitView;
 use serde::Serialize;
 use std::time::Duration;
 use store::Workspace;
-use wire::resource::duration;
+use wire::resource::{Ending, duration};
 use wire::{Instant, WorkspaceId};
 
 /// A workspace.
@@ -15,6 +15,8 @@ pub(crate) struct WorkspaceView {
     slug: String,
     name: String,
     accepting: bool,
+    /// What becomes of runs while it does not.
+    runs: Ending,
     rate_limit: Option<RateLimitView>,
     #[serde(serialize_with = "duration::optional::serialize")]
     retention: Option<Duration>,
@@ -29,6 +31,7 @@ impl WorkspaceView {
             slug: row.slug.clone(),
             name: row.name.clone(),
             accepting: row.accepting,
+            runs: row.spec.runs,
             rate_limit: row.spec.rate_limit.map(RateLimitView::of),
             retention: row.spec.retention,
             created_at: row.created_at,

@@ -53,7 +53,7 @@ on_both! {
     async fn a_playbook_is_made_read_changed_and_removed(yard: &Yard) {
         targets(yard).await;
         let body = json!({
-            "slug": "greet", "secret": "open-sesame", "enabled": true, "concurrency": 5, "number": 42, "hook": {},
+            "slug": "greet", "secret": "open-sesame", "enabled": true, "concurrency": 5, "concurrencyKey": ".email", "number": 42, "hook": {},
             "secrets": {"slack": {"token": "xoxb-1"}}, "target": {"project": "website", "template": "default"},
             "definition": GREET,
         });
@@ -63,7 +63,7 @@ on_both! {
         let mut shown = made.clone();
         shown["hook"].as_object_mut().unwrap().remove("token");
         for (field, value) in [
-            ("number", json!(42)), ("enabled", json!(true)), ("concurrency", json!(5)), ("hook", json!({"enabled": true})),
+            ("number", json!(42)), ("enabled", json!(true)), ("concurrency", json!(5)), ("concurrencyKey", json!(".email")), ("hook", json!({"enabled": true})),
             ("hasSecret", json!(true)), ("hasSecrets", json!(true)), ("definition", json!(GREET)),
             ("target", json!({"project": "website", "template": "default"})),
         ] {
@@ -85,7 +85,7 @@ on_both! {
             let row = yard.store.playbook(&crate::yard::workspace(), "greet").await.unwrap().unwrap();
             assert_eq!((row.secret_hash, row.hook_hash, row.secrets.is_some()), (secret, hook, true));
         }
-        let closed = json!({"secret": null, "secrets": null, "hook": null, "concurrency": null, "target": null, "slug": "hail", "definition": definition("hail")});
+        let closed = json!({"secret": null, "secrets": null, "hook": null, "concurrency": null, "concurrencyKey": null, "target": null, "slug": "hail", "definition": definition("hail")});
         let closed = yard.patch("playbooks/greet", &closed).await.expect(200);
         assert_eq!((&closed["hasSecret"], &closed["hasSecrets"], &closed["hook"]), (&json!(false), &json!(false), &Value::Null));
         assert_eq!((&closed["concurrency"], &closed["slug"]), (&Value::Null, &json!("hail")));
@@ -262,6 +262,66 @@ async fn a_definition_that_cannot_be_kept_is_refused_with_its_issues() {
     yard.patch("playbooks/greet", &json!({"enabled": false}))
         .await
         .expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_concurrency_is_checked_when_it_is_saved() {
+    let yard = Yard::on_sqlite().await;
+    let save = async |mut body: Value| {
+        body["slug"] = json!("greet");
+        body["definition"] = json!(definition("greet"));
+        yard.post("playbooks", &body).await
+    };
+    for (body, expected) in [
+        (
+            json!({"concurrency": 1, "concurrencyKey": ".a | nothing"}),
+            "concurrencyKey: line 1, column 6: ",
+        ),
+        (
+            json!({"concurrency": 1, "concurrencyKey": ""}),
+            "concurrencyKey: must be a jq expression",
+        ),
+        (
+            json!({"concurrency": 1, "concurrencyKey": 7}),
+            "concurrencyKey: must be a text",
+        ),
+        (
+            json!({"concurrencyKey": ".a"}),
+            "concurrencyKey: says what `concurrency` counts, and there is none",
+        ),
+    ] {
+        let details = save(body.clone()).await.refused(400, "invalid_request");
+        assert!(
+            details.len() == 1 && details[0].starts_with(expected),
+            "{body}: {details:?}"
+        );
+    }
+    save(json!({"concurrency": 1, "concurrencyKey": ".a"}))
+        .await
+        .expect(201);
+    let details = yard
+        .patch("playbooks/greet", &json!({"concurrency": null}))
+        .await
+        .refused(400, "invalid_request");
+    assert!(details[0].starts_with("concurrencyKey: "), "{details:?}");
+    let none = json!({"concurrency": null, "concurrencyKey": null});
+    let changed = yard.patch("playbooks/greet", &none).await.expect(200);
+    assert_eq!(changed["concurrencyKey"], Value::Null);
+    let file = format!(
+        "workspace: {{slug: acme}}\nplaybooks:\n  - {{slug: greet, concurrency: 2, concurrency_key: .b, definition: {}}}\n",
+        json!(definition("greet"))
+    );
+    yard.apply("", &file).await.expect(200);
+    let applied = yard.get("playbooks/greet").await.expect(200);
+    assert_eq!(applied["concurrencyKey"], json!(".b"));
+    let problems = yard
+        .apply("", &file.replace(".b,", "\"nothing(1)\","))
+        .await
+        .refused(400, "invalid_request");
+    assert!(
+        problems[0].starts_with("playbooks[0].concurrency_key: line 1"),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

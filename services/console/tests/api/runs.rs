@@ -196,6 +196,44 @@ on_both! {
         assert_eq!((told(yard, &one).await, told(yard, &other).await, told(yard, &done).await), (1, 1, 0));
     }
 
+    async fn the_kill_switch_stays_on_until_the_workspace_accepts_again(yard: &Yard) {
+        let faulted = started(yard).await;
+        kept(yard, &faulted, RunState::Faulted, Vec::new()).await;
+        let bearer = format!("Bearer {TOKEN}");
+        let change = async |body: Value| {
+            let headers = [("Authorization", bearer.as_str())];
+            let changed = yard.send("PATCH", "/management/v1/workspaces/acme", &headers, body.to_string()).await;
+            changed.expect(200)["runs"].clone()
+        };
+        let start = async || yard.post("playbooks/greet/runs", &json!({"input": {"n": 1}})).await;
+        let retry = async || yard.post(&format!("runs/{faulted}/retry"), &json!({})).await;
+        assert_eq!(change(json!({"accepting": false, "runs": "cancel"})).await, json!("cancel"));
+        assert_eq!(change(json!({"name": "Acme"})).await, json!("cancel"));
+        start().await.refused(409, "invalid_state");
+        retry().await.refused(409, "invalid_state");
+        assert_eq!(change(json!({"accepting": true})).await, json!("drain"));
+        start().await.expect(201);
+        // Closed again, it does what it says now.
+        assert_eq!(change(json!({"accepting": false})).await, json!("drain"));
+        retry().await.expect(202);
+    }
+
+    async fn a_playbook_is_switched_off_with_its_runs(yard: &Yard) {
+        let id = started(yard).await;
+        let details = yard.patch("playbooks/greet", &json!({"runs": "cancel"})).await.refused(400, "invalid_request");
+        assert!(details[0].starts_with("runs: cannot be cancelled while the playbook is enabled"), "{details:?}");
+        yard.patch("playbooks/greet", &json!({"enabled": false})).await.expect(200);
+        assert_eq!(told(yard, &id).await, 0);
+        let off = yard.patch("playbooks/greet", &json!({"runs": "cancel"})).await.expect(200);
+        assert_eq!((&off["runs"], told(yard, &id).await), (&json!("cancel"), 1));
+        let on = yard.patch("playbooks/greet", &json!({"enabled": true})).await.expect(200);
+        assert_eq!(on["runs"], json!("drain"));
+        let other = started(yard).await;
+        let file = "workspace: {slug: acme, accepting: false, runs: cancel}\n";
+        yard.apply("", file).await.expect(200);
+        assert_eq!(told(yard, &other).await, 1);
+    }
+
     async fn a_playbook_that_goes_takes_its_runs_with_it(yard: &Yard) {
         let id = started(yard).await;
         assert_eq!(yard.delete("playbooks/greet").await.status.as_u16(), 204);

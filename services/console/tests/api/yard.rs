@@ -128,23 +128,32 @@ impl Yard {
     }
 
     async fn with(database: TestDatabase, url: String, settings: &[(&str, &str)]) -> Self {
-        let open = ["10.0.0.0/8".parse().unwrap()];
-        Self::with_open(database, url, settings, open).await
+        Self::with_egress(database, url, settings, opening("10.0.0.0/8")).await
     }
 
     /// With a console that fetches from this machine, too.
     pub(crate) async fn near() -> Self {
         let database = database::sqlite();
         let url = format!("sqlite:{}", database.url());
-        let open = ["127.0.0.0/8".parse().unwrap()];
-        Self::with_open(database, url, &[], open).await
+        Self::with_egress(database, url, &[], opening("127.0.0.0/8")).await
     }
 
-    async fn with_open(
+    /// With nothing opened, and names that this server knows.
+    pub(crate) async fn guarded(names: SocketAddr) -> Self {
+        let database = database::sqlite();
+        let url = format!("sqlite:{}", database.url());
+        let egress = egress::Settings {
+            nameservers: vec![names],
+            ..egress::Settings::default()
+        };
+        Self::with_egress(database, url, &[], egress).await
+    }
+
+    async fn with_egress(
         database: TestDatabase,
         url: String,
         settings: &[(&str, &str)],
-        open: [egress::IpNet; 1],
+        egress: egress::Settings,
     ) -> Self {
         let process = process(settings);
         let keys = KeyRing::parse(&[KeyRing::new_key("test", [7; 32])]).unwrap();
@@ -156,10 +165,7 @@ impl Yard {
         let store = Store::connect(settings, keys).await.unwrap();
         store.migrate().await.unwrap();
         let conveyor = Conveyor::in_process(1_000);
-        let guarded = Client::new(egress::Settings {
-            policy: Policy::new(open),
-            ..egress::Settings::default()
-        });
+        let guarded = Client::new(egress);
         let checks = Checks::new(Jail::in_thread_with(playbook::worker), guarded);
         let settings = &process.settings.console;
         let console = Console::new(store.clone(), conveyor.clone(), checks.clone(), settings);
@@ -258,6 +264,13 @@ impl Yard {
         let bearer = format!("Bearer {OPERATOR}");
         self.send("PUT", &path, &[("Authorization", &bearer)], file.to_owned())
             .await
+    }
+}
+
+fn opening(net: &str) -> egress::Settings {
+    egress::Settings {
+        policy: Policy::new([net.parse().unwrap()]),
+        ..egress::Settings::default()
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod apart;
+mod certificates;
 mod circuits;
 mod lost;
 mod outcomes;

@@ -169,6 +169,7 @@ impl Yard {
         Endpoint {
             application_id: None,
             credential: None,
+            client_key: None,
             id: EndpointId::from_stored(format!("ep_{name}")),
             workspace_id: workspace().id,
             environment_id: environment().id,

@@ -326,6 +326,7 @@ fn endpoint() -> Endpoint {
     Endpoint {
         application_id: None,
         credential: None,
+        client_key: None,
         id: EndpointId::from_stored("ep_sink"),
         workspace_id: workspace(true).id,
         environment_id: environment().id,

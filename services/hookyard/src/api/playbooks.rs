@@ -13,6 +13,10 @@ pub(crate) struct Playbook {
     pub(crate) version: i64,
     pub(crate) enabled: bool,
     #[serde(default)]
+    pub(crate) concurrency: Option<u32>,
+    #[serde(default)]
+    pub(crate) concurrency_key: Option<String>,
+    #[serde(default)]
     pub(crate) warnings: Vec<Warning>,
     pub(crate) updated_at: String,
     #[serde(flatten)]

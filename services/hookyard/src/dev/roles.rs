@@ -175,7 +175,7 @@ impl<'a> Roles<'a> {
         }
         let now = Instant::now();
         endpoint.spec.url = here;
-        endpoint.updated_at = now;
-        store.edit(vec![Edit::Endpoint(endpoint)], now).await
+        let since = Some(std::mem::replace(&mut endpoint.updated_at, now));
+        store.edit(vec![Edit::Endpoint(endpoint).over(since)], now).await
     }
 }

@@ -1,18 +1,20 @@
 //! The beginning of a course: a run that has not begun is started, one that has goes on from its state.
 
+use super::slot::Places;
 use super::{Course, End, Flow};
 use crate::call::Calls;
 use crate::courses::Bell;
 use crate::keep::unchanged;
 use crate::listen::Waiting;
-use crate::runner::{Runner, secrets, shape};
+use crate::runner::Runner;
+use crate::secrets::Secrets;
 use crate::versions::Missing;
-use playbook::{Error, Event, Start, Version, pending};
+use playbook::{Error, Event, Pending, Start, Version, pending};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::sync::Arc;
-use store::{Control, HeldRun, Hold, Playbook, RunCommit, SlotLimit, Slotted, Telling, Told};
+use store::{Control, HeldRun, Hold, RunCommit, Telling, Told};
 use uuid::Uuid;
 use wire::{Instant, RunState};
 
@@ -29,8 +31,11 @@ impl Course {
             // Of no use until the run's own is read.
             version: Version::new("", &playbook::Operations::default()),
             state: run.engine.clone().map(Into::into),
+            places: None,
             limit: None,
-            secrets: Value::Null,
+            is_unwanted: false,
+            is_orphan: false,
+            secrets: Secrets::default(),
             nonce: String::new(),
             waiting: Waiting::default(),
             wake_at: None,
@@ -41,11 +46,19 @@ impl Course {
             bell,
             stopping,
         };
-        let playbook = insist!(course, course.runner.playbook(&course.run));
-        course.limit = playbook.as_ref().and_then(limit_of);
-        if course.state.is_none() {
-            course.secrets = shape(&secrets(playbook.as_ref()));
-        }
+        // Read after the run was taken: what is switched off is saved before those are told that go on, so a run is either
+        // told, or finds the switch here.
+        let (store, of) = (&course.runner.store, &course.run);
+        let found = insist!(course, store.playbook_of_run(&of.workspace_id, &of.playbook_id));
+        course.is_unwanted = found.as_ref().is_some_and(|(_, ends)| *ends);
+        let playbook = found.map(|(playbook, _)| playbook);
+        course.is_orphan = playbook.is_none();
+        course.secrets.note(playbook.as_ref(), Instant::now());
+        course.places = playbook.as_ref().and_then(Places::of);
+        course.limit = course
+            .places
+            .as_ref()
+            .and_then(|places| places.limit(&course.run));
         Ok(course)
     }
 
@@ -53,8 +66,11 @@ impl Course {
     pub(super) async fn begin(&mut self) -> Flow {
         let is_over = self.run.state.is_final();
         let is_retried = self.run.state == RunState::Faulted && self.told.iter().any(is_retry);
-        if is_over && !is_retried {
+        if is_over && (!is_retried || self.is_unwanted) {
             return self.tidy().await;
+        }
+        if self.is_unwanted && self.state.is_none() {
+            return self.drop_unbegun().await;
         }
         if self.state.is_none() {
             self.hold_or_go().await?;
@@ -66,6 +82,12 @@ impl Course {
         }
         self.version = self.read_version().await?;
         match self.state.clone() {
+            Some(_) if self.is_unwanted => {
+                let taken = self.told.drain(..).map(|told| told.id).collect();
+                self.happen(Event::Cancel, taken).await
+            }
+            // It was being made when its playbook was removed, which took all that went on with it.
+            None if self.is_orphan => self.drop_unbegun().await,
             None => self.start().await,
             Some(state) => self.go_on(&state, is_retried).await,
         }
@@ -75,6 +97,19 @@ impl Course {
     async fn tidy(&mut self) -> Flow {
         let commit = RunCommit {
             taken: self.told.drain(..).map(|told| told.id).collect(),
+            ..unchanged(&self.run, self.runner.worker, Hold::Parked(None), Instant::now())
+        };
+        self.keep(commit).await?;
+        Err(End::Parked)
+    }
+
+    /// Ends a run that has not begun.
+    async fn drop_unbegun(&mut self) -> Flow {
+        let commit = RunCommit {
+            state: RunState::Cancelled,
+            error: None,
+            taken: self.told.drain(..).map(|told| told.id).collect(),
+            limit: self.limit.clone(),
             ..unchanged(&self.run, self.runner.worker, Hold::Parked(None), Instant::now())
         };
         self.keep(commit).await?;
@@ -115,29 +150,6 @@ impl Course {
         if is_going { Ok(()) } else { Err(End::Parked) }
     }
 
-    /// Takes the run's place among those that go on at the same time, or has it wait for one.
-    async fn take_slot(&mut self) -> Flow {
-        let Some(limit) = self.limit.clone() else {
-            return Ok(());
-        };
-        if self.run.slot.is_some() {
-            return Ok(());
-        }
-        let (store, worker) = (&self.runner.store, self.runner.worker);
-        let slotted = insist!(
-            self,
-            store.take_slot(&self.run, worker, limit.clone(), Instant::now())
-        );
-        match slotted {
-            Slotted::Taken(slot) => {
-                self.run.slot = Some(slot);
-                Ok(())
-            }
-            Slotted::Queued => Err(End::Parked),
-            Slotted::Lost => Err(End::Lost),
-        }
-    }
-
     async fn read_version(&mut self) -> Result<Version, End> {
         let mut backoff = boot::Backoff::new();
         loop {
@@ -172,7 +184,7 @@ impl Course {
                 Value::String(String::from_utf8_lossy(&self.run.input).into_owned())
             }),
             context,
-            secrets: std::mem::take(&mut self.secrets),
+            secrets: self.secrets.begin(),
             nonce: self.nonce.clone(),
             version: self.run.version,
         };
@@ -213,7 +225,11 @@ impl Course {
 
     /// Issues again what is pending, and looks for what came before its waits were there.
     async fn go_on(&mut self, state: &[u8], is_retried: bool) -> Flow {
-        let (issued, nonce) = match pending(state) {
+        let Pending {
+            issued,
+            nonce,
+            secrets,
+        } = match pending(state) {
             Ok(found) => found,
             Err(error) => {
                 let taken = self.told.drain(..).map(|told| told.id).collect();
@@ -221,6 +237,7 @@ impl Course {
             }
         };
         self.nonce = nonce;
+        self.secrets.known = secrets;
         if is_retried {
             return self.retry().await;
         }
@@ -245,14 +262,6 @@ fn is_cancel(told: &Told) -> bool {
 
 fn is_retry(told: &Told) -> bool {
     matches!(told.what, Telling::Control(Control::Retry { .. }))
-}
-
-fn limit_of(playbook: &Playbook) -> Option<SlotLimit> {
-    let most = playbook.spec.concurrency?;
-    Some(SlotLimit {
-        key: String::new(),
-        most: i32::try_from(most).unwrap_or(i32::MAX).max(1),
-    })
 }
 
 /// An error that is no fault of the playbook's.

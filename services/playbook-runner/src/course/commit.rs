@@ -8,6 +8,7 @@ use boot::Backoff;
 use boot::metrics;
 use bytes::Bytes;
 use playbook::{Error, Event, Issued, Out, StepError, Stepped, Summary, pending};
+use serde_json::Value;
 use std::error::Error as StdError;
 use store::{Committed, Hold, QueueError, RunCommit};
 use uuid::Uuid;
@@ -18,7 +19,9 @@ impl Course {
     /// are taken in with it.
     pub(super) async fn happen(&mut self, event: Event, taken: Vec<Uuid>) -> Flow {
         let at = Instant::now();
-        let stepped = match self.step(&event, at).await? {
+        self.look_at_secrets(at).await;
+        let learned = self.secrets.news();
+        let stepped = match self.step(&event, learned.as_ref(), at).await? {
             Ok(stepped) => stepped,
             Err(StepError::Unstartable(error)) => {
                 self.fault(&error, taken).await?;
@@ -51,6 +54,7 @@ impl Course {
         self.keep(commit).await?;
 
         self.state = Some(state);
+        self.secrets.learn(learned);
         self.waiting = waiting;
         self.wake_at = out.summary.wake_at;
         self.remember(&out.summary);
@@ -63,7 +67,17 @@ impl Course {
     }
 
     /// Steps until the engine can.
-    async fn step(&self, event: &Event, at: Instant) -> Result<Result<Stepped, StepError>, End> {
+    async fn step(
+        &self,
+        event: &Event,
+        learned: Option<&Value>,
+        at: Instant,
+    ) -> Result<Result<Stepped, StepError>, End> {
+        let told = learned.map(|secrets| Event::WithSecrets {
+            secrets: secrets.clone(),
+            then: Box::new(event.clone()),
+        });
+        let event = told.as_ref().unwrap_or(event);
         let mut backoff = Backoff::new();
         loop {
             let stepping = self
@@ -83,9 +97,24 @@ impl Course {
         }
     }
 
+    /// Looks what secrets the playbook has, unless that is known since a moment. Where it cannot be read, what was known
+    /// is good enough: the commit has to wait for the ledger anyway.
+    async fn look_at_secrets(&mut self, at: Instant) {
+        if !self.secrets.are_stale(at) {
+            return;
+        }
+        match self.runner.playbook(&self.run).await {
+            Ok(playbook) => self.secrets.note(playbook.as_ref(), at),
+            Err(error) => tracing::debug!(
+                error.chain = &error as &dyn StdError,
+                "what secrets a playbook has cannot be read now"
+            ),
+        }
+    }
+
     /// All that a run that is retried waits for: what it waited for when it stopped is issued again.
     fn pending_of(&self, state: &Bytes) -> Result<Option<Vec<Issued>>, End> {
-        pending(state).map(|(issued, _)| Some(issued)).map_err(|error| {
+        pending(state).map(|found| Some(found.issued)).map_err(|error| {
             tracing::error!(
                 run.id = %self.run.id,
                 error.chain = &error as &dyn StdError,

@@ -2,6 +2,7 @@
 
 use crate::yard::{Yard, playbook};
 use serde_json::{Value, json};
+use std::time::Duration;
 use store::Playbook;
 use testkit::receiver::Reply;
 use wire::RunState;
@@ -92,6 +93,42 @@ async fn a_call_whose_secret_is_gone_fails_and_can_be_retried() {
     yard.retry(id, false).await;
     yard.completed(id).await;
     assert_eq!(yard.receiver.requests()[1].json(), json!({"t": CANARY}));
+}
+
+const NESTED: &str =
+    "{call: http, with: {method: post, endpoint: '{url}/', body: {t: '${ $secrets.nested.key }'}}}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_was_not_there_when_the_run_began_is_there_when_it_is_retried() {
+    let yard = Yard::embedded().await;
+    let tasks = format!("- a: {NESTED}");
+    yard.save(&tasks).await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.in_state(id, RunState::Faulted).await;
+    yard.save_as(with_secrets(&yard, &tasks)).await;
+    yard.retry(id, false).await;
+    yard.completed(id).await;
+    let sent = yard.receiver.requests()[0].json();
+    assert_eq!(sent, json!({"t": format!("{CANARY}-2")}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_set_during_a_call_is_there_for_the_next() {
+    let yard = Yard::embedded().await;
+    // Longer than what was read of a playbook counts.
+    yard.receiver
+        .answer_next([Reply::status(200).after(Duration::from_millis(1_500))]);
+    let tasks =
+        format!("- first: {{call: http, with: {{method: get, endpoint: '{{url}}/'}}}}\n- a: {NESTED}");
+    yard.save(&tasks).await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.receiver.received(1).await;
+    yard.save_as(with_secrets(&yard, &tasks)).await;
+    yard.completed(id).await;
+    let sent = yard.receiver.requests()[1].json();
+    assert_eq!(sent, json!({"t": format!("{CANARY}-2")}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,11 @@
 use crate::yard::Yard;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use store::{Control, Controlled};
+use store::{Control, Controlled, Edit, RunsOf};
 use testkit::receiver::Reply;
 use testkit::until;
 use wire::RunState;
+use wire::resource::Ending;
 
 const ONE_CALL: &str = "- ask: {call: http, with: {method: post, endpoint: '{url}/', body: {n: 1}}}\n- last: {set: {done: true}}";
 
@@ -131,11 +132,100 @@ async fn all_that_runs_is_cancelled_by_the_kill_switch() {
     let workspace = crate::yard::workspace().id;
     let cancelled = yard
         .store
-        .cancel_runs(&workspace, None, 100, wire::Instant::now())
+        .cancel_runs(RunsOf::Workspace(workspace), None, 100, wire::Instant::now())
         .await
         .unwrap();
     assert_eq!(cancelled.len(), 5);
     for id in ids {
         yard.in_state(id, RunState::Cancelled).await;
     }
+}
+
+/// Switches the workspace off, or on again, in the ledger alone: nobody is told.
+async fn switch_workspace(yard: &Yard, accepting: bool) {
+    let mut row = crate::yard::workspace();
+    row.accepting = accepting;
+    row.spec.runs = if accepting { Ending::Drain } else { Ending::Cancel };
+    yard.store
+        .edit(vec![Edit::Workspace(row)], wire::Instant::now())
+        .await
+        .unwrap();
+}
+
+async fn a_run_that_is_made_while_the_kill_switch_is_on_ends(yard: Yard) {
+    let playbook = yard
+        .save("- a: {call: http, with: {method: get, endpoint: '{url}/'}}")
+        .await;
+    let _runner = yard.start();
+    switch_workspace(&yard, false).await;
+    // As a door makes it that asked before the switch, and records after everybody was told.
+    let late = yard.run(&json!({})).await;
+    yard.in_state(late, RunState::Cancelled).await;
+    switch_workspace(&yard, true).await;
+    let mut off = playbook.clone();
+    (off.spec.enabled, off.spec.runs) = (false, Ending::Cancel);
+    yard.save_as(off).await;
+    let late = yard.run(&json!({})).await;
+    yard.in_state(late, RunState::Cancelled).await;
+    assert!(yard.receiver.requests().is_empty());
+    yard.save_as(playbook).await;
+    let wanted = yard.run(&json!({})).await;
+    yard.completed(wanted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_made_while_the_kill_switch_is_on_ends_on_sqlite() {
+    a_run_that_is_made_while_the_kill_switch_is_on_ends(Yard::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_made_while_the_kill_switch_is_on_ends_on_postgres() {
+    a_run_that_is_made_while_the_kill_switch_is_on_ends(Yard::distributed().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_a_run_over_ends_it_when_the_kill_switch_is_on() {
+    let yard = Yard::embedded().await;
+    yard.receiver.answer_next([Reply::hang()]);
+    yard.save("- a: {call: http, with: {method: get, endpoint: '{url}/'}}")
+        .await;
+    let runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.receiver.received(1).await;
+    runner.kill();
+    switch_workspace(&yard, false).await;
+    let _other = yard.start();
+    yard.in_state(id, RunState::Cancelled).await;
+    assert_eq!(yard.receiver.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_faulted_run_is_not_retried_while_the_kill_switch_is_on() {
+    let yard = Yard::embedded().await;
+    yard.receiver.answer_next([Reply::status(500)]);
+    yard.save("- a: {call: http, with: {method: get, endpoint: '{url}/'}}")
+        .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.in_state(id, RunState::Faulted).await;
+    switch_workspace(&yard, false).await;
+    yard.retry(id, false).await;
+    assert_eq!(yard.read(id).await.state, RunState::Faulted);
+    switch_workspace(&yard, true).await;
+    yard.retry(id, false).await;
+    yard.completed(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_made_while_its_playbook_is_removed_ends() {
+    let yard = Yard::embedded().await;
+    let playbook = yard
+        .save("- a: {call: http, with: {method: get, endpoint: '{url}/'}}")
+        .await;
+    let late = yard.record(&json!({})).await;
+    let edit = Edit::RemovePlaybook(playbook.id);
+    yard.store.edit(vec![edit], wire::Instant::now()).await.unwrap();
+    let _runner = yard.start();
+    yard.in_state(late, RunState::Cancelled).await;
+    assert!(yard.receiver.requests().is_empty());
 }

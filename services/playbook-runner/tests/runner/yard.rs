@@ -386,6 +386,8 @@ pub(crate) fn playbook(definition: &str) -> Playbook {
             hook: None,
             target: wire::resource::RunTarget::default(),
             concurrency: None,
+            runs: wire::resource::Ending::default(),
+            concurrency_key: None,
             input_schema: None,
             secret_names: Vec::new(),
         },

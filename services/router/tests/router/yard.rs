@@ -266,6 +266,7 @@ pub(crate) fn endpoint(name: &str, enabled: bool) -> Endpoint {
     Endpoint {
         application_id: None,
         credential: None,
+        client_key: None,
         id: EndpointId::from_stored(format!("ep_{name}")),
         workspace_id: workspace().id,
         environment_id: environment().id,
@@ -293,6 +294,8 @@ fn playbook() -> Playbook {
         spec: PlaybookSpec {
             secret_names: Vec::new(),
             concurrency: None,
+            runs: wire::resource::Ending::default(),
+            concurrency_key: None,
             hook: None,
             input_schema: None,
             target: wire::resource::RunTarget::default(),

@@ -7,20 +7,13 @@ use crate::lower::nearest::advice;
 use crate::lower::scope::Scope;
 use crate::source::{Kind, Spot};
 use crate::{Authentication, Code, Endpoint, HttpCall, TaskKind, Template};
+use wire::header;
 
 /// The methods that HTTP has in use.
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
-/// Headers that the sender of a call sets itself.
-const RESERVED: [&str; 7] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "idempotency-key",
-    "x-hookyard-run",
-    "x-hookyard-attempt",
-];
+/// A header that the sender of a call sets itself, beside those that nobody may set.
+const KEY: &str = "idempotency-key";
 
 impl Lowering<'_, '_> {
     pub(super) fn http(&mut self, with: &Spot<'_>, scope: &Scope) -> TaskKind {
@@ -110,16 +103,41 @@ impl Lowering<'_, '_> {
         Endpoint::Literal(text.to_owned())
     }
 
+    /// The rules of [`wire::header`], as far as they can be checked before the expressions are evaluated; the rest is for
+    /// whoever sends.
     fn headers(&mut self, spot: &Spot<'_>, scope: &Scope) -> Template {
+        let mut known: Vec<String> = Vec::new();
         for (name, field) in spot.fields() {
-            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if name.is_empty() || !name.bytes().all(is_token) {
+            let lower = name.to_ascii_lowercase();
+            if !header::is_name(name) {
                 let message = format!("`{name}` is no name of a header, which has letters, digits and `-`");
                 self.issue_of_name(Code::InvalidValue, &field, message);
-            } else if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
-                let message = format!("the header `{name}` is set for you; remove it");
+            } else if lower == KEY || header::is_reserved(name) {
+                let message = format!("the header `{name}` is set for you, or is a proxy's; remove it");
+                self.issue_of_name(Code::InvalidValue, &field, message);
+            } else if known.contains(&lower) {
+                let message = format!("the header `{name}` is there twice; a header's case does not matter");
                 self.issue_of_name(Code::InvalidValue, &field, message);
             }
+            known.push(lower);
+            if let Some(text) = field.text()
+                && matches!(marked(text), Marked::Not)
+                && !header::is_value(text)
+            {
+                let message = format!(
+                    "the value of the header `{name}` must be one line of visible ASCII, at most 8 KiB, with blanks \
+                     only inside"
+                );
+                self.issue(Code::InvalidValue, &field, message);
+            }
+        }
+        if known.len() > header::MAX_CUSTOM {
+            let message = format!(
+                "{} headers are too many; there may be {}",
+                known.len(),
+                header::MAX_CUSTOM
+            );
+            self.issue(Code::LimitExceeded, spot, message);
         }
         self.texts_or_marked(spot, "headers", scope)
     }

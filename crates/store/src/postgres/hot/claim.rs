@@ -3,12 +3,11 @@
 use crate::HeldRun;
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
-use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
 use diesel::{IntoSql as _, PgConnection, QueryResult, RunQueryDsl};
-use wire::{Instant, PlaybookId, RunId};
+use wire::{Instant, RunId};
 
 /// What the worker gets of a run, in the order of [`HeldRun`].
 type Held = (
@@ -29,6 +28,7 @@ type Held = (
     Nullable<Integer>,
     Timestamptz,
     Nullable<Timestamptz>,
+    Nullable<Text>,
     Nullable<Text>,
 );
 
@@ -106,7 +106,7 @@ struct ClaimNamed<'a> {
 statement!(ClaimNamed, Held, PgConnection);
 
 const RETURNING: &str = " FOR UPDATE SKIP LOCKED)) RETURNING id, workspace_id, playbook_id, version, event_id, state, input, \
-                         engine, error, output, epoch, revision, steps, generation, slot, created_at, ended_at, project";
+                         engine, error, output, epoch, revision, steps, generation, slot, created_at, ended_at, project, slot_key";
 
 impl QueryFragment<Pg> for Claim<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -134,14 +134,4 @@ pub(crate) fn clock(conn: &mut PgConnection) -> QueryResult<Instant> {
     diesel::select(diesel::dsl::now.into_sql::<Timestamptz>())
         .get_result::<Stamp>(conn)
         .map(Instant::from)
-}
-
-/// Locks the slots of a playbook and a key until the end of the transaction.
-pub(crate) fn lock_slots(conn: &mut PgConnection, playbook: &PlaybookId, key: &str) -> QueryResult<()> {
-    let name = format!("hookyard.slots\n{playbook}\n{key}");
-    let locked = sql::<Text>("pg_advisory_xact_lock(hashtextextended(")
-        .bind::<Text, _>(name)
-        .sql(", 0))::text");
-    diesel::select(locked).execute(conn)?;
-    Ok(())
 }

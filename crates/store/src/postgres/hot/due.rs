@@ -90,8 +90,8 @@ impl Lease<'_> {
         out.push_sql(order);
         out.push_sql(
             " LIMIT lane.share OFFSET CASE WHEN lane.skipped = 0 THEN 0 ELSE lane.skipped % \
-             greatest(1, (SELECT count(*) FROM (SELECT FROM deliveries AS some WHERE some.endpoint_id = lane.endpoint_id \
-             AND some.state IN ('pending', 'scheduled_retry') AND some.due_at <= ",
+             greatest(1, (SELECT count(*) FROM (SELECT FROM deliveries AS other WHERE other.endpoint_id = lane.endpoint_id \
+             AND other.state IN ('pending', 'scheduled_retry') AND other.due_at <= ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" LIMIT ");

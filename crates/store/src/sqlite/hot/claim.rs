@@ -7,7 +7,7 @@ use diesel::dsl::sql;
 use diesel::sql_types::Text;
 use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl, SqliteConnection};
 use uuid::Uuid;
-use wire::{Instant, PlaybookId, RunId};
+use wire::{Instant, RunId};
 
 /// Takes what has been ready for longest.
 pub(crate) fn claim(
@@ -86,6 +86,7 @@ fn take(conn: &mut SqliteConnection, worker: Uuid, now: Instant, ids: &[Uid]) ->
             runs::created_at,
             runs::ended_at,
             runs::project,
+            runs::slot_key,
         ))
         .load(conn)
 }
@@ -94,14 +95,4 @@ fn take(conn: &mut SqliteConnection, worker: Uuid, now: Instant, ids: &[Uid]) ->
 #[expect(clippy::unnecessary_wraps, reason = "on Postgres it can fail")]
 pub(crate) fn clock(_conn: &mut SqliteConnection) -> QueryResult<Instant> {
     Ok(Instant::now())
-}
-
-/// The transaction has everything locked.
-#[expect(clippy::unnecessary_wraps, reason = "on Postgres it can fail")]
-pub(crate) fn lock_slots(
-    _conn: &mut SqliteConnection,
-    _playbook: &PlaybookId,
-    _key: &str,
-) -> QueryResult<()> {
-    Ok(())
 }

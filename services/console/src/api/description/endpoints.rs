@@ -1,6 +1,7 @@
 //! Endpoints, and what they are subscribed to.
 
 use super::applications::metadata;
+use super::auth::{certificate, new_auth, pem, shown_auth};
 use super::deliveries::of_status;
 use super::refusals::APPLICATION_FULL;
 use super::{
@@ -8,8 +9,8 @@ use super::{
     rate_limit, slug, updated_at,
 };
 use openapi::{
-    Api, Field, Method, Shape, anything, boolean, configured_id, either, field, integer, list, map, maybe,
-    named, number, object, text, time, word,
+    Api, Field, Method, Shape, anything, boolean, configured_id, field, integer, list, map, maybe, named,
+    number, object, text, time, word,
 };
 
 const TAG: &str = "Endpoints";
@@ -212,6 +213,11 @@ fn endpoint() -> Shape {
         ),
         field("headers", map(text())),
         field("auth", shown_auth()),
+        field(
+            "ca",
+            list(certificate())
+                .note("The authorities that its certificate may come from; empty: the public ones."),
+        ),
         field("timeout", duration()),
         field(
             "retry",
@@ -237,48 +243,6 @@ fn endpoint() -> Shape {
             ),
         ),
     ])
-}
-
-fn shown_auth() -> Shape {
-    either([
-        object([field("basic", object([field("username", text())]))]),
-        object([field("bearer", object([]))]),
-        object([field("header", object([field("name", text())]))]),
-        object([field(
-            "oauth2",
-            object([
-                field("tokenUrl", text()),
-                field("clientId", text()),
-                field("scope", text().or_null()),
-                field("audience", text().or_null()),
-            ]),
-        )]),
-    ])
-    .or_null()
-    .note("How attempts say who they are, without the secret part.")
-}
-
-fn new_auth() -> Shape {
-    let text_field = |name| field(name, text());
-    let basic = object([text_field("username"), text_field("password")]).closed();
-    let header = object([text_field("name"), text_field("value")]).closed();
-    let parameter = || text().like("^[ -~]{1,1024}$");
-    let oauth2 = object([
-        field("tokenUrl", text().note("It must lead to a public address.")),
-        field("clientId", text().like("^[ -~]{1,255}$")),
-        field("clientSecret", parameter()),
-        maybe("scope", parameter().or_null()),
-        maybe("audience", parameter().or_null()),
-    ])
-    .closed();
-    either([
-        object([field("basic", basic)]).closed(),
-        object([field("bearer", text().like("^[!-~]{1,4096}$"))]).closed(),
-        object([field("header", header)]).closed(),
-        object([field("oauth2", oauth2)]).closed(),
-    ])
-    .or_null()
-    .note("`oauth2` fetches a token by the client's credentials (RFC 6749 §4.4), one fetch at a time.")
 }
 
 /// An endpoint as it is made.
@@ -319,6 +283,12 @@ fn settings() -> Vec<Field> {
                 .note("With `authPassword`, another way to write `auth.basic`."),
         ),
         maybe("authPassword", text().or_null()),
+        maybe(
+            "ca",
+            pem().or_null().note(
+                "The authorities (PEM) that its certificate may come from, instead of the public ones.",
+            ),
+        ),
         maybe("timeout", duration()),
         maybe("retry", retry.closed().or_null()),
         maybe("rateLimit", new_rate_limit()),

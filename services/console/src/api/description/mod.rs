@@ -7,6 +7,7 @@
 //! that they get against the description; `docs/errors.md` has a line for every code.
 
 mod applications;
+mod auth;
 mod claims;
 mod configuration;
 mod contacts;
@@ -28,7 +29,7 @@ mod workspace;
 
 use openapi::{
     Answer, Api, Auth, Body, Family, Field, Method, Operation, Shape, configured_id, field, integer, list,
-    maybe, number, object, text, time,
+    maybe, number, object, text, time, word,
 };
 use refusals::{CONFLICT, INVALID_QUERY, OF_ALL, OF_DOCUMENTS};
 
@@ -176,6 +177,11 @@ fn name() -> Shape {
 /// A name that stands in URLs.
 fn slug() -> Shape {
     text().like("^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+}
+
+/// What becomes of runs while something is switched off.
+fn ending(note: &'static str) -> Shape {
+    word(&["drain", "cancel"]).note(note)
 }
 
 /// A span of time as people write it.

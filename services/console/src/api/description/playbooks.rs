@@ -4,7 +4,8 @@ use super::refusals::{
     INVALID_DEFINITION, INVALID_INPUT, INVALID_STATE, PROJECT_NOT_FOUND, TEMPLATE_NOT_FOUND,
 };
 use super::{
-    Managed as _, created_at, header_secret, manage, page, page_of, pinned_id, slug, token, updated_at,
+    Managed as _, created_at, ending, header_secret, manage, page, page_of, pinned_id, slug, token,
+    updated_at,
 };
 use openapi::{
     Api, Method, Shape, anything, boolean, configured_id, either, field, integer, list, map, maybe, named,
@@ -207,6 +208,7 @@ fn playbook() -> Shape {
             integer().note("What new runs begin with; its definition is shown."),
         ),
         field("enabled", boolean()),
+        field("runs", ending("What becomes of its runs while it is disabled.")),
         field("definition", text()),
         field(
             "inputSchema",
@@ -218,6 +220,7 @@ fn playbook() -> Shape {
             target.note("What its runs are targeted at, by their slugs."),
         ),
         field("concurrency", integer().or_null()),
+        field("concurrencyKey", text().or_null()),
         field("hasSecret", boolean().note("Whether door 2 is open.")),
         field("hasSecrets", boolean().note("Whether its calls have `$secrets`.")),
         field(
@@ -252,6 +255,13 @@ fn new_playbook() -> Shape {
         field("definition", new_definition()),
         maybe("enabled", boolean()),
         maybe(
+            "runs",
+            ending(
+                "What becomes of its runs while it is disabled: they go on to their end (`drain`), or all of them end, those \
+                 included that are being made meanwhile. Enabling it again forgets what was said.",
+            ),
+        ),
+        maybe(
             "secret",
             header_secret().or_null().note("Opens door 2; null closes it."),
         ),
@@ -261,6 +271,13 @@ fn new_playbook() -> Shape {
         ),
         maybe("target", target.closed().or_null()),
         maybe("concurrency", integer().from_to(1, 10_000).or_null()),
+        maybe(
+            "concurrencyKey",
+            text().or_null().note(
+                "A jq expression over a run's input, such as `.customer.id`: `concurrency` counts the runs of each value \
+                 that it yields.",
+            ),
+        ),
         maybe(
             "secrets",
             map(anything())

@@ -69,6 +69,11 @@ pub(super) const NOT_ACCEPTABLE: Refusal = refusal(
     "not_acceptable",
     "Its door refuses it for another reason by now.",
 );
+pub(super) const TOO_MANY: Refusal = refusal(
+    422,
+    "too_many",
+    "There are more of a kind than can be looked through at once.",
+);
 pub(super) const INTERNAL_ERROR: Refusal = refusal(500, "internal_error", "A fault of ours.");
 pub(super) const UNAVAILABLE: Refusal = refusal(
     503,
@@ -77,7 +82,7 @@ pub(super) const UNAVAILABLE: Refusal = refusal(
 );
 
 /// What can become of any request.
-pub(super) const OF_ALL: [Refusal; 4] = [UNAUTHORIZED, NOT_FOUND, INTERNAL_ERROR, UNAVAILABLE];
+pub(super) const OF_ALL: [Refusal; 5] = [UNAUTHORIZED, NOT_FOUND, TOO_MANY, INTERNAL_ERROR, UNAVAILABLE];
 
 /// What can be wrong with any document.
 pub(super) const OF_DOCUMENTS: [Refusal; 5] = [

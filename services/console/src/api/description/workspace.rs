@@ -1,7 +1,9 @@
 //! The workspace itself.
 
-use super::{Managed as _, created_at, duration, manage, name, new_rate_limit, rate_limit, slug, updated_at};
-use openapi::{Api, Method, boolean, configured_id, field, maybe, named, object, text, word};
+use super::{
+    Managed as _, created_at, duration, ending, manage, name, new_rate_limit, rate_limit, slug, updated_at,
+};
+use openapi::{Api, Method, boolean, configured_id, field, maybe, named, object, text};
 
 const TAG: &str = "Workspace";
 
@@ -17,6 +19,7 @@ pub(super) fn describe(api: &mut Api) {
             field("slug", slug()),
             field("name", text()),
             field("accepting", boolean().note("False closes every door.")),
+            field("runs", ending("What becomes of runs while it does not accept.")),
             field("rateLimit", rate_limit().or_null()),
             field(
                 "retention",
@@ -36,8 +39,9 @@ pub(super) fn describe(api: &mut Api) {
         ),
         maybe(
             "runs",
-            word(&["drain", "cancel"]).note(
-                "What becomes of runs when it is closed: they go on to their end (`drain`), or all of them end now.",
+            ending(
+                "What becomes of runs while it is closed: they go on to their end (`drain`), or all of them end, those \
+                 included that are being made meanwhile. Opening it again forgets what was said.",
             ),
         ),
         maybe(
@@ -46,9 +50,9 @@ pub(super) fn describe(api: &mut Api) {
         ),
         maybe(
             "retention",
-            duration()
-                .or_null()
-                .note("At least `1d`. The yard's own window bounds it; what is unfinished is kept for longer."),
+            duration().or_null().note(
+                "At least `1d`. The yard's own window bounds it; what is unfinished is kept for longer.",
+            ),
         ),
     ]);
     api.add(

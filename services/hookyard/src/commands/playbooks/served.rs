@@ -21,10 +21,13 @@ pub(super) async fn list(connection: &Connection, screen: Screen) -> anyhow::Res
                 playbook.number.to_string(),
                 playbook.version.to_string(),
                 if playbook.enabled { "yes" } else { "no" }.to_owned(),
+                at_once(playbook),
                 playbook.updated_at.clone(),
             ]
         });
-        let headings = ["playbook", "id", "number", "version", "enabled", "changed"];
+        let headings = [
+            "playbook", "id", "number", "version", "enabled", "at once", "changed",
+        ];
         let mut text = listed("playbooks", &headings, rows.collect(), None);
         for playbook in playbooks {
             for warning in &playbook.warnings {
@@ -36,6 +39,15 @@ pub(super) async fn list(connection: &Connection, screen: Screen) -> anyhow::Res
         text
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many of its runs go on at the same time.
+fn at_once(playbook: &Playbook) -> String {
+    match (playbook.concurrency, &playbook.concurrency_key) {
+        (None, _) => "all".to_owned(),
+        (Some(most), None) => most.to_string(),
+        (Some(most), Some(key)) => format!("{most} per {key}"),
+    }
 }
 
 pub(super) async fn versions(options: Versions, screen: Screen) -> anyhow::Result<ExitCode> {
