@@ -37,6 +37,7 @@ fn recipient() -> Recipient {
     let endpoint = Endpoint {
         application_id: None,
         credential: None,
+        client_key: None,
         id: EndpointId::from_stored("ep_one"),
         workspace_id: WorkspaceId::from_stored("ws_one"),
         environment_id: EnvironmentId::from_stored("env_one"),
