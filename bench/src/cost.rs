@@ -29,6 +29,13 @@ pub(crate) struct Cost {
     pub(crate) memory_mib: Option<f64>,
 }
 
+/// What is resident of each of these now, in MiB; of what shares its memory, each page once.
+pub(crate) fn resident(parts: &[Part]) -> Vec<Option<f64>> {
+    let processes = Processes::read();
+    let of = |part| processes.memory_mib(part, "VmRSS:");
+    parts.iter().map(of).collect()
+}
+
 /// Counts from when it was made.
 #[derive(Debug)]
 pub(crate) struct Meter(Vec<(Part, u64)>);
@@ -57,7 +64,7 @@ impl Meter {
         let processes = Processes::read();
         let cost = |(part, before): (Part, u64)| Cost {
             cpu_seconds: seconds(processes.ticks(part.pid).saturating_sub(before)),
-            memory_mib: processes.memory_mib(&part),
+            memory_mib: processes.memory_mib(&part, "VmHWM:"),
             part: part.name,
         };
         self.0.into_iter().map(cost).collect()
@@ -108,11 +115,12 @@ impl Processes {
         self.tree(root).iter().map(of).sum()
     }
 
-    fn memory_mib(&self, part: &Part) -> Option<f64> {
+    /// `unshared` is the field of `proc_pid_status(5)` to read.
+    fn memory_mib(&self, part: &Part, unshared: &str) -> Option<f64> {
         let (file, name) = if part.shares_memory {
             ("smaps_rollup", "Pss:")
         } else {
-            ("status", "VmHWM:")
+            ("status", unshared)
         };
         let of = |pid: &u32| field_kib(&fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?, name);
         // Its children may end meanwhile; without the process itself there is no figure.
@@ -209,9 +217,10 @@ mod tests {
             shares_memory: false,
         };
         let mut meter = Meter::begin(vec![own.clone()]);
-        meter.include_started(vec![own]);
+        meter.include_started(vec![own.clone()]);
+        let resident = resident(&[own])[0].unwrap();
         let costs = meter.end();
         assert_eq!(costs.len(), 1);
-        assert!(costs[0].memory_mib.unwrap() > 1.0);
+        assert!(resident > 1.0 && costs[0].memory_mib.unwrap() >= resident);
     }
 }

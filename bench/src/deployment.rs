@@ -9,6 +9,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use store::{KeyRing, Store};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
@@ -179,6 +180,25 @@ impl<'a> Deployment<'a> {
     pub(crate) fn kill_last(&mut self) {
         // Dropping is killing.
         drop(self.running.pop().map(|running| running.program));
+    }
+
+    /// `kill -9` of all its processes. What it kept stays.
+    pub(crate) fn kill_all(&mut self) {
+        self.running.clear();
+    }
+
+    /// Its Postgres as the services have it, over one connection.
+    pub(crate) async fn store(&self) -> Result<Store> {
+        let Ledger::Postgres { servers, database } = &self.ledger else {
+            bail!("this yard has no Postgres");
+        };
+        let settings = store::Settings {
+            url: servers.url(database).to_string().into(),
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(5),
+        };
+        let keyring = KeyRing::parse(&[MASTER_KEY.into()])?;
+        Ok(Store::connect(settings, keyring).await?)
     }
 
     /// The processes whose cost counts: the yard's own, and the servers' if it uses them.

@@ -11,9 +11,12 @@ pub(crate) struct Effort {
     /// All of it within a minute: to see that it works, not to compare.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Also what takes tens of minutes: tables of ten million rows.
+    /// Also what takes hours: tables of ten million rows, and an hour of steady load.
     #[arg(long, conflicts_with = "quick")]
     pub(crate) full: bool,
+    /// Minutes of steady load over which memory is watched [default: 5, with --full 60].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    minutes: Option<u64>,
 }
 
 impl Effort {
@@ -25,6 +28,15 @@ impl Effort {
     /// How long the same load runs before: caches fill, connections open, plans are made.
     pub(crate) fn warm_up(self) -> Duration {
         self.pick(Duration::from_millis(300), Duration::from_secs(2))
+    }
+
+    /// How long memory is watched.
+    pub(crate) fn soak(self) -> Duration {
+        match self.minutes {
+            Some(minutes) => Duration::from_mins(minutes),
+            None if self.full => Duration::from_hours(1),
+            None => self.pick(Duration::from_secs(3), Duration::from_mins(5)),
+        }
     }
 
     /// One of two amounts.

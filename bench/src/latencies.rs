@@ -29,6 +29,11 @@ impl Latencies {
         (!histogram.is_empty()).then(|| Duration::from_micros(histogram.value_at_quantile(share)))
     }
 
+    /// How many were recorded.
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().len()
+    }
+
     /// Forgets them.
     pub(crate) fn clear(&self) {
         self.lock().reset();

@@ -6,9 +6,10 @@
 //!
 //! # What it must never do
 //!
-//! Look inside the yard: it knows what senders, receivers and operators know, the tables included. Time a request from when
-//! it was sent instead of from when it was due: that hides every queue. Write down a figure without what it was compared
-//! with.
+//! Look inside the yard: it knows what senders, receivers and operators know, the tables included. The one exception is the
+//! ledger's own crate, where what is asked is what a statement costs, and a copy of the statement would tell of itself alone.
+//! Time a request from when it was sent instead of from when it was due: that hides every queue. Write down a figure without
+//! what it was compared with.
 #![expect(
     clippy::print_stdout,
     reason = "a report on standard output is what this program is for"

@@ -1,16 +1,18 @@
 //! Where the yard delivers to: counts what arrives, and how long that took since it was due.
 //!
 //! It runs on a thread of its own, so that the load's connections never keep it waiting. `/hang…` is never answered,
-//! `/slow…` after half a second, everything else at once.
+//! `/slow…` after half a second, everything else at once. Between the calls of a run it also measures what the runner
+//! takes: from its answer to one call to the arrival of the next.
 
 use crate::clock::Clock;
 use crate::http::content_length;
 use crate::latencies::Latencies;
 use anyhow::{Context as _, Result, bail};
 use bytes::{Buf as _, BytesMut};
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +25,9 @@ pub(crate) const SLOW: Duration = Duration::from_millis(500);
 
 /// Heads of more headers are refused.
 const MOST_HEADERS: usize = 64;
+
+/// Names the run that makes a call (playbooks, *What a receiver gets*).
+const RUN_HEADER: &str = "x-hookyard-run";
 
 /// A receiver; it ends when it is dropped.
 #[derive(Debug)]
@@ -37,6 +42,12 @@ struct Book {
     clock: Clock,
     arrived: AtomicU64,
     latencies: Latencies,
+    /// From the answer to a run's call to its next call.
+    between_calls: Latencies,
+    /// When each run's last call was answered.
+    answered: Mutex<HashMap<String, Instant>>,
+    /// How long what is never answered was held by its client.
+    held: Latencies,
     /// Gets a permit for each arrival.
     window: Arc<Semaphore>,
 }
@@ -47,6 +58,9 @@ impl Receiver {
             clock,
             arrived: AtomicU64::new(0),
             latencies: Latencies::new(),
+            between_calls: Latencies::new(),
+            answered: Mutex::default(),
+            held: Latencies::new(),
             window: Arc::new(Semaphore::new(0)),
         });
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -89,10 +103,23 @@ impl Receiver {
         self.book.latencies.clone()
     }
 
+    /// From each answer to a run's call to the arrival of its next.
+    pub(crate) fn between_calls(&self) -> Latencies {
+        self.book.between_calls.clone()
+    }
+
+    /// How long clients waited for the answers that never come, of those that have given up.
+    pub(crate) fn held(&self) -> Latencies {
+        self.book.held.clone()
+    }
+
     /// Forgets what has arrived.
     pub(crate) fn reset(&self) {
         self.book.arrived.store(0, Ordering::Relaxed);
         self.book.latencies.clear();
+        self.book.between_calls.clear();
+        self.book.answered().clear();
+        self.book.held.clear();
     }
 
     /// A window that lets at most `size` be under way between a sender and here.
@@ -134,21 +161,18 @@ async fn serve(mut stream: TcpStream, book: &Book) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut received = BytesMut::with_capacity(4_096);
     loop {
-        while let Some((length, manner, stamp)) = next(&received)? {
-            received.advance(length);
-            match manner {
-                // Until the client has had enough.
-                Manner::Hang => {
-                    while stream.read_buf(&mut received).await? > 0 {
-                        received.clear();
-                    }
-                    return Ok(());
-                }
-                Manner::Slow => {
-                    book.enter(stamp);
-                    tokio::time::sleep(SLOW).await;
-                }
-                Manner::Prompt => book.enter(stamp),
+        while let Some(request) = next(&received)? {
+            received.advance(request.length);
+            if request.manner == Manner::Hang {
+                return hang(stream, received, book).await;
+            }
+            book.enter(&request);
+            if request.manner == Manner::Slow {
+                tokio::time::sleep(SLOW).await;
+            }
+            if let Some(run) = request.run {
+                // Before it is written: the next call may be here before this task goes on.
+                book.answered().insert(run, Instant::now());
             }
             stream.write_all(ANSWER).await?;
         }
@@ -156,6 +180,22 @@ async fn serve(mut stream: TcpStream, book: &Book) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Answers nothing, until the client has had enough.
+async fn hang(mut stream: TcpStream, mut received: BytesMut, book: &Book) -> Result<()> {
+    let began = Instant::now();
+    let ended = loop {
+        received.clear();
+        match stream.read_buf(&mut received).await {
+            Ok(0) => break Ok(()),
+            Ok(_) => {}
+            // A client may also end it with a reset.
+            Err(error) => break Err(error.into()),
+        }
+    };
+    book.held.record(began.elapsed());
+    ended
 }
 
 /// How a request is answered.
@@ -166,18 +206,39 @@ enum Manner {
     Hang,
 }
 
+/// What matters of a request.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    /// Of its head and its body.
+    length: usize,
+    manner: Manner,
+    /// When what led to it was due.
+    stamp: Option<u64>,
+    /// The run that makes the call.
+    run: Option<String>,
+}
+
 impl Book {
-    fn enter(&self, stamp: Option<u64>) {
-        if let Some(stamp) = stamp {
+    fn enter(&self, request: &Request) {
+        if let Some(stamp) = request.stamp {
             self.latencies.record(self.clock.since(stamp));
+        }
+        if let Some(run) = &request.run
+            && let Some(answered) = self.answered().remove(run)
+        {
+            self.between_calls.record(answered.elapsed());
         }
         self.arrived.fetch_add(1, Ordering::Relaxed);
         self.window.add_permits(1);
     }
+
+    fn answered(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The request at the beginning of `received`, if it is whole: its length, its manner, and the stamp in its body.
-fn next(received: &[u8]) -> Result<Option<(usize, Manner, Option<u64>)>> {
+/// The request at the beginning of `received`, if it is whole.
+fn next(received: &[u8]) -> Result<Option<Request>> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let httparse::Status::Complete(head) = request.parse(received)? else {
@@ -193,7 +254,16 @@ fn next(received: &[u8]) -> Result<Option<(usize, Manner, Option<u64>)>> {
         path if path.starts_with("/slow") => Manner::Slow,
         _ => Manner::Prompt,
     };
-    Ok(Some((length, manner, stamp_in(body))))
+    let run = request
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case(RUN_HEADER));
+    Ok(Some(Request {
+        length,
+        manner,
+        stamp: stamp_in(body),
+        run: run.map(|header| String::from_utf8_lossy(header.value).into_owned()),
+    }))
 }
 
 /// The number after `"at":`. Playbooks write the object anew, so it need not be at the beginning.
@@ -223,10 +293,13 @@ mod tests {
         let whole = b"POST /hang/1 HTTP/1.1\r\ncontent-length: 8\r\n\r\n{\"at\":1}GET";
         let cut = whole.len() - 4;
         assert_eq!(next(&whole[..cut]).unwrap(), None);
-        assert_eq!(
-            next(whole).unwrap(),
-            Some((whole.len() - 3, Manner::Hang, Some(1)))
-        );
+        let expected = Request {
+            length: whole.len() - 3,
+            manner: Manner::Hang,
+            stamp: Some(1),
+            run: None,
+        };
+        assert_eq!(next(whole).unwrap(), Some(expected));
     }
 
     #[tokio::test]
@@ -248,5 +321,36 @@ mod tests {
             (receiver.arrived(), receiver.latencies().quantile(0.5)),
             (0, None)
         );
+    }
+
+    #[tokio::test]
+    async fn between_a_runs_calls_is_what_follows_each_answer_and_no_other_runs_time() {
+        let receiver = Receiver::start(Clock::start()).unwrap();
+        let mut connection = Connection::open(receiver.address).await.unwrap();
+        for run in ["run_a", "run_b", "run_a"] {
+            let request = format!("POST /x HTTP/1.1\r\nX-Hookyard-Run: {run}\r\ncontent-length: 0\r\n\r\n");
+            assert_eq!(connection.exchange(request.as_bytes()).await.unwrap(), 200);
+        }
+        let between = receiver.between_calls();
+        assert_eq!(between.count(), 1);
+        receiver.reset();
+        assert_eq!(between.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_hangs_is_held_until_its_client_gives_up() {
+        let receiver = Receiver::start(Clock::start()).unwrap();
+        let patience = Duration::from_millis(50);
+        let mut connection = Connection::open(receiver.address).await.unwrap();
+        let hanging = connection.exchange(b"POST /hang HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
+        tokio::time::timeout(patience, hanging).await.unwrap_err();
+        drop(connection);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while receiver.held().count() == 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The receiver may have begun a little later than the client.
+        assert!(receiver.held().quantile(0.5).unwrap() >= patience / 2);
+        assert_eq!(receiver.arrived(), 0);
     }
 }

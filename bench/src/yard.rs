@@ -2,6 +2,7 @@
 
 use crate::load::Door;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 pub(crate) const SECRET: &str = "bench-signing-secret";
 const SOURCE: &str = "src_bench0000000001";
@@ -38,15 +39,16 @@ impl Yard {
         ))
     }
 
-    /// Endpoints at these URLs; [`endpoint`] is how they are called.
-    pub(crate) fn with_endpoints(urls: &[String]) -> Self {
+    /// Endpoints at these URLs, which have so long to answer; [`endpoint`] is how they are called.
+    pub(crate) fn with_endpoints(urls: &[String], timeout: Duration) -> Self {
         let Self(mut text) = Self::silent();
         text.push_str("endpoints:\n");
         for (number, url) in urls.iter().enumerate() {
             let written = writeln!(
                 text,
-                "  - {{id: {}, slug: e{number}, url: \"{url}\"}}",
-                endpoint(number)
+                "  - {{id: {}, slug: e{number}, url: \"{url}\", timeout: {}s}}",
+                endpoint(number),
+                timeout.as_secs()
             );
             written.expect("a text can be written to, because it grows");
         }

@@ -1,8 +1,12 @@
 //! Tables: for a terminal, for a program, and for `docs/performance.md`.
 
+mod goal;
+mod memory;
 mod row;
 mod table;
 
+pub(crate) use goal::Goal;
+pub(crate) use memory::Samples;
 pub(crate) use row::Row;
 pub(crate) use table::{CpuUnit, Table};
 
@@ -10,6 +14,7 @@ use crate::effort::Effort;
 use crate::machine::Machine;
 use serde::Serialize;
 use std::fmt::Write as _;
+use table::Grid;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -60,13 +65,30 @@ impl Report {
 
     pub(crate) fn text(&self) -> String {
         let tables: String = self.tables.iter().map(Table::text).collect();
-        format!("{}\n{tables}", self.circumstances())
+        let goals = self.goals().map(|goals| format!("\nGoals\n{}", goals.text()));
+        format!("{}\n{tables}{}", self.circumstances(), goals.unwrap_or_default())
+    }
+
+    /// The goals of all tables, where there are any.
+    fn goals(&self) -> Option<Grid> {
+        let goals = self.tables.iter().flat_map(|table| &table.goals);
+        let lines: Vec<_> = goals.map(|goal| goal.cells().to_vec()).collect();
+        (!lines.is_empty()).then(|| Grid {
+            heads: Goal::HEADS.to_vec(),
+            words: vec![0, 4, 5],
+            lines,
+            bare: Vec::new(),
+        })
     }
 
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::from(HEAD);
         let written = write!(text, "\n{}\n", self.circumstances());
         written.expect("a text can be written to, because it grows");
+        if let Some(goals) = self.goals() {
+            text.push_str(GOALS);
+            text.push_str(&goals.markdown());
+        }
         text.extend(self.tables.iter().map(Table::markdown));
         text
     }
@@ -84,5 +106,13 @@ same minute.
 - *the bare receiver*: the same load straight at the receiver.
 
 Latency counts from when a request was due, not from when it could be sent. CPU and memory are a process's with its children's;
-memory is its peak, of Postgres what is resident at the end, each page once.
+memory is its peak, of Postgres what is resident at the end, each page once. `--full` adds what takes hours: ten million rows,
+and an hour of steady load.
+";
+
+const GOALS: &str = "
+## Goals
+
+What is to be reached on two cores that hold everything, and what was. The tables below say how.
+
 ";

@@ -82,6 +82,18 @@ impl Row {
         }
     }
 
+    /// The memory of one of its parts.
+    pub(crate) fn memory_mib(&self, part: &str) -> Option<f64> {
+        let cost = self.costs.iter().find(|cost| cost.part == part)?;
+        cost.memory_mib
+    }
+
+    /// Its ratio of p99 to another's.
+    pub(crate) fn p99_ratio(&self) -> Option<f64> {
+        let ratio = self.ratios.iter().find(|ratio| ratio.of == "p99")?;
+        Some(ratio.value)
+    }
+
     /// Costs of all of it, as costs of a thousand.
     pub(crate) fn per_thousand(self, costs: Vec<Cost>) -> Self {
         let thousands = float(self.count) / 1_000.0;
@@ -130,14 +142,7 @@ impl Row {
 
     pub(super) fn cells(&self) -> [String; 9] {
         let millis = |value| number(value, 2);
-        let ratios: Vec<String> = self
-            .ratios
-            .iter()
-            .map(|Ratio { of, to, value }| {
-                let digits = if *value < 0.1 { 3 } else { 2 };
-                format!("{of} {} of {to}", number(Some(*value), digits))
-            })
-            .collect();
+        let ratios: Vec<String> = self.ratios.iter().map(Ratio::text).collect();
         // Of a thousand bare inserts the third digit is the first.
         let part = |cost: &Cost, value: f64| format!("{} {}", cost.part, number(Some(value), 3));
         let cpu: Vec<String> = self
@@ -163,8 +168,17 @@ impl Row {
     }
 }
 
+impl Ratio {
+    /// `rate 0.50 of the bare client`
+    pub(super) fn text(&self) -> String {
+        let Self { of, to, value } = self;
+        let digits = if *value < 0.1 { 3 } else { 2 };
+        format!("{of} {} of {to}", number(Some(*value), digits))
+    }
+}
+
 /// Nothing when there is none; thousands apart.
-fn number(value: Option<f64>, digits: usize) -> String {
+pub(super) fn number(value: Option<f64>, digits: usize) -> String {
     let Some(value) = value else {
         return String::new();
     };

@@ -1,6 +1,8 @@
 //! What one scenario came to.
 
-use super::row::Row;
+use super::goal::Goal;
+use super::memory::Memory;
+use super::row::{Row, number};
 use serde::Serialize;
 
 /// What one scenario came to.
@@ -11,6 +13,10 @@ pub(crate) struct Table {
     pub(crate) about: String,
     pub(crate) cpu: CpuUnit,
     pub(crate) rows: Vec<Row>,
+    /// What processes kept in memory, where it was watched.
+    pub(crate) memory: Vec<Memory>,
+    /// What the rows are held against.
+    pub(crate) goals: Vec<Goal>,
     /// What does not fit in a row, and what could not be measured.
     pub(crate) notes: Vec<String>,
 }
@@ -30,6 +36,8 @@ impl Table {
             about: about.to_owned(),
             cpu: CpuUnit::SecondsPerThousand,
             rows: Vec::new(),
+            memory: Vec::new(),
+            goals: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -53,36 +61,117 @@ impl Table {
     }
 
     pub(super) fn text(&self) -> String {
-        let notes = self.notes.join("\n");
-        if self.rows.is_empty() {
-            return format!("\n{}\n{notes}\n", self.title);
+        let mut text = format!("\n{}\n{}\n", self.title, self.about);
+        for grid in self.grids() {
+            text.push_str(&grid.text());
         }
+        text.extend(self.notes.iter().map(|note| format!("{note}\n")));
+        text
+    }
+
+    pub(super) fn markdown(&self) -> String {
+        let mut text = format!("\n## {}\n\n{}\n", self.title, self.about);
+        for grid in self.grids() {
+            text.push('\n');
+            text.push_str(&grid.markdown());
+        }
+        text.extend(self.notes.iter().map(|note| format!("\n{note}\n")));
+        text
+    }
+
+    /// What it has of rows, and of memory.
+    fn grids(&self) -> Vec<Grid> {
+        let mut grids = Vec::new();
+        if !self.rows.is_empty() {
+            grids.push(Grid {
+                heads: self.heads().to_vec(),
+                words: [0, 6, 7, 8].into(),
+                lines: self.rows.iter().map(|row| row.cells().to_vec()).collect(),
+                bare: self.rows.iter().map(|row| row.is_bare).collect(),
+            });
+        }
+        if !self.memory.is_empty() {
+            grids.push(Grid {
+                heads: vec!["", "peak MiB", "MiB after it", "MiB per hour, second half"],
+                words: [0].into(),
+                lines: self.memory.iter().map(remembered).collect(),
+                bare: Vec::new(),
+            });
+        }
+        grids
+    }
+}
+
+fn remembered(memory: &Memory) -> Vec<String> {
+    vec![
+        memory.part.clone(),
+        number(Some(memory.peak_mib), 1),
+        number(Some(memory.after_mib), 1),
+        number(memory.mib_per_hour, 2),
+    ]
+}
+
+/// Lines of cells, under heads.
+#[derive(Debug)]
+pub(super) struct Grid {
+    pub(super) heads: Vec<&'static str>,
+    /// The columns of words; the others are of figures.
+    pub(super) words: Vec<usize>,
+    pub(super) lines: Vec<Vec<String>>,
+    /// Which lines are what the yard is compared with.
+    pub(super) bare: Vec<bool>,
+}
+
+impl Grid {
+    /// Without the columns that are empty: terminals are narrow. Where they are too narrow still, words are broken and figures
+    /// are not.
+    pub(super) fn text(&self) -> String {
+        let is_used = |column: &usize| {
+            let mut cells = self.lines.iter().filter_map(|line| line.get(*column));
+            cells.any(|cell| !cell.is_empty())
+        };
+        let columns: Vec<usize> = (0..self.heads.len()).filter(is_used).collect();
         let mut table = comfy_table::Table::new();
         table
             .load_style(comfy_table::presets::NOTHING)
             .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-            .set_header(self.heads());
-        for row in &self.rows {
-            table.add_row(row.cells());
+            .set_header(columns.iter().filter_map(|column| self.heads.get(*column)));
+        for line in &self.lines {
+            table.add_row(columns.iter().filter_map(|column| line.get(*column)));
         }
-        format!("\n{}\n{}\n{table}\n{notes}\n", self.title, self.about)
+        for (place, column) in columns.iter().enumerate() {
+            if !self.words.contains(column)
+                && let Some(figures) = table.column_mut(place)
+            {
+                figures.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+            }
+        }
+        format!("{table}\n")
     }
 
     pub(super) fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut text = format!("\n## {}\n\n{}\n\n", self.title, self.about);
-        if !self.rows.is_empty() {
-            text.push_str(&line(&self.heads().map(str::to_owned)));
-            text.push_str("|---|--:|--:|--:|--:|--:|---|---|---|\n");
-        }
-        for row in &self.rows {
-            let mut cells = row.cells();
-            if row.is_bare {
-                cells[0] = format!("*{}*", row.what);
+        let heads: Vec<String> = self.heads.iter().map(|head| (*head).to_owned()).collect();
+        let mut text = line(&heads);
+        let rules = (0..heads.len()).map(|column| {
+            if self.words.contains(&column) {
+                "---|"
+            } else {
+                "--:|"
+            }
+        });
+        text.push('|');
+        text.extend(rules);
+        text.push('\n');
+        for (place, cells) in self.lines.iter().enumerate() {
+            let mut cells = cells.clone();
+            if let Some(first) = cells.first_mut()
+                && self.bare.get(place).is_some_and(|bare| *bare)
+            {
+                *first = format!("*{first}*");
             }
             text.push_str(&line(&cells));
         }
-        text.extend(self.notes.iter().map(|note| format!("\n{note}\n")));
         text
     }
 }
@@ -106,5 +195,17 @@ mod tests {
         assert!(text.contains("| *bare* |"), "{text}");
         table.rows.clear();
         assert!(!table.markdown().contains('|'));
+    }
+
+    #[test]
+    fn a_terminal_gets_no_column_that_is_empty() {
+        let mut table = Table::new("Title", "About.");
+        table.rows.push(Row {
+            p50_ms: Some(1.5),
+            ..Row::new("a row")
+        });
+        let text = table.text();
+        assert!(text.contains("p50 ms") && text.contains("1.50"), "{text}");
+        assert!(!text.contains("p99 ms") && !text.contains("memory"), "{text}");
     }
 }

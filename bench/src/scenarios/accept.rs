@@ -7,7 +7,7 @@ use crate::deployment::{Deployment, Role};
 use crate::effort::Effort;
 use crate::load::{Load, Shot};
 use crate::processes;
-use crate::report::{Row, Table};
+use crate::report::{Goal, Row, Table};
 use crate::yard::{self, Yard};
 use anyhow::Result;
 use std::fmt;
@@ -111,13 +111,41 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
             inserts = Some((case.bytes, [into_postgres, into_sqlite]));
         }
         if let Some((_, [into_postgres, into_sqlite])) = &inserts {
-            table.rows.push(postgres.against(into_postgres));
-            table.rows.push(sqlite.against(into_sqlite));
+            let (postgres, sqlite) = (postgres.against(into_postgres), sqlite.against(into_sqlite));
+            if *case == USUAL {
+                table.goals.extend(goals(&postgres, &sqlite));
+            }
+            table.rows.extend([postgres, sqlite]);
         }
     }
     on_postgres.stop().await?;
     on_sqlite.stop().await?;
     Ok(table)
+}
+
+fn goals(postgres: &Row, sqlite: &Row) -> [Goal; 3] {
+    [
+        Goal::at_least(
+            "accepted at door 4, Postgres",
+            "/s",
+            (6_000.0, Some(13_000.0)),
+            postgres.per_second,
+        )
+        .beside(postgres),
+        Goal::at_least(
+            "accepted at door 4, SQLite",
+            "/s",
+            (5_000.0, Some(10_000.0)),
+            sqlite.per_second,
+        )
+        .beside(sqlite),
+        Goal::at_most(
+            "the gateway's memory under full load",
+            "MiB",
+            (100.0, Some(50.0)),
+            postgres.memory_mib("gateway"),
+        ),
+    ]
 }
 
 impl fmt::Display for Case {

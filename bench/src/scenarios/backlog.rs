@@ -6,7 +6,7 @@ use crate::cost::Meter;
 use crate::deployment::{Deployment, Role};
 use crate::load::{self, Extent, Load, Pace, Shot};
 use crate::receiver::Receiver;
-use crate::report::{Row, Table};
+use crate::report::{Goal, Row, Table};
 use crate::yard::{self, Yard};
 use anyhow::Result;
 use std::sync::Arc;
@@ -55,6 +55,13 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     passage::nothing_is_missing(&yard).await?;
     yard.stop().await?;
     let row = row.against(&client);
+    let goal = Goal::at_least(
+        "draining a backlog",
+        "/s",
+        (6_000.0, Some(12_000.0)),
+        row.per_second,
+    );
+    table.goals = vec![goal.beside(&row)];
     table.rows = vec![client, row];
     Ok(table)
 }

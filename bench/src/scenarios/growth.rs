@@ -1,6 +1,6 @@
 //! Whether an event costs the same when the tables are full.
 
-use super::{BYTES, Bench, CONNECTIONS, PATIENCE, passage};
+use super::{BYTES, Bench, CONNECTIONS, PATIENCE, filling, passage};
 use crate::clock::Clock;
 use crate::deployment::{Deployment, Role};
 use crate::effort::Effort;
@@ -73,38 +73,17 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
 /// Zero once everything is routed.
 const ACCEPTED: &str = "SELECT count(*) FROM events WHERE state = 'accepted'";
 
-/// Rows in one statement.
-const CHUNK: u64 = 50_000;
-
 /// Adds rows like those of events that were delivered within the last hours.
 async fn fill(bench: &Bench<'_>, client: &Client, from: u64, to: u64) -> Result<()> {
     if from == to {
         return Ok(());
     }
-    // Theirs is not the time that counts.
-    client.batch_execute("SET synchronous_commit = off").await?;
-    client.batch_execute(KEYS).await?;
-    let mut filled = from;
-    while filled < to {
-        bench.progress.on(&format!("filling the tables, {filled} rows"));
-        let last = (filled + CHUNK).min(to);
-        let range = [filled + 1, last].map(|number| number.to_string());
-        let [first, last_text] = &range;
-        let rows = ROWS.replace("$first", first).replace("$last", last_text);
-        client.batch_execute(&rows).await?;
-        filled = last;
-    }
+    filling::fill(bench, client, (from, to), ROWS).await?;
     client
         .batch_execute("ANALYZE events, claims, deliveries, attempts")
         .await?;
     Ok(())
 }
-
-/// A UUIDv7 (RFC 9562 §5.7) of a time.
-const KEYS: &str = "CREATE OR REPLACE FUNCTION pg_temp.key_of(at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$
-    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 3)
-        || '8' || substr(md5(random()::text), 1, 15))::uuid
-$$";
 
 /// One event each, its claim, its delivery and its attempt.
 const ROWS: &str = "WITH numbered AS MATERIALIZED (

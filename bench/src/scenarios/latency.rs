@@ -8,7 +8,7 @@ use crate::deployment::{Deployment, Role};
 use crate::load::{Load, Shot};
 use crate::processes;
 use crate::receiver::Receiver;
-use crate::report::{Row, Table};
+use crate::report::{Goal, Row, Table};
 use crate::yard::{self, Yard};
 use anyhow::Result;
 use std::net::SocketAddr;
@@ -64,11 +64,24 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
             receiver.until(accepted.count, PATIENCE).await?;
             let delivered = Row::new(format!("{ledger}, {rate}/s, delivered"));
             let delivered = delivered.with_latencies(&receiver.latencies());
-            table.rows.push(accepted.against_p99(&taken));
-            table.rows.push(delivered.against_p99(&arrived));
+            let (accepted, delivered) = (accepted.against_p99(&taken), delivered.against_p99(&arrived));
+            if (ledger, rate) == ("Postgres", 300) {
+                table.goals.extend(goals(&accepted, &delivered));
+            }
+            table.rows.extend([accepted, delivered]);
         }
     }
     distributed.stop().await?;
     embedded.stop().await?;
     Ok(table)
+}
+
+fn goals(accepted: &Row, delivered: &Row) -> [Goal; 4] {
+    let goal = |what, bounds, reached| Goal::at_most(what, "ms", bounds, reached);
+    [
+        goal("accepted at 300/s, p50", (3.0, Some(1.5)), accepted.p50_ms),
+        goal("accepted at 300/s, p99", (10.0, Some(4.0)), accepted.p99_ms).beside(accepted),
+        goal("delivered at 300/s, p50", (6.0, Some(3.0)), delivered.p50_ms),
+        goal("delivered at 300/s, p99", (20.0, Some(8.0)), delivered.p99_ms).beside(delivered),
+    ]
 }

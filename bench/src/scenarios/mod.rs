@@ -2,12 +2,15 @@
 
 mod accept;
 mod backlog;
+mod filling;
 mod growth;
 mod hanging;
 mod idle;
 mod latency;
 mod passage;
 mod playbooks;
+mod retries;
+mod soak;
 mod sustained;
 
 use crate::bare;
@@ -46,10 +49,14 @@ pub(crate) enum Scenario {
     Latency,
     /// What endpoints that never answer cost the others.
     Hanging,
+    /// Leasing among millions of deliveries that are due again.
+    Retries,
     /// Durable steps, timers, runs that wait, and a runner's death.
     Playbooks,
     /// The same with full tables.
     Growth,
+    /// Whether memory grows under steady load.
+    Soak,
     /// What doing nothing costs.
     Idle,
 }
@@ -63,14 +70,16 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Scenario {
-    const EACH: [Self; 8] = [
+    const EACH: [Self; 10] = [
         Self::Accept,
         Self::Sustained,
         Self::Backlog,
         Self::Latency,
         Self::Hanging,
+        Self::Retries,
         Self::Playbooks,
         Self::Growth,
+        Self::Soak,
         Self::Idle,
     ];
 
@@ -92,8 +101,10 @@ impl Scenario {
             Self::Backlog => backlog::MEASUREMENTS,
             Self::Latency => latency::MEASUREMENTS,
             Self::Hanging => hanging::MEASUREMENTS,
-            Self::Playbooks => playbooks::MEASUREMENTS,
+            Self::Retries => retries::MEASUREMENTS,
+            Self::Playbooks => playbooks::measurements(effort),
             Self::Growth => growth::measurements(effort),
+            Self::Soak => soak::MEASUREMENTS,
             Self::Idle => idle::MEASUREMENTS,
         }
     }
@@ -106,8 +117,10 @@ impl Scenario {
             Self::Backlog => Box::pin(backlog::run(bench)).await,
             Self::Latency => Box::pin(latency::run(bench)).await,
             Self::Hanging => Box::pin(hanging::run(bench)).await,
+            Self::Retries => Box::pin(retries::run(bench)).await,
             Self::Playbooks => Box::pin(playbooks::run(bench)).await,
             Self::Growth => Box::pin(growth::run(bench)).await,
+            Self::Soak => Box::pin(soak::run(bench)).await,
             Self::Idle => Box::pin(idle::run(bench)).await,
         };
         Ok(vec![table?])

@@ -1,20 +1,26 @@
 //! Durable steps, timers, runs that wait, and a runner's death.
 
+mod claims;
+mod overhead;
+
 use super::{Bench, PATIENCE};
 use crate::clock::Clock;
 use crate::cost::Meter;
 use crate::deployment::{Deployment, Role};
+use crate::effort::Effort;
 use crate::load::{self, Extent, Load, Pace, Shot};
 use crate::receiver::{Receiver, SLOW};
-use crate::report::{Row, Table};
+use crate::report::{Goal, Row, Table};
 use crate::yard::{self, Yard};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The client, the inserts, steps, first effects, timers, steps beside parked runs, two takeovers.
-pub(super) const MEASUREMENTS: u64 = 8;
+/// The client, the inserts, steps, first effects, overheads, steps beside parked runs, two claims, timers, two takeovers.
+pub(super) fn measurements(effort: Effort) -> u64 {
+    effort.pick(9, 11)
+}
 
 /// Effects of a run.
 const STEPS: u64 = 5;
@@ -33,7 +39,8 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     let mut table = Table::new(
         "Playbooks",
         "Runs that door 6 starts, one process of the runner, Postgres and RabbitMQ. A step is durable when its run is kept after it; \
-         each is a call over HTTP to the receiver. CPU is per 1,000 steps, or runs.",
+         each is a call over HTTP to the receiver. A claim that takes runs is committed before it returns; one that finds none is the \
+         search alone. CPU is per 1,000 steps, or runs.",
     );
     let clock = Clock::start();
     let receiver = Receiver::start(clock)?;
@@ -56,10 +63,11 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
         .await?
         .against(&client)
         .against(&inserts);
-    table.rows.extend([client, inserts, steps.clone()]);
-    table
-        .rows
-        .push(first_effects(bench, &yard, &receiver, clock).await?);
+    table.rows.extend([client, inserts.clone(), steps.clone()]);
+    let first = first_effects(bench, &yard, &receiver, clock).await?;
+    let overhead = overhead::measure(bench, &receiver, clock).await?;
+    let overhead = overhead.against_p99(&inserts);
+    table.rows.extend([first.clone(), overhead.clone()]);
 
     let parked = bench.effort.pick(10_000, 1_000_000);
     bench.progress.on("parking runs");
@@ -71,13 +79,37 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     let what = format!("steps beside {parked} runs that wait");
     let beside = self::steps(bench, &what, &yard, &receiver, clock).await?;
     table.rows.push(beside.against(&steps));
+    // Whoever claims now must be the only one.
+    yard.kill_all();
+    let claims = claims::measure(bench, &yard, parked).await?;
+    let claims = claims.map(|claim| claim.against_p99(&inserts));
+    table.rows.extend(claims.clone());
     yard.stop().await?;
 
-    table.rows.push(timers(bench, &receiver, clock).await?);
+    let timers = timers(bench, &receiver, clock).await?;
+    table.rows.push(timers.clone());
+    let [claim, _] = claims;
+    table.goals = goals(&steps, [&first, &overhead, &claim, &timers]);
     if !bench.effort.quick {
-        table.notes.push(takeover(bench, &receiver, clock).await?);
+        takeover(bench, &receiver, clock, &mut table).await?;
     }
     Ok(table)
+}
+
+fn goals(steps: &Row, [first, overhead, claim, timers]: [&Row; 4]) -> Vec<Goal> {
+    let p99 = |what, bounds, row: &Row| Goal::at_most(what, "ms", bounds, row.p99_ms).beside(row);
+    let durable = (1_000.0, Some(3_000.0));
+    vec![
+        Goal::at_least("durable steps", "/s", durable, steps.per_second).beside(steps),
+        p99("between two calls of a run, p99", (50.0, Some(20.0)), overhead),
+        p99(
+            "from a run's start to its first call, p99",
+            (100.0, Some(40.0)),
+            first,
+        ),
+        p99("the lateness of timers, p99", (1_000.0, Some(300.0)), timers),
+        p99("the claim of ready runs, p99", (5.0, Some(2.0)), claim),
+    ]
 }
 
 /// So many calls one after the other; the first carries the stamp.
@@ -188,17 +220,26 @@ async fn timers(bench: &Bench<'_>, receiver: &Receiver, clock: Clock) -> Result<
 }
 
 /// How much later runs end when one of two runners is killed over them.
-async fn takeover(bench: &Bench<'_>, receiver: &Receiver, clock: Clock) -> Result<String> {
+async fn takeover(bench: &Bench<'_>, receiver: &Receiver, clock: Clock, table: &mut Table) -> Result<()> {
     const RUNS: u64 = 100;
     let undisturbed = slow_runs(bench, receiver, clock, RUNS, None).await?;
     let killed_after = SLOW * 2;
     let disturbed = slow_runs(bench, receiver, clock, RUNS, Some(killed_after)).await?;
-    Ok(format!(
+    table.notes.push(format!(
         "Takeover: {RUNS} runs of {SLOW_STEPS} calls of {SLOW:?} on two runners ended after {:.1} s; with `kill -9` of one runner \
          after {killed_after:?}, after {:.1} s.",
         undisturbed.as_secs_f64(),
         disturbed.as_secs_f64()
-    ))
+    ));
+    let later = disturbed.saturating_sub(undisturbed).as_secs_f64();
+    let goal = Goal::at_most(
+        "later after kill -9 of a runner",
+        "s",
+        (20.0, Some(10.0)),
+        Some(later),
+    );
+    table.goals.push(goal);
+    Ok(())
 }
 
 async fn slow_runs(

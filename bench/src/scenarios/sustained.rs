@@ -4,7 +4,7 @@ use super::{BYTES, Bench, passage};
 use crate::clock::Clock;
 use crate::deployment::{Deployment, Role};
 use crate::receiver::Receiver;
-use crate::report::Table;
+use crate::report::{Goal, Table};
 use crate::yard::Yard;
 use anyhow::Result;
 
@@ -40,6 +40,21 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
     let embedded_row = row.against(&client);
     passage::nothing_is_missing(&embedded).await?;
     embedded.stop().await?;
+    table.goals = vec![
+        Goal::at_least(
+            "end to end, Postgres and RabbitMQ",
+            "/s",
+            (3_000.0, Some(7_000.0)),
+            distributed_row.per_second,
+        )
+        .beside(&distributed_row),
+        Goal::at_most(
+            "the memory of all in one process under full load",
+            "MiB",
+            (150.0, Some(100.0)),
+            embedded_row.memory_mib("all in one"),
+        ),
+    ];
     table.rows = vec![client, inserts, distributed_row, embedded_row];
     Ok(table)
 }

@@ -1,9 +1,11 @@
 //! Real parts for tests: a database and a namespace at the broker for each test, a receiver that does as it is told, certificates,
-//! a connection that can be cut, a document to hold answers against, and waiting for a condition instead of for a time.
+//! a connection that can be cut, a document to hold answers against, allocations as checked numbers, and waiting for a
+//! condition instead of for a time.
 //!
 //! For `[dev-dependencies]` only. Nothing here imitates a database or a broker: the servers are real ones, which
 //! `cargo xtask test` starts and names in `HOOKYARD_TEST_POSTGRES` and `HOOKYARD_TEST_RABBITMQ`.
 
+pub mod allocations;
 pub mod broker;
 pub mod certificate;
 pub mod database;

@@ -20,6 +20,8 @@
 //! Reach a receiver by any other way than [`egress`]; hold a connection to the ledger during a request; log a URL, a
 //! body or a signature; drop a delivery.
 
+#[cfg(test)]
+mod allocations;
 mod attempt;
 mod certificates;
 mod dispatch;

@@ -8,6 +8,7 @@
 )]
 
 mod adapter;
+mod allocations;
 mod app;
 mod channel;
 mod faults;

@@ -8,6 +8,7 @@ use hookyard_gateway::{Gateway, Tools};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use store::{
     AppSecrets, Contact, Edit, Endpoint, Environment, EventFilter, KeyRing, Page, Route, SigningSecret,
@@ -23,6 +24,7 @@ pub(crate) struct Yard {
     pub(crate) address: SocketAddr,
     pub(crate) store: Store,
     pub(crate) conveyor: Conveyor,
+    pub(crate) gateway: Arc<Gateway>,
     process: Process,
     _database: TestDatabase,
 }
@@ -88,8 +90,9 @@ impl Yard {
             server: "the doors",
             setting: "gateway.listen",
         };
+        let served = Arc::clone(&gateway);
         let address = boot::http::serve(listen, &process.tasks, move |config| {
-            gateway.configure(config);
+            served.configure(config);
             config.default_service(actix_web::web::to(hookyard_gateway::not_found));
         })
         .unwrap();
@@ -97,6 +100,7 @@ impl Yard {
             address,
             store,
             conveyor,
+            gateway,
             process,
             _database: database,
         };

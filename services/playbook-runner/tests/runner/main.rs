@@ -6,6 +6,7 @@
     reason = "clippy knows the tests' functions, not those they share"
 )]
 
+mod allocations;
 mod calls;
 mod controls;
 mod crashes;
