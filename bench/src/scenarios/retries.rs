@@ -227,6 +227,7 @@ async fn newcomers(bench: &Bench<'_>, yard: &Deployment<'_>, lessee: &Lessee) ->
 fn delivered(job: &Job, lease: Uuid) -> Outcome {
     let now = wire::Instant::now();
     Outcome {
+        order_key: None,
         delivery_id: job.delivery_id,
         lease,
         state: DeliveryState::Delivered,

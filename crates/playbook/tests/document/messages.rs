@@ -136,7 +136,10 @@ fn headers_that_could_smuggle_or_impersonate_are_told_with_their_names() {
         );
     }
     let fine = "- ask: {call: http, with: {method: get, endpoint: https://a.example/, headers: {user-agent: a, cookie: b, X-E: ''}}}";
-    assert!(matches!(reading::check(&document("", fine)), reading::Outcome::Read(..)));
+    assert!(matches!(
+        reading::check(&document("", fine)),
+        reading::Outcome::Read(..)
+    ));
 }
 
 #[test]
