@@ -69,6 +69,7 @@ fn the_decision_over_a_hundred_routes_allocates_what_is_written_down() {
             filter: None,
             transform: None,
             delay: std::time::Duration::ZERO,
+            delivery: wire::resource::DeliverySpec::default(),
             to: Target::Endpoint(EndpointId::from_stored(format!("ep_{place}"))),
         };
         Route {
@@ -90,6 +91,7 @@ fn the_decision_over_a_hundred_routes_allocates_what_is_written_down() {
             .map(|place| (EndpointId::from_stored(format!("ep_{place}")), true))
             .collect(),
         playbooks: HashMap::new(),
+        orders: HashMap::new(),
     };
     let event = event();
     let moment = routing::Moment {
