@@ -10,8 +10,8 @@ use std::time::Duration;
 use store::{Endpoint, Job, SigningSecret};
 use testkit::allocations::check;
 use uuid::Uuid;
-use wire::resource::EndpointSpec;
-use wire::{DeliveryId, EndpointId, EnvironmentId, EventId, Instant, RetryPolicy, WorkspaceId};
+use wire::resource::{DeliveryPolicy, DeliverySpec, EndpointSpec};
+use wire::{DeliveryId, EndpointId, EnvironmentId, EventId, Instant, WorkspaceId};
 
 const AT: Instant = Instant::from_unix_micros(1_800_000_000_123_456);
 
@@ -30,6 +30,8 @@ fn job() -> Job {
         content_type: Some("application/json".to_owned()),
         traceparent: None,
         received_at: AT,
+        order_key: None,
+        route_id: None,
     }
 }
 
@@ -52,7 +54,7 @@ fn recipient() -> Recipient {
         updated_at: AT,
         deleted_at: None,
     };
-    Recipient::of(endpoint, AT)
+    Recipient::of(endpoint, DeliverySpec::default(), AT)
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn an_outcome_allocates_what_is_written_down() {
         is_probe: false,
     };
     let begun = Begun::of(&leased, Uuid::from_u128(1), 10, AT);
-    let policy = RetryPolicy::default();
+    let policy = DeliveryPolicy::default();
     let answered = || {
         let headers = [
             ("content-type", "application/json"),
