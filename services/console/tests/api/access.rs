@@ -71,15 +71,15 @@ on_both! {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_addresses_and_wrong_methods_are_refused_in_the_same_shape() {
     let yard = Yard::on_sqlite().await;
-    for path in [
-        "nothing",
-        "events/msg_1/nothing",
-        "endpoints/ep_1/deliveries/x",
-        "",
-    ] {
+    for path in ["nothing", "events/msg_1/nothing", "endpoints/ep_1/deliveries/x"] {
         yard.get(path).await.refused(404, "not_found");
     }
-    for path in ["/management", "/management/v2/workspaces/acme", "/nothing"] {
+    for path in [
+        "/management",
+        "/management/v1/workspaces/acme/",
+        "/management/v2/workspaces/acme",
+        "/nothing",
+    ] {
         yard.send("GET", path, &[], "").await.refused(404, "not_found");
     }
     for (method, path, allow) in [

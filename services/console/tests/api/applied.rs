@@ -295,10 +295,4 @@ playbooks: [{{id: pb_1, slug: {slug}, definition: {}, target: {{project: {slug}}
             "~ api_key Two: name One → Two",
         ]
     );
-    let workspace = yard.ask("GET", "", "").await;
-    assert_eq!(
-        workspace.status.as_u16(),
-        404,
-        "a path that ends in a slash is another"
-    );
 }

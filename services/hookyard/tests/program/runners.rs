@@ -134,12 +134,13 @@ playbooks:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_runner_had_is_finished_by_the_other_within_20_s() {
+async fn what_a_killed_runner_had_is_finished_by_the_other() {
     let mut yard = Yard::start().await;
     let ids = yard.start_runs().await;
     yard.receiver.received(RUNS / 2).await;
     yard.runners.remove(0).signal(Signal::SIGKILL);
-    yard.all_completed(&ids, Duration::from_secs(20)).await;
+    // Fifteen seconds of silence, and then as long as a busy machine takes; the benchmark has the figure.
+    yard.all_completed(&ids, Duration::from_mins(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
