@@ -150,12 +150,12 @@ async fn post(
         }
     };
     // The token's time is the attempt's: its lease, and whoever waits for a probe, were made for one timeout.
-    let began = Stopwatch::now();
+    let asked_at = Stopwatch::now();
     let token = match worker.tokens.of(&recipient.endpoint, deadlines).await {
         Ok(token) => token,
         Err(failure) => return begun.unauthorized(&failure, policy, Instant::now()),
     };
-    let left = deadlines.total.saturating_sub(began.elapsed());
+    let left = deadlines.total.saturating_sub(asked_at.elapsed());
     let deadlines = Deadlines {
         connect: deadlines.connect.min(left),
         first_byte: left,

@@ -56,8 +56,8 @@ pub(crate) struct OfDelivery {
 impl OfDelivery {
     /// The event. `untold` of the endpoint's deliveries were left out since the last one.
     pub(crate) fn event(mut self, untold: u64) -> NewEvent {
-        if untold > 0 {
-            self.data["untold"] = json!(untold);
+        if let Some(data) = self.data.as_object_mut().filter(|_| untold > 0) {
+            data.insert("untold".to_owned(), json!(untold));
         }
         event(
             &self.workspace,

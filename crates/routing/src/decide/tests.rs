@@ -227,7 +227,7 @@ fn what_the_platform_tells_goes_where_a_pattern_names_it_and_nowhere_else() {
         },
         Event {
             remote_address: Some("192.0.2.7".to_owned()),
-            ..told.clone()
+            ..told
         },
     ] {
         assert_eq!(endpoints(&sent).len(), 5);

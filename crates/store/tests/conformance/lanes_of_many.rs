@@ -179,6 +179,6 @@ async fn on_postgres_no_edit_waits_with_a_lane_in_its_hands() {
         ));
         editing.await.unwrap().unwrap();
     }
-    let held = yard.store.lane(endpoint_id("one")).await.unwrap().held.unwrap();
-    assert_eq!(held.reason, "paused");
+    let lane = yard.store.lane(endpoint_id("one")).await.unwrap();
+    assert_eq!(lane.held.unwrap().reason, "paused");
 }

@@ -161,7 +161,9 @@ on_both! {
     async fn what_a_circuit_gives_up_gives_its_turn_on_and_a_held_endpoint_lets_nobody_go(yard: &Yard) {
         let now = Instant::now();
         let ids = made(&yard.store, &["a", "a"], now).await;
-        yard.store.edit(vec![Edit::Endpoint(given::endpoint("acme", "one"))], now).await.unwrap();
+        let mut edits = given::tenant("acme");
+        edits.push(Edit::Endpoint(given::endpoint("acme", "one")));
+        yard.store.edit(edits, now).await.unwrap();
         let hold = Edit::Hold { endpoint: endpoint_id("one"), workspace: workspace(), reason: "paused" };
         yard.store.edit(vec![hold], now).await.unwrap();
         let later = now + Duration::from_secs(1);
@@ -201,7 +203,9 @@ on_both! {
     async fn the_deliveries_of_a_deleted_endpoint_wait_for_nobody(yard: &Yard) {
         let now = Instant::now();
         let ids = made(&yard.store, &["a", "a", "a"], now).await;
-        yard.store.edit(vec![Edit::Endpoint(given::endpoint("acme", "one"))], now).await.unwrap();
+        let mut edits = given::tenant("acme");
+        edits.push(Edit::Endpoint(given::endpoint("acme", "one")));
+        yard.store.edit(edits, now).await.unwrap();
         yard.store.edit(vec![Edit::RemoveEndpoint(endpoint_id("one"))], now).await.unwrap();
         let (_, leased) = leases(yard, now + Duration::from_secs(1)).await;
         assert_eq!(leased.len(), ids.len());

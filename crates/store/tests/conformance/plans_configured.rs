@@ -84,6 +84,18 @@ impl Planner<'_> {
     }
 }
 
+impl Planner<'_> {
+    /// The plan of the one statement about endpoints that has `part`.
+    fn of_endpoints(&self, part: &str) -> Plan {
+        let quote = if self.yard.is_postgres() { '"' } else { '`' };
+        let (columns, filter) = (
+            format!("{quote}endpoints{quote}.{quote}{part}{quote} FROM"),
+            format!(" {part} "),
+        );
+        self.plan(if part == "LIKE" { &filter } else { &columns })
+    }
+}
+
 /// Nothing is there by this name, so that every way of finding it is tried.
 fn nobody() -> WorkspaceId {
     of("nobody")
@@ -179,8 +191,10 @@ on_both! {
         let planner = configured(yard).await;
         planner.store.routing_table(&nobody()).await.unwrap();
         planner.finds("routes", "workspace_id", (OF_WORKSPACE, "routes_name_key"));
-        planner.store.routing_table(&nobody()).await.unwrap();
-        planner.finds("endpoints", "workspace_id", (OF_WORKSPACE, "endpoints_workspace_idx"));
+        for part in ["environment_id", "LIKE"] {
+            planner.store.routing_table(&nobody()).await.unwrap();
+            planner.of_endpoints(part).uses(OF_WORKSPACE, "endpoints_workspace_idx").reads_no_table_whole();
+        }
         planner.store.routing_table(&nobody()).await.unwrap();
         planner.finds("playbooks", "workspace_id", (OF_WORKSPACE, "playbooks_"));
         planner.store.routes(&nobody()).await.unwrap();
