@@ -5,7 +5,7 @@ use super::{created, endpoints, gone, ok};
 use crate::access::Opened;
 use crate::again::again;
 use crate::check::application;
-use crate::show::{ApplicationView, EndpointView};
+use crate::show::ApplicationView;
 use crate::{Console, Error};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -119,7 +119,7 @@ pub(super) async fn list_endpoints(
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
     let endpoints = console.store().endpoints_of(&row.id).await?;
-    Ok(ok(endpoints.iter().map(EndpointView::of).collect::<Vec<_>>()))
+    endpoints::listed(&console, &opened, &endpoints).await
 }
 
 pub(super) async fn create_endpoint(

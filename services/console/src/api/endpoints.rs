@@ -1,7 +1,7 @@
 //! Where webhooks go out.
 
 use super::body::{Document, Parameters, query};
-use super::{created, directory, gone, ok};
+use super::{created, directory, gone, ok, workspace_settings};
 use crate::access::Opened;
 use crate::again::again;
 use crate::check::{Around, Fields, addresses, endpoint};
@@ -11,7 +11,7 @@ use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use store::{DeliveryFilter, Edit, Endpoint};
-use wire::resource::EffectivePolicy;
+use wire::resource::{DeliverySpec, EffectivePolicy};
 use wire::{ApplicationId, EndpointId, Instant};
 
 /// `?include=lane`
@@ -24,13 +24,27 @@ pub(super) async fn list(
     parameters.finish()?;
     let rows = console.store().endpoints(opened.id()).await?;
     if !with_lanes {
-        return Ok(ok(rows.iter().map(EndpointView::of).collect::<Vec<_>>()));
+        return listed(&console, &opened, &rows).await;
     }
+    let settings = workspace_settings(&console, opened.id()).await?;
     let mut ailing = console.store().ailing(opened.id()).await?;
     let views = rows.iter().map(|row| {
         let lane = LaneView::of_ailing(ailing.remove(&row.id), row.spec.concurrency);
-        EndpointView::with_lane(row, lane)
+        EndpointView::with_lane(row, lane).under(&effective(&settings, row))
     });
+    Ok(ok(views.collect::<Vec<_>>()))
+}
+
+/// Each of them as it would be shown alone.
+pub(super) async fn listed(
+    console: &Console,
+    opened: &Opened,
+    rows: &[Endpoint],
+) -> Result<HttpResponse, Error> {
+    let settings = workspace_settings(console, opened.id()).await?;
+    let views = rows
+        .iter()
+        .map(|row| EndpointView::of(row).under(&effective(&settings, row)));
     Ok(ok(views.collect::<Vec<_>>()))
 }
 
@@ -94,25 +108,23 @@ pub(super) async fn one(
     if with_lane {
         return shown(&console, row).await;
     }
-    let policy = effective(&console, &row).await?;
-    Ok(ok(EndpointView::of(&row).under(&policy)))
+    let settings = workspace_settings(&console, opened.id()).await?;
+    Ok(ok(EndpointView::of(&row).under(&effective(&settings, &row))))
 }
 
 /// What holds of its deliveries that no route says otherwise of.
-async fn effective(console: &Console, row: &Endpoint) -> Result<EffectivePolicy, Error> {
-    let workspace = console.store().workspace(row.workspace_id.as_str()).await?;
-    let of_workspace = workspace
-        .map(|workspace| workspace.spec.delivery)
-        .unwrap_or_default();
-    Ok(EffectivePolicy::of(&of_workspace, &row.spec.delivery, None))
+fn effective(of_workspace: &DeliverySpec, row: &Endpoint) -> EffectivePolicy {
+    EffectivePolicy::of(of_workspace, &row.spec.delivery, None)
 }
 
 /// The endpoint with what its deliveries are up to.
 async fn shown(console: &Console, row: Endpoint) -> Result<HttpResponse, Error> {
     let lane = console.store().lane(row.id.clone()).await?;
     let lane = LaneView::of(lane, row.spec.concurrency);
-    let policy = effective(console, &row).await?;
-    Ok(ok(EndpointView::with_lane(&row, lane).under(&policy)))
+    let settings = workspace_settings(console, &row.workspace_id).await?;
+    Ok(ok(
+        EndpointView::with_lane(&row, lane).under(&effective(&settings, &row))
+    ))
 }
 
 /// Lets it hold its deliveries: those that wait, and new ones. What is under way is finished.

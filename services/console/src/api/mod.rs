@@ -49,6 +49,7 @@ use actix_web::{FromRequest, HttpResponse, Responder, Route, guard};
 use boot::http::{Address, Addresses};
 use serde::Serialize;
 use wire::WorkspaceId;
+use wire::resource::DeliverySpec;
 
 /// Where a workspace is.
 const WORKSPACE: &str = "/v1/workspaces/{workspace}";
@@ -400,4 +401,10 @@ fn refuse_taken(is_taken: bool) -> Result<(), Error> {
 /// What the things of a workspace are called.
 async fn directory(console: &Console, workspace: &WorkspaceId) -> Result<Directory, Error> {
     Ok(Directory::of(console.store().names(workspace).await?))
+}
+
+/// What a workspace says of its deliveries, for endpoints and routes to inherit.
+async fn workspace_settings(console: &Console, workspace: &WorkspaceId) -> Result<DeliverySpec, Error> {
+    let row = console.store().workspace(workspace.as_str()).await?;
+    Ok(row.map(|row| row.spec.delivery).unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! From sources and event types to one target.
 
 use super::body::Document;
-use super::{created, directory, gone, ok};
+use super::{created, directory, gone, ok, workspace_settings};
 use crate::access::Opened;
 use crate::again::again;
 use crate::check::{Around, Fields, route};
@@ -9,17 +9,23 @@ use crate::show::RouteView;
 use crate::{Console, Error};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use store::{Edit, Route};
-use wire::resource::{EffectivePolicy, Target};
-use wire::{Instant, RouteId};
+use std::collections::HashMap;
+use store::{Edit, Endpoint, Route};
+use wire::resource::{DeliverySpec, EffectivePolicy, Target};
+use wire::{EndpointId, Instant, RouteId};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     let rows = console.store().routes(opened.id()).await?;
     let directory = directory(&console, opened.id()).await?;
-    Ok(ok(rows
-        .iter()
-        .map(|row| RouteView::of(row, &directory))
-        .collect::<Vec<_>>()))
+    let settings = workspace_settings(&console, opened.id()).await?;
+    let endpoints = console.store().endpoints(opened.id()).await?;
+    let endpoints: HashMap<_, _> = endpoints.iter().map(|row| (&row.id, row)).collect();
+    let views = rows.iter().map(|row| {
+        let endpoint = leads_to(row).and_then(|id| endpoints.get(id));
+        let policy = endpoint.map(|endpoint| effective(&settings, endpoint, row));
+        RouteView::with_policy(row, &directory, policy.as_ref())
+    });
+    Ok(ok(views.collect::<Vec<_>>()))
 }
 
 /// A new route is tried last.
@@ -54,25 +60,27 @@ pub(super) async fn one(
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
     let directory = directory(&console, opened.id()).await?;
-    let policy = effective(&console, &row).await?;
+    let settings = workspace_settings(&console, opened.id()).await?;
+    let endpoint = match leads_to(&row) {
+        Some(id) => console.store().endpoint(id).await?,
+        None => None,
+    };
+    let endpoint = endpoint.filter(|endpoint| endpoint.deleted_at.is_none());
+    let policy = endpoint.map(|endpoint| effective(&settings, &endpoint, &row));
     Ok(ok(RouteView::with_policy(&row, &directory, policy.as_ref())))
 }
 
-/// What holds of the deliveries that a route makes; none when it makes none.
-async fn effective(console: &Console, row: &Route) -> Result<Option<EffectivePolicy>, Error> {
-    let Target::Endpoint(endpoint) = &row.spec.to else {
-        return Ok(None);
-    };
-    let endpoint = console.store().endpoint(endpoint).await?;
-    let Some(endpoint) = endpoint.filter(|endpoint| endpoint.deleted_at.is_none()) else {
-        return Ok(None);
-    };
-    let workspace = console.store().workspace(row.workspace_id.as_str()).await?;
-    let of_workspace = workspace
-        .map(|workspace| workspace.spec.delivery)
-        .unwrap_or_default();
-    let policy = EffectivePolicy::of(&of_workspace, &endpoint.spec.delivery, Some(&row.spec.delivery));
-    Ok(Some(policy))
+/// What holds of the deliveries that a route makes.
+fn effective(of_workspace: &DeliverySpec, endpoint: &Endpoint, row: &Route) -> EffectivePolicy {
+    EffectivePolicy::of(of_workspace, &endpoint.spec.delivery, Some(&row.spec.delivery))
+}
+
+/// The endpoint that gets them; none where they start a playbook.
+fn leads_to(row: &Route) -> Option<&EndpointId> {
+    match &row.spec.to {
+        Target::Endpoint(id) => Some(id),
+        Target::Playbook(_) => None,
+    }
 }
 
 pub(super) async fn update(

@@ -61,7 +61,7 @@ pub(crate) struct EndpointView {
     /// Only where one endpoint is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<LaneView>,
-    /// Only where one endpoint is asked for: what holds of its deliveries that no route says otherwise of.
+    /// What holds of its deliveries that no route says otherwise of; where endpoints are read, not where they are saved.
     #[serde(skip_serializing_if = "Option::is_none")]
     effective_policy: Option<PolicyView>,
 }
@@ -367,7 +367,7 @@ pub(crate) struct RouteView {
     delay: Duration,
     delivery: DeliverySettingsView,
     to: TargetView,
-    /// Only where one route is asked for that leads to an endpoint: what holds of its deliveries.
+    /// What holds of its deliveries, if it leads to an endpoint; where routes are read, not where they are saved.
     #[serde(skip_serializing_if = "Option::is_none")]
     effective_policy: Option<PolicyView>,
     created_at: Instant,

@@ -18,6 +18,8 @@ on_both! {
         let keys = ["/timeout", "/retry/schedule", "/retry/jitter", "/finalStatuses"];
         let all = async |path: &str| {
             let view = yard.get(path).await.expect(200);
+            let (list, _) = path.split_once('/').unwrap();
+            assert!(yard.get(list).await.expect(200).as_array().unwrap().contains(&view), "{view}");
             keys.map(|key| holds(&view, key))
         };
         let built_in =

@@ -241,7 +241,7 @@ fn endpoint() -> Shape {
         maybe(
             "effectivePolicy",
             policy::effective().note(
-                "How its deliveries are made, and who says so. Only where one endpoint is asked for, held or drained.",
+                "How its deliveries are made, and who says so. In answers to reads, and where it is held or drained.",
             ),
         ),
     ];

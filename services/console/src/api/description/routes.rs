@@ -98,7 +98,7 @@ fn route() -> Shape {
         maybe(
             "effectivePolicy",
             policy::effective().note(
-                "How its deliveries are made, and who says so. Only where one route is asked for that leads to an endpoint.",
+                "How its deliveries are made, and who says so. In answers to reads, if it leads to an endpoint.",
             ),
         ),
         created_at(),
