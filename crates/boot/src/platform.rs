@@ -4,10 +4,10 @@ use crate::error::Error;
 use crate::health::{Health, Weight};
 use crate::metrics;
 use crate::process::{Process, main_with};
-use crate::settings::{self, BrokerUrl, Settings};
+use crate::settings::{self, BrokerUrl, Queues, Settings};
 use crate::shutdown::Shutdown;
 use crate::tasks::Tasks;
-use broker::{Conveyor, RabbitSettings, State};
+use broker::{Conveyor, QueueKind, RabbitSettings, State};
 use std::error::Error as StdError;
 use std::path::Path;
 use std::process::ExitCode;
@@ -113,6 +113,10 @@ pub fn conveyor(settings: &settings::Broker, program: &str) -> Result<Conveyor, 
             let certificates = settings.ca_file.as_deref().map(read_certificates).transpose()?;
             let rabbit = RabbitSettings {
                 certificates,
+                queues: match settings.queues {
+                    Queues::Classic => QueueKind::Classic,
+                    Queues::Quorum => QueueKind::Quorum,
+                },
                 queue_expiry: settings.queue_expiry,
                 namespace: settings.namespace.clone(),
                 client: format!("{program} {}", std::process::id()),

@@ -32,5 +32,5 @@ pub use conveyor::Conveyor;
 pub use counts::Counts;
 pub use error::{Cause, Error};
 pub use in_process::InProcess;
-pub use rabbit::{Rabbit, RabbitSettings};
+pub use rabbit::{QueueKind, Rabbit, RabbitSettings};
 pub use state::State;

@@ -54,6 +54,23 @@ macro_rules! read {
 }
 pub(crate) use read;
 
+/// The same for what every event needs, by key: on Postgres such a query is planned once.
+macro_rules! look_up {
+    ($store:expr, |$conn:ident, $queries:ident| $body:expr) => {
+        match &*$store.ledger {
+            $crate::connect::Ledger::Postgres(ledger) => {
+                use $crate::postgres::queries as $queries;
+                ledger.look_up(move |$conn| $body).await
+            }
+            $crate::connect::Ledger::Sqlite(ledger) => {
+                use $crate::sqlite::queries as $queries;
+                ledger.read(move |$conn| $body).await
+            }
+        }
+    };
+}
+pub(crate) use look_up;
+
 /// Runs queries of `queries/` in one transaction for writing; an error of the body rolls it back.
 macro_rules! write {
     ($store:expr, |$conn:ident, $queries:ident| $body:expr) => {

@@ -1,6 +1,6 @@
 //! The sweepers' side of the ledger: what is due, what was lost, what no message named.
 
-use crate::connect::{Ledger, read, write};
+use crate::connect::{Ledger, look_up, read, write};
 use crate::lane::{Lane, Looked, share};
 use crate::sql::{StoredText, Uid};
 use crate::{Error, Event, Job, Store, postgres, sqlite};
@@ -340,11 +340,6 @@ fn taken(
 }
 
 impl Store {
-    /// Reads those of `ids` that wait to be routed.
-    pub async fn accepted_events(&self, ids: Vec<EventId>) -> Result<Vec<Event>, Error> {
-        read!(self, |conn, queries| queries::events::accepted(conn, &ids))
-    }
-
     /// Reads the oldest events that were accepted before `before` and not routed since, at most `limit`.
     ///
     /// Several routers may get the same ones; whoever writes first routes them.
@@ -362,7 +357,7 @@ impl Store {
 
     /// Reads the deliveries that are still under these leases, with all that an attempt needs.
     pub async fn leased_jobs(&self, leases: Vec<(DeliveryId, Uuid)>) -> Result<Vec<Job>, Error> {
-        read!(self, |conn, queries| queries::deliveries::leased(conn, &leases))
+        look_up!(self, |conn, queries| queries::deliveries::leased(conn, &leases))
     }
 
     /// Leases up to `limit` deliveries that are due at `now` for `hold`; counts their attempts.
@@ -409,7 +404,7 @@ impl Store {
             Ledger::Postgres(ledger) => {
                 use postgres::{hot, queries};
                 ledger
-                    .write(move |conn| Ok(take!(conn, hot, queries, look, ready)?))
+                    .lease(move |conn| Ok(take!(conn, hot, queries, look, ready)?))
                     .await?
             }
             Ledger::Sqlite(ledger) => {
@@ -441,7 +436,9 @@ impl Store {
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 use postgres::hot;
-                ledger.read(move |conn| Ok(ready!(conn, hot, look, after)?)).await
+                ledger
+                    .look_up(move |conn| Ok(ready!(conn, hot, look, after)?))
+                    .await
             }
             Ledger::Sqlite(ledger) => {
                 use sqlite::hot;

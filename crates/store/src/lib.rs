@@ -67,5 +67,5 @@ pub use outcome::{NewAttempt, Outcome, OutcomeQueue, Recorded};
 pub use retention::{Expired, History};
 pub use routing::{Gift, NewDelivery, NewRun, RoutedEvent, RoutingQueue};
 pub use sealed::{KeyUse, Resealed};
-pub use waits::{Given, WaitKey, WaitRow, WaitShape};
+pub use waits::{Given, Unrouted, WaitKey, WaitRow, WaitShape, types_of};
 pub use write::{QueueError, QueueOptions};

@@ -70,7 +70,64 @@ pub enum Given {
     Taken,
 }
 
+/// Events that are to be routed, and what is asked of events of their types.
+#[derive(Debug, Default)]
+pub struct Unrouted {
+    /// Those of the events asked for that wait to be routed.
+    pub events: Vec<Event>,
+    /// Their types.
+    pub types: Vec<(WorkspaceId, String)>,
+    /// What is asked of events of these types, by place among them. Read after the events.
+    pub shapes: Vec<WaitShape>,
+}
+
+/// The types of a batch, each once.
+pub fn types_of(events: &[Event]) -> Vec<(WorkspaceId, String)> {
+    let types: HashSet<(&WorkspaceId, &String)> = events
+        .iter()
+        .filter_map(|event| Some((&event.workspace_id, event.event_type.as_ref()?)))
+        .collect();
+    types
+        .into_iter()
+        .map(|(workspace, event_type)| (workspace.clone(), event_type.clone()))
+        .collect()
+}
+
+/// Reads events and then their types' waits, with the statements of `$hot`.
+macro_rules! unrouted {
+    ($conn:ident, $queries:ident, $hot:ident, $ids:ident) => {{
+        let events = $queries::events::accepted($conn, &$ids)?;
+        let types = types_of(&events);
+        let shapes = if types.is_empty() {
+            Vec::new()
+        } else {
+            $hot::wait_shapes($conn, &types)?
+        };
+        Ok(Unrouted {
+            events,
+            types,
+            shapes,
+        })
+    }};
+}
+
 impl Store {
+    /// Reads those of `ids` that wait to be routed, and then what is asked of events of their types.
+    pub async fn unrouted(&self, ids: Vec<EventId>) -> Result<Unrouted, Error> {
+        match &*self.ledger {
+            Ledger::Postgres(ledger) => {
+                use postgres::{hot, queries};
+                let call = move |conn: &mut _| unrouted!(conn, queries, hot, ids);
+                ledger.look_up(call).await
+            }
+            Ledger::Sqlite(ledger) => {
+                use sqlite::{hot, queries};
+                let call = move |conn: &mut _| unrouted!(conn, queries, hot, ids);
+                ledger.read(call).await
+            }
+        }
+    }
+
     /// Reads what is asked of events of these types: each distinct set of expressions once, however many runs wait.
     pub async fn wait_shapes(&self, types: Vec<(WorkspaceId, String)>) -> Result<Vec<WaitShape>, Error> {
         if types.is_empty() {
@@ -79,7 +136,7 @@ impl Store {
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 let call = move |conn: &mut _| Ok(postgres::hot::wait_shapes(conn, &types)?);
-                ledger.read(call).await
+                ledger.look_up(call).await
             }
             Ledger::Sqlite(ledger) => {
                 let call = move |conn: &mut _| Ok(sqlite::hot::wait_shapes(conn, &types)?);
@@ -97,7 +154,7 @@ impl Store {
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 let call = move |conn: &mut _| Ok(postgres::hot::waits(conn, &keys, limit)?);
-                ledger.read(call).await
+                ledger.look_up(call).await
             }
             Ledger::Sqlite(ledger) => {
                 let call = move |conn: &mut _| Ok(sqlite::hot::waits(conn, &keys, limit)?);

@@ -69,28 +69,32 @@ impl Router {
     /// Running it twice does no harm, and what another batch of this process is routing is left to that. A failure means that nothing more can be routed now; what one event does wrong is
     /// counted against that event instead.
     pub(crate) async fn route(&self, ids: Vec<EventId>) -> Result<usize, Failure> {
-        let events = self.store.accepted_events(ids).await?;
-        self.route_events(events).await
+        let (events, waitbox) = self.unrouted(ids).await?;
+        self.route_as(events, waitbox).await
     }
 
     /// The same for events that were read already.
     pub(crate) async fn route_events(&self, events: Vec<Event>) -> Result<usize, Failure> {
+        let waitbox = self.waitbox(&events).await?;
+        self.route_as(events, waitbox).await
+    }
+
+    /// Routes events as the waitbox is, and those for which it has changed meanwhile as it is then.
+    async fn route_as(&self, events: Vec<Event>, mut waitbox: Waitbox) -> Result<usize, Failure> {
         let (mut events, _taken) = self.underway.take(events);
-        let mut given = Vec::new();
         let mut routed = 0;
         for _ in 0..TRIES {
             if events.is_empty() {
                 break;
             }
-            let waitbox = self.waitbox(&events, given).await?;
             let round = self.route_round(events, &waitbox).await?;
             routed += round.routed;
             if round.unwritten.is_empty() {
                 break;
             }
             // Those that another router has are not accepted any more. The waits of the others are not what they were.
-            events = self.store.accepted_events(round.unwritten).await?;
-            given = self
+            (events, waitbox) = self.unrouted(round.unwritten).await?;
+            waitbox.given = self
                 .store
                 .given(events.iter().map(|event| event.id).collect())
                 .await?;

@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::route::Router;
 use routing::{Heard, WaitFailure};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use store::{Event, RoutingTable, WaitShape};
 use wire::{EventId, RunId, WorkspaceId};
 
@@ -16,28 +16,36 @@ pub(crate) struct Waitbox {
     pub(crate) given: Vec<(EventId, RunId, bool)>,
 }
 
-impl Router {
-    /// Reads what waits for events of these types: one query, whatever the batch is.
-    ///
-    /// It must come after the events were read. A wait that is not there yet has a runner who looks back when it is.
-    pub(crate) async fn waitbox(
-        &self,
-        events: &[Event],
-        given: Vec<(EventId, RunId, bool)>,
-    ) -> Result<Waitbox, Failure> {
-        let types: HashSet<(WorkspaceId, String)> = events
-            .iter()
-            .filter_map(|event| Some((event.workspace_id.clone(), event.event_type.clone()?)))
-            .collect();
-        let types: Vec<(WorkspaceId, String)> = types.into_iter().collect();
+impl Waitbox {
+    fn of(types: &[(WorkspaceId, String)], rows: Vec<WaitShape>) -> Self {
         let mut shapes: HashMap<WorkspaceId, BTreeMap<String, Vec<WaitShape>>> = HashMap::new();
-        for row in self.store.wait_shapes(types.clone()).await? {
+        for row in rows {
             if let Some((workspace, event_type)) = types.get(row.asked) {
                 let of_workspace = shapes.entry(workspace.clone()).or_default();
                 of_workspace.entry(event_type.clone()).or_default().push(row);
             }
         }
-        Ok(Waitbox { shapes, given })
+        Self {
+            shapes,
+            given: Vec::new(),
+        }
+    }
+}
+
+impl Router {
+    /// Reads those of `ids` that wait to be routed, and what waits for events of their types.
+    pub(crate) async fn unrouted(&self, ids: Vec<EventId>) -> Result<(Vec<Event>, Waitbox), Failure> {
+        let found = self.store.unrouted(ids).await?;
+        Ok((found.events, Waitbox::of(&found.types, found.shapes)))
+    }
+
+    /// Reads what waits for events of these types: one query, whatever the batch is.
+    ///
+    /// It must come after the events were read. A wait that is not there yet has a runner who looks back when it is.
+    pub(crate) async fn waitbox(&self, events: &[Event]) -> Result<Waitbox, Failure> {
+        let types = store::types_of(events);
+        let shapes = self.store.wait_shapes(types.clone()).await?;
+        Ok(Waitbox::of(&types, shapes))
     }
 
     /// Says which runs get events of one workspace.

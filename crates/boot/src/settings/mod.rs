@@ -14,6 +14,6 @@ pub use ipnet::IpNet;
 pub use layers::Sources;
 pub use sections::{
     Broker, BrokerUrl, Console, Database, Delivery, Egress, Gateway, Health, HealthListen, Log, Playbook,
-    Retention, Router, Secrets, Settings, Shutdown, Telemetry,
+    Queues, Retention, Router, Secrets, Settings, Shutdown, Telemetry,
 };
 pub use values::{ByteSize, HttpUrl, Level, LogFormat};

@@ -186,9 +186,21 @@ pub struct Broker {
     /// A PEM file of certificates to trust, if not the system's.
     #[serde(deserialize_with = "values::optional")]
     pub ca_file: Option<PathBuf>,
+    /// What the queues are.
+    pub queues: Queues,
     /// When unused queues are deleted, if ever.
     #[serde(deserialize_with = "values::optional_duration")]
     pub queue_expiry: Option<Duration>,
+}
+
+/// `broker.queues`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Queues {
+    /// In the memory of one node.
+    Classic,
+    /// On the disks of most nodes.
+    Quorum,
 }
 
 /// `broker.url`

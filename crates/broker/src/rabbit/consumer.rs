@@ -1,5 +1,6 @@
 //! One consumer of one queue, through outages.
 
+use super::acks::Acks;
 use super::backoff::Backoff;
 use super::line::{Line, chain};
 use super::{ANSWER_DEADLINE, Rabbit, Shared};
@@ -9,14 +10,15 @@ use crate::error::cause;
 use futures_util::future::{self, BoxFuture};
 use futures_util::{FutureExt as _, StreamExt as _};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Acker, Channel, Connection};
+use lapin::{Channel, Connection};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 use wire::{Message, Queue};
 
 /// A consumer of a queue at a RabbitMQ.
@@ -57,6 +59,7 @@ struct Session {
 struct Held {
     connection: Arc<Connection>,
     channel: Channel,
+    acks: Acks,
     /// Whether a message was acknowledged.
     useful: AtomicBool,
     dropped: AtomicU16,
@@ -71,6 +74,7 @@ impl Consumer {
             prefetch,
             line: conveyor.0.consuming.clone(),
             shared: conveyor.0.shared.clone(),
+            tasks: conveyor.0.tasks.clone(),
         };
         Self {
             stage: Stage::Opening(opener.clone().open(Backoff::new()).boxed()),
@@ -114,7 +118,7 @@ impl Consumer {
                         self.opener.shared.counters.received.add();
                         return Some(received(message, delivery, held));
                     }
-                    Err(error) => self.opener.discard(&delivery, &error),
+                    Err(error) => self.opener.discard(&delivery, &held, &error),
                 },
                 Some(Err(error)) => {
                     tracing::debug!(queue.name = queue, %error, "a consuming channel broke");
@@ -141,6 +145,7 @@ struct Opener {
     prefetch: NonZeroU16,
     line: Line,
     shared: Shared,
+    tasks: TaskTracker,
 }
 
 impl Opener {
@@ -217,6 +222,12 @@ impl Opener {
         })?;
         let held = Held {
             connection: Arc::clone(connection),
+            acks: Acks::new(
+                channel.clone(),
+                self.prefetch.get(),
+                self.shared.closing.clone(),
+                self.tasks.clone(),
+            ),
             channel,
             useful: AtomicBool::new(false),
             dropped: AtomicU16::new(0),
@@ -227,7 +238,7 @@ impl Opener {
     }
 
     /// No release of ours wrote it, and giving it back would bring it again at once.
-    fn discard(&self, delivery: &Delivery, error: &wire::DecodeError) {
+    fn discard(&self, delivery: &Delivery, held: &Held, error: &wire::DecodeError) {
         self.shared.counters.malformed.add();
         tracing::warn!(
             queue.name = self.queue.name(),
@@ -235,7 +246,7 @@ impl Opener {
             error.chain = chain(error),
             "a message was thrown away; the sweepers find what it may have meant"
         );
-        acknowledge(&delivery.acker);
+        held.acks.add(delivery.delivery_tag);
     }
 }
 
@@ -262,38 +273,32 @@ fn received(message: Message, delivery: Delivery, held: Arc<Held>) -> Received {
         message,
         redelivered: delivery.redelivered,
         slot: consumer::Slot::Rabbit(Slot {
-            acker: Some(delivery.acker),
+            tag: Some(delivery.delivery_tag),
             held,
         }),
     }
-}
-
-/// Hands the acknowledgement to the client, which sends it in order with all else. Whether it arrived is not asked:
-/// there is nothing to do about it, and on a connection that breaks just now the client may never answer.
-fn acknowledge(acker: &Acker) {
-    let _handed_over = acker.ack(BasicAckOptions::default()).now_or_never();
 }
 
 /// The place of an unacknowledged message.
 #[derive(Debug)]
 pub(crate) struct Slot {
     /// `None` once it is used.
-    acker: Option<Acker>,
+    tag: Option<u64>,
     held: Arc<Held>,
 }
 
 impl Slot {
     pub(crate) fn ack(mut self) {
-        if let Some(acker) = self.acker.take() {
+        if let Some(tag) = self.tag.take() {
             self.held.useful.store(true, Ordering::Relaxed);
-            acknowledge(&acker);
+            self.held.acks.add(tag);
         }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.acker.is_some() && self.held.dropped.fetch_add(1, Ordering::Relaxed) >= self.held.bearable {
+        if self.tag.is_some() && self.held.dropped.fetch_add(1, Ordering::Relaxed) >= self.held.bearable {
             self.held.too_many.notify_one();
         }
     }

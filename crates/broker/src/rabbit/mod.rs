@@ -1,4 +1,4 @@
-//! The conveyor of many processes: quorum queues at a RabbitMQ, 3.10 or later.
+//! The conveyor of many processes: queues at a RabbitMQ, 3.10 or later.
 //!
 //! *Theory of operation.* Two connections, as the broker's makers advise: when the broker blocks publishers, consumers
 //! and their acknowledgements go on. A [`Line`] keeps one connection: it dials, declares what it needs, says that it
@@ -10,6 +10,7 @@
 //! transient queue that is not exclusive to its connection, and no message is ever given back with a nack (4.x drops a
 //! message that was returned 20 times; a nack loop does that in a tenth of a second).
 
+mod acks;
 mod backoff;
 mod broadcast;
 mod consumer;
@@ -20,7 +21,7 @@ mod settings;
 mod topology;
 
 pub(crate) use consumer::{Consumer, Slot};
-pub use settings::RabbitSettings;
+pub use settings::{QueueKind, RabbitSettings};
 
 use crate::changes::{BACKLOG, Changes, Generation};
 use crate::counts::{Counters, Counts};

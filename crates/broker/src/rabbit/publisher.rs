@@ -19,9 +19,6 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 use wire::Queue;
 
-/// Kept on disk by the broker (AMQP 0-9-1, `delivery-mode`).
-const PERSISTENT: u8 = 2;
-
 /// Where a publisher publishes to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Target {
@@ -70,6 +67,7 @@ impl Publisher {
             shared: shared.clone(),
             in_flight: settings.in_flight.max(1),
             timeout: settings.publish_timeout,
+            delivery_mode: settings.queues.delivery_mode(),
             requests: Requests {
                 first: None,
                 queued: received,
@@ -130,6 +128,8 @@ struct Task {
     shared: Shared,
     in_flight: usize,
     timeout: Duration,
+    /// See [`QueueKind::delivery_mode`](super::QueueKind).
+    delivery_mode: u8,
     requests: Requests,
 }
 
@@ -288,7 +288,7 @@ impl Task {
             mandatory: matches!(self.target, Target::Queue(_)),
             immediate: false,
         };
-        let properties = properties(request.traceparent.as_deref());
+        let properties = properties(self.delivery_mode, request.traceparent.as_deref());
         let publish = channel.basic_publish(
             exchange.into(),
             routing_key.into(),
@@ -369,9 +369,9 @@ struct Sent {
     request: Request,
 }
 
-fn properties(traceparent: Option<&str>) -> BasicProperties {
+fn properties(delivery_mode: u8, traceparent: Option<&str>) -> BasicProperties {
     let properties = BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
+        .with_delivery_mode(delivery_mode)
         .with_content_type("application/json".into());
     let Some(traceparent) = traceparent else {
         return properties;

@@ -22,11 +22,41 @@ pub struct RabbitSettings {
     pub publish_timeout: Duration,
     /// How many messages of one queue may wait for their confirm at a time; more wait for room.
     pub in_flight: usize,
+    /// What the queues are. As with their length, all processes of one broker must agree.
+    pub queues: QueueKind,
     /// How many messages a queue holds at the broker; more are refused, and the sweepers' work. All processes of one
     /// broker must agree, and a change needs the queues deleted, see [`Error::Drift`](crate::Error::Drift).
     pub max_length: u32,
     /// Queues that nobody used for so long are deleted by the broker: for tests and passing installations.
     pub queue_expiry: Option<Duration>,
+}
+
+/// What a queue is at the broker (<https://www.rabbitmq.com/docs/queues>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueKind {
+    /// In the memory of one node. A reference that is lost with it is found in the ledger by a sweep, seconds later.
+    Classic,
+    /// On the disks of most nodes of a cluster: nothing is late when a node is lost, at the price of a write to disk for
+    /// each message, and of another for its acknowledgement.
+    Quorum,
+}
+
+impl QueueKind {
+    /// As in `x-queue-type`.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Quorum => "quorum",
+        }
+    }
+
+    /// The `delivery-mode` of its messages (AMQP 0-9-1): a quorum queue keeps every message on disk, whatever it says.
+    pub(super) const fn delivery_mode(self) -> u8 {
+        match self {
+            Self::Classic => 1,
+            Self::Quorum => 2,
+        }
+    }
 }
 
 impl RabbitSettings {
@@ -41,6 +71,7 @@ impl RabbitSettings {
             heartbeat: Duration::from_secs(10),
             publish_timeout: Duration::from_secs(5),
             in_flight: 256,
+            queues: QueueKind::Classic,
             max_length: 100_000,
             queue_expiry: None,
         }

@@ -1,9 +1,9 @@
-//! What stands at the broker: three quorum queues and one exchange for announcements, with a prefix.
+//! What stands at the broker: three queues and one exchange for announcements, with a prefix.
 //!
 //! Declared at every connection and not by hand: a declaration either creates the thing, or checks that what is there
 //! has the same properties. The queues are reached through the default exchange, so there is nothing to bind.
 
-use super::{ANSWER_DEADLINE, RabbitSettings};
+use super::{ANSWER_DEADLINE, QueueKind, RabbitSettings};
 use crate::Error;
 use crate::error::cause;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
@@ -23,6 +23,7 @@ const CHANGES_KEPT: u32 = 1_000;
 #[derive(Debug)]
 pub(super) struct Topology {
     namespace: String,
+    kind: QueueKind,
     max_length: u32,
     expiry: Option<Duration>,
 }
@@ -31,6 +32,7 @@ impl Topology {
     pub(super) fn new(settings: &RabbitSettings) -> Self {
         Self {
             namespace: settings.namespace.clone(),
+            kind: settings.queues,
             max_length: settings.max_length,
             expiry: settings.queue_expiry,
         }
@@ -62,7 +64,7 @@ impl Topology {
     pub(super) async fn declare_queue(&self, connection: &Connection, queue: Queue) -> Result<(), Error> {
         let name = self.queue(queue);
         let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), text("quorum"));
+        arguments.insert("x-queue-type".into(), text(self.kind.name()));
         arguments.insert(
             "x-max-length".into(),
             AMQPValue::LongLongInt(self.max_length.into()),

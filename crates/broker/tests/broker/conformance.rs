@@ -32,6 +32,7 @@ on_both![
     consumers_of_all_processes_share_a_queue,
     a_consumer_holds_at_most_its_prefetch,
     messages_that_are_dropped_do_not_stop_a_consumer,
+    messages_are_acknowledged_in_any_order,
     a_wait_that_is_given_up_loses_no_message,
     a_full_queue_refuses_until_there_is_room,
     a_purged_queue_is_empty_and_goes_on,
@@ -134,6 +135,42 @@ async fn messages_that_are_dropped_do_not_stop_a_consumer(site: Site) {
     let last = message();
     site.conveyor.publish(Queue::Route, &last).await.unwrap();
     take_all(&mut consumer, &BTreeSet::from([event(&last)])).await;
+}
+
+/// Some wait for others to be acknowledged with, and some are held up by one that takes long.
+async fn messages_are_acknowledged_in_any_order(site: Site) {
+    const ROUNDS: usize = 20;
+    let mut consumer = site.conveyor.consume(Queue::Route, prefetch(16));
+    let mut slow = Vec::new();
+    for round in 0..ROUNDS {
+        let mut held = Vec::new();
+        for _ in 0..12 {
+            site.conveyor.publish(Queue::Route, &message()).await.unwrap();
+            let received = within(consumer.next()).await.unwrap();
+            assert!(!received.redelivered, "round {round}");
+            held.push(received);
+        }
+        slow.push(held.swap_remove(round % 12));
+        held.rotate_left(round % 11);
+        for (place, received) in held.into_iter().rev().enumerate() {
+            if place == round % 11 {
+                // Longer than what was done is kept for others.
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+            received.ack();
+        }
+        if slow.len() > 3 {
+            slow.remove(0).ack();
+        }
+    }
+    for received in slow {
+        received.ack();
+    }
+    drop(consumer);
+    let other = site.other_process().await;
+    let mut next = other.consume(Queue::Route, prefetch(16));
+    assert!(is_silent(&mut next).await);
+    assert_eq!(site.conveyor.counts().received, 12 * ROUNDS as u64);
 }
 
 async fn a_wait_that_is_given_up_loses_no_message(site: Site) {

@@ -8,6 +8,7 @@ pub(crate) mod hot;
     reason = "the typed queries are compiled once per database, so that one text serves both"
 )]
 pub(crate) mod queries;
+mod steady;
 pub(crate) mod schema {
     //! The tables with Postgres's column types.
     crate::schema::ledger_schema!(Uuid, Timestamptz);
@@ -21,25 +22,31 @@ use diesel::{Connection, PgConnection};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
+use steady::Steady;
 use tokio::sync::Semaphore;
 
 /// What `queries/` calls a connection.
 pub(crate) type Conn = PgConnection;
 
-/// Bounds every wait on the server's side, so that no caller and no connection is held for ever. Lists are planned for
-/// the workspace at hand: a plan for the average one would walk through a large neighbour's rows for a small one's page.
-const CALL_SESSION: &str = "SET statement_timeout = '20s'; SET lock_timeout = '5s'; \
-                            SET idle_in_transaction_session_timeout = '30s'; SET plan_cache_mode = force_custom_plan";
+/// Bounds every wait on the server's side, so that no caller and no connection is held for ever.
+const CALL_BOUNDS: &str = "SET statement_timeout = '20s'; SET lock_timeout = '5s'; \
+                           SET idle_in_transaction_session_timeout = '30s'";
 
 /// The bounds of architecture.md, section 3: a writer that hangs would hold up every sender behind it.
+const WRITER_BOUNDS: &str = "SET statement_timeout = '4s'; SET lock_timeout = '1s'; \
+                             SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on";
+
+/// Lists are planned for the workspace at hand: a plan for the average one would walk through a large neighbour's rows for
+/// a small one's page.
+const OWN_PLANS: &str = "SET plan_cache_mode = force_custom_plan";
+
+/// Each of the few statements of a hot connection is planned once.
 ///
-/// A writer plans each of its few statements once. Every one looks rows up by their keys, but over a table that is empty
-/// when it is planned (tomorrow's partition is) reading all of it looks cheaper, and that plan would be kept while the table
-/// fills up. So the only plan that stays good is the only one left to choose.
-const WRITER_SESSION: &str = "SET statement_timeout = '4s'; SET lock_timeout = '1s'; \
-                              SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on; \
-                              SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-                              SET enable_hashjoin = off; SET enable_mergejoin = off";
+/// Every one looks rows up by their keys, but over a table that is empty when it is planned (tomorrow's partition is)
+/// reading all of it looks cheaper, and that plan would be kept while the table fills up. So the only plan that stays good
+/// is the only one left to choose.
+const KEPT_PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                          SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off";
 
 /// How long migrations may take, and how long one process waits for another that migrates.
 const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);
@@ -50,6 +57,7 @@ pub(crate) struct Ledger {
     /// As wide as the pool: a caller waits here, asynchronously, and never in the pool, on a thread.
     permits: Arc<Semaphore>,
     acquire_timeout: Duration,
+    steady: Steady,
     url: SecretString,
 }
 
@@ -76,6 +84,7 @@ impl Ledger {
             pool,
             permits: Arc::new(Semaphore::new(settings.max_connections.max(1) as usize)),
             acquire_timeout: settings.acquire_timeout,
+            steady: Steady::new(url.clone(), settings),
             url,
         })
     }
@@ -92,6 +101,22 @@ impl Ledger {
             call(&mut conn)
         })
         .await
+    }
+
+    /// Looks up by key what every event needs. A single statement is a transaction of its own.
+    pub(crate) async fn look_up<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.steady.call(call).await
+    }
+
+    /// Runs `call` in one transaction whose statements are planned once.
+    pub(crate) async fn lease<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.steady.transaction(call).await
     }
 
     /// Runs `call` on a connection of its own, which no statement's time limit interrupts: for migrations.
@@ -128,7 +153,8 @@ struct Session;
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
         speak_english(conn)
-            .and_then(|()| conn.batch_execute(CALL_SESSION))
+            .and_then(|()| conn.batch_execute(CALL_BOUNDS))
+            .and_then(|()| conn.batch_execute(OWN_PLANS))
             .map_err(diesel::r2d2::Error::QueryError)
     }
 }
@@ -143,10 +169,7 @@ impl Writer {
     /// The connection, opened when there is none.
     pub(crate) fn connection(&mut self) -> Result<&mut PgConnection, Error> {
         if self.conn.is_none() {
-            let mut conn = establish(&self.url)?;
-            speak_english(&mut conn)?;
-            conn.batch_execute(WRITER_SESSION)?;
-            self.conn = Some(conn);
+            self.conn = Some(open(&self.url, &[WRITER_BOUNDS, KEPT_PLANS])?);
         }
         self.conn.as_mut().ok_or(Error::Closing)
     }
@@ -155,6 +178,16 @@ impl Writer {
     pub(crate) fn disconnect(&mut self) {
         self.conn = None;
     }
+}
+
+/// Opens a connection with these settings.
+fn open(url: &SecretString, settings: &[&str]) -> Result<PgConnection, Error> {
+    let mut conn = establish(url)?;
+    speak_english(&mut conn)?;
+    for settings in settings {
+        conn.batch_execute(settings)?;
+    }
+    Ok(conn)
 }
 
 fn establish(url: &SecretString) -> Result<PgConnection, Error> {

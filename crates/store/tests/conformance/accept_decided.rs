@@ -114,7 +114,7 @@ on_both! {
         yard.accept_queue().accept(row).await.unwrap();
         let later = Instant::now() + Duration::from_mins(1);
         assert!(yard.store.unrouted_events(later, 10).await.unwrap().is_empty());
-        assert!(yard.store.accepted_events(vec![id]).await.unwrap().is_empty());
+        assert!(yard.store.unrouted(vec![id]).await.unwrap().events.is_empty());
         let routing = yard.store.routing_queue(QueueOptions::default()).unwrap();
         let again = routing.route(vec![given::routed(id, vec![delivery(id, "two", later)])]).await.unwrap();
         assert!(matches!(again.as_slice(), [Ok(false)]), "{again:?}");

@@ -21,8 +21,13 @@ pub(crate) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(crate) async fn over(yard: &'a Yard) -> Self {
-        let recorder = Recorder::start(yard.database.url());
         fill(yard);
+        Self::as_it_is(yard).await
+    }
+
+    /// The same over a ledger that is left as it is.
+    pub(crate) async fn as_it_is(yard: &'a Yard) -> Self {
+        let recorder = Recorder::start(yard.database.url());
         let store = connect(&yard.url()).await;
         recorder.take();
         Self {

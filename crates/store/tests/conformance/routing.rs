@@ -176,7 +176,7 @@ on_both! {
         assert_eq!(ids(swept(500).await.unwrap()), old[2..]);
         assert_eq!(ids(swept(2).await.unwrap()), old[2..4]);
         assert_eq!(ids(swept(-1).await.unwrap()), []);
-        let named = yard.store.accepted_events(old.clone()).await.unwrap();
+        let named = yard.store.unrouted(old.clone()).await.unwrap().events;
         assert_eq!(named.len(), 4, "the routed and the quarantined one do not wait");
         let gone = yard.store.event(&workspace(), old[1]).await.unwrap().unwrap();
         assert_eq!(gone.state, EventState::Quarantined);

@@ -155,7 +155,7 @@ on_both! {
         };
         assert_eq!(queue.commit(first).await.unwrap(), Committed::Kept(vec![]));
         assert_eq!(yard.store.steps(&workspace(), run.id, None, 9).await.unwrap().rows.len(), 2);
-        assert_eq!(yard.store.accepted_events(vec![event]).await.unwrap().len(), 1);
+        assert_eq!(yard.store.unrouted(vec![event]).await.unwrap().events.len(), 1);
         assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 3);
         assert!(yard.store.inbox(vec![run.id]).await.unwrap().is_empty());
         let second = RunCommit {

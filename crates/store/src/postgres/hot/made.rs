@@ -168,6 +168,10 @@ impl Deliveries<'_> {
 }
 
 impl Runs<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// `, started AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`.
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
         out.push_sql(

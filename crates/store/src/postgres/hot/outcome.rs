@@ -9,6 +9,7 @@ use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
 use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl};
 use std::collections::HashMap;
+use wire::DeliveryState;
 
 /// Writes the outcomes, and returns the deliveries that they moved, and of each whether its endpoint is watched.
 pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
@@ -22,13 +23,24 @@ pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryRes
         .max()
         .filter(|_| !turns.is_empty())
     else {
-        return Ok(Record::of(outcomes).load(conn)?.into_iter().collect());
+        return write(conn, outcomes);
     };
     conn.transaction(|conn| {
-        let moved = Record::of(outcomes).load(conn)?.into_iter().collect();
+        let moved = write(conn, outcomes)?;
         turns.settle(conn, now)?;
         Ok(moved)
     })
+}
+
+fn write(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
+    let wakes = |row: &&&Outcome| row.state != DeliveryState::Delivered || row.order_key.is_some();
+    let batch = Record::of(outcomes);
+    let moved: Vec<(Uid, bool)> = if outcomes.iter().any(|row| wakes(&row)) {
+        batch.load(conn)?
+    } else {
+        RecordDelivered(batch).load(conn)?
+    };
+    Ok(moved.into_iter().collect())
 }
 
 /// The columns of a batch, one array each.
@@ -53,7 +65,12 @@ struct Record<'a> {
     created_at: Vec<Stamp>,
 }
 
+/// The same for a batch after which no lane has to be looked at, as after most: to get ready for that costs as much as to
+/// move one.
+struct RecordDelivered<'a>(Record<'a>);
+
 statement!(Record, (Uuid, Bool), PgConnection);
+statement!(RecordDelivered, (Uuid, Bool), PgConnection);
 
 impl<'a> Record<'a> {
     fn of(rows: &[&'a Outcome]) -> Self {
@@ -91,8 +108,8 @@ impl<'a> Record<'a> {
     }
 }
 
-impl QueryFragment<Pg> for Record<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+impl Record<'_> {
+    fn update<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS (SELECT * FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.deliveries)?;
         out.push_sql(", ");
@@ -145,14 +162,33 @@ impl QueryFragment<Pg> for Record<'_> {
              updated_at = input.ended_at \
              FROM input WHERE held.id = input.delivery_id AND (held.lease_token = input.lease \
              OR (input.state = 'delivered' AND held.state <> 'delivered')) \
-             RETURNING held.id, held.endpoint_id, held.workspace_id, held.state, held.due_at, held.updated_at, held.order_key), \
-             woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
+             RETURNING held.id, held.endpoint_id, held.workspace_id, held.state, held.due_at, held.updated_at, held.order_key)",
+        );
+        Ok(())
+    }
+}
+
+const MOVED: &str = " SELECT id, (endpoint_id IN (SELECT endpoint_id FROM endpoint_lanes WHERE is_watched)) IS TRUE FROM moved";
+
+impl QueryFragment<Pg> for Record<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.update(&mut out)?;
+        out.push_sql(
+            ", woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
              SELECT endpoint_id, min(workspace_id), min(due_at), max(updated_at) FROM moved \
              WHERE state <> 'delivered' OR order_key IS NOT NULL \
              GROUP BY endpoint_id ORDER BY endpoint_id \
-             ON CONFLICT (endpoint_id) DO UPDATE SET ready_at = least(lane.ready_at, excluded.ready_at)) \
-             SELECT id, (endpoint_id IN (SELECT endpoint_id FROM endpoint_lanes WHERE is_watched)) IS TRUE FROM moved",
+             ON CONFLICT (endpoint_id) DO UPDATE SET ready_at = least(lane.ready_at, excluded.ready_at))",
         );
+        out.push_sql(MOVED);
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for RecordDelivered<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.update(&mut out)?;
+        out.push_sql(MOVED);
         Ok(())
     }
 }

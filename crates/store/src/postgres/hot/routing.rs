@@ -24,10 +24,10 @@ pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryRe
     let now = events.iter().map(|event| event.at).max();
     if gifts.is_empty() {
         let Some(turns) = turns else {
-            return Ok(Route::of(events).load(conn)?.into_iter().collect());
+            return Route::of(events).write(conn);
         };
         return conn.transaction(|conn| {
-            let routed = Route::of(events).load(conn)?.into_iter().collect();
+            let routed = Route::of(events).write(conn)?;
             turns.settle(conn, now.unwrap_or_else(Instant::now))?;
             Ok(routed)
         });
@@ -36,7 +36,7 @@ pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryRe
         // All of the batch, in one order, or two routers that have the same events could each wait for the other.
         let ids: Vec<Uid> = events.iter().map(|event| event.id.into()).collect();
         let (events, mut gifts) = waits::standing(events, &gifts::hold(conn, &ids, &gifts)?);
-        let routed: HashSet<Uid> = Route::of(&events).load(conn)?.into_iter().collect();
+        let routed = Route::of(&events).write(conn)?;
         gifts.retain(|gift| routed.contains(&gift.event.into()));
         gifts::put(conn, &gifts)?;
         if let Some(turns) = turns {
@@ -61,6 +61,8 @@ pub(super) fn turns<'e>(events: impl Iterator<Item = &'e RoutedEvent>) -> Option
 /// The columns of a batch: the events', then the deliveries', then the runs'.
 struct Route<'a> {
     ids: Vec<Uid>,
+    first: Uid,
+    last: Uid,
     states: Vec<&'a str>,
     traces: Vec<&'a [u8]>,
     taken: Vec<bool>,
@@ -68,12 +70,19 @@ struct Route<'a> {
     runs: Runs<'a>,
 }
 
+/// The same where no run is started, as in most batches: to get ready for one costs as much as to insert one.
+struct RouteToEndpoints<'a>(Route<'a>);
+
 statement!(Route, Uuid, PgConnection);
+statement!(RouteToEndpoints, Uuid, PgConnection);
 
 impl<'a> Route<'a> {
     fn of(events: &[&'a RoutedEvent]) -> Self {
+        let ids = || events.iter().map(|event| event.id);
         let mut batch = Self {
-            ids: events.iter().map(|event| event.id.into()).collect(),
+            ids: ids().map(Uid::from).collect(),
+            first: ids().min().map_or(Uid(uuid::Uuid::nil()), Uid::from),
+            last: ids().max().map_or(Uid(uuid::Uuid::nil()), Uid::from),
             states: events.iter().map(|event| event.state.as_str()).collect(),
             traces: events.iter().map(|event| event.trace.as_ref()).collect(),
             taken: events.iter().map(|event| event.is_taken).collect(),
@@ -90,10 +99,17 @@ impl<'a> Route<'a> {
         }
         batch
     }
-}
 
-impl QueryFragment<Pg> for Route<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    fn write(self, conn: &mut PgConnection) -> QueryResult<HashSet<Uid>> {
+        let routed: Vec<Uid> = if self.runs.is_empty() {
+            RouteToEndpoints(self).load(conn)?
+        } else {
+            self.load(conn)?
+        };
+        Ok(routed.into_iter().collect())
+    }
+
+    fn update<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS MATERIALIZED (SELECT id, state, trace FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
         out.push_sql(", ");
@@ -108,10 +124,32 @@ impl QueryFragment<Pg> for Route<'_> {
             ") AS row (id, state, trace, taken) WHERE row.taken OR (SELECT run_id FROM run_inbox \
              WHERE run_inbox.event_id = row.id AND run_inbox.exclusive LIMIT 1) IS NULL), \
              routed AS (UPDATE events SET state = input.state, trace = input.trace FROM input \
-             WHERE events.id = input.id AND events.state = 'accepted' RETURNING events.id)",
+             WHERE events.id = input.id AND events.state = 'accepted' AND events.id = ANY(",
         );
-        self.deliveries.insert(&mut out, "routed")?;
+        // By keys alone, or a plan made while few events wait would read all that wait with each batch. The range keeps it
+        // out of the partitions of other days.
+        out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
+        out.push_sql(") AND events.id BETWEEN ");
+        out.push_bind_param::<Uuid, _>(&self.first)?;
+        out.push_sql(" AND ");
+        out.push_bind_param::<Uuid, _>(&self.last)?;
+        out.push_sql(" RETURNING events.id)");
+        self.deliveries.insert(out, "routed")
+    }
+}
+
+impl QueryFragment<Pg> for Route<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.update(&mut out)?;
         self.runs.insert(&mut out, "routed")?;
+        out.push_sql(" SELECT id FROM routed");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for RouteToEndpoints<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.update(&mut out)?;
         out.push_sql(" SELECT id FROM routed");
         Ok(())
     }
