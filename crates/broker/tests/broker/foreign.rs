@@ -2,6 +2,7 @@
 
 use crate::drift::stranger;
 use crate::site::{Site, event, message, prefetch, take_all, within};
+use hookyard_broker::QueueKind;
 use lapin::BasicProperties;
 use lapin::options::{BasicGetOptions, BasicPublishOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
@@ -38,8 +39,13 @@ async fn a_malformed_message_is_counted_and_thrown_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_persistent_and_carries_its_trace_where_tools_look_for_it() {
-    let site = Site::rabbit().await;
+async fn a_message_carries_its_trace_where_tools_look_for_it_and_is_kept_as_its_queue_is() {
+    is_seen_by_others(QueueKind::Classic, 1).await;
+    is_seen_by_others(QueueKind::Quorum, 2).await;
+}
+
+async fn is_seen_by_others(queues: QueueKind, delivery_mode: u8) {
+    let site = Site::with_queues(queues).await;
     let traced = Message::new(message().refs, Some(TRACEPARENT.to_owned()));
     site.conveyor.publish(Queue::Route, &traced).await.unwrap();
 
@@ -55,7 +61,7 @@ async fn a_message_is_persistent_and_carries_its_trace_where_tools_look_for_it()
     })
     .await;
     let delivery = got.unwrap().delivery;
-    assert_eq!(*delivery.properties.delivery_mode(), Some(2));
+    assert_eq!(*delivery.properties.delivery_mode(), Some(delivery_mode));
     let header = delivery
         .properties
         .headers()

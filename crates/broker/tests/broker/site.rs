@@ -1,6 +1,6 @@
 //! What the tests share: conveyors on a fresh namespace, and messages to tell apart.
 
-use hookyard_broker::{Consumer, Conveyor, RabbitSettings};
+use hookyard_broker::{Consumer, Conveyor, QueueKind, RabbitSettings};
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -25,8 +25,16 @@ impl Site {
     }
 
     pub(crate) async fn rabbit() -> Self {
+        Self::with_queues(QueueKind::Classic).await
+    }
+
+    pub(crate) async fn with_queues(queues: QueueKind) -> Self {
         let broker = testkit::broker::rabbitmq();
-        let conveyor = Conveyor::rabbit(&settings(&broker, broker.url())).unwrap();
+        let settings = RabbitSettings {
+            queues,
+            ..settings(&broker, broker.url())
+        };
+        let conveyor = Conveyor::rabbit(&settings).unwrap();
         assert!(within(conveyor.connected()).await);
         Self {
             conveyor,
