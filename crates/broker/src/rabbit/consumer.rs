@@ -116,7 +116,7 @@ impl Consumer {
                 Some(Ok(delivery)) => match read(&delivery) {
                     Ok(message) => {
                         self.opener.shared.counters.received.add();
-                        return Some(received(message, delivery, held));
+                        return Some(received(message, &delivery, held));
                     }
                     Err(error) => self.opener.discard(&delivery, &held, &error),
                 },
@@ -268,7 +268,7 @@ fn traceparent(delivery: &Delivery) -> Option<String> {
     }
 }
 
-fn received(message: Message, delivery: Delivery, held: Arc<Held>) -> Received {
+fn received(message: Message, delivery: &Delivery, held: Arc<Held>) -> Received {
     Received {
         message,
         redelivered: delivery.redelivered,
