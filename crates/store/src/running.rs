@@ -29,7 +29,7 @@ impl Store {
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 let call = move |conn: &mut _| Ok(postgres::hot::claim(conn, worker, now, limit)?);
-                ledger.read(call).await
+                ledger.look_up(call).await
             }
             Ledger::Sqlite(ledger) => {
                 let call = move |conn: &mut _| Ok(sqlite::hot::claim(conn, worker, now, limit)?);
@@ -48,7 +48,7 @@ impl Store {
         match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 let call = move |conn: &mut _| Ok(postgres::hot::claim_named(conn, worker, now, &ids)?);
-                ledger.read(call).await
+                ledger.look_up(call).await
             }
             Ledger::Sqlite(ledger) => {
                 let call = move |conn: &mut _| Ok(sqlite::hot::claim_named(conn, worker, now, &ids)?);
