@@ -2,15 +2,15 @@
 
 use crate::connect::{Ledger, look_up, read, write};
 use crate::lane::{Lane, Looked, share};
-use crate::sql::{StoredText, Uid};
+use crate::sql::{Maybe, Stamp, StoredText, Uid};
 use crate::{Error, Event, Job, Store, postgres, sqlite};
-use diesel::QueryResult;
+use diesel::{QueryResult, Queryable};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::circuit::LONGEST_WAIT;
-use wire::{DeliveryId, EndpointId, EventId, Instant, WorkspaceId};
+use wire::{DeliveryId, EndpointId, EventId, Instant, RouteId, WorkspaceId};
 
 /// The most that one sweep takes at once; whoever asks for more gets this much.
 pub(crate) const LONGEST_SWEEP: i64 = 10_000;
@@ -161,9 +161,30 @@ impl Look {
     }
 }
 
+/// A delivery as it is when its lease begins.
+#[derive(Debug, Queryable)]
+pub(crate) struct Leased {
+    #[diesel(deserialize_as = Uid)]
+    pub(crate) delivery_id: DeliveryId,
+    pub(crate) attempts: i32,
+    #[diesel(deserialize_as = StoredText)]
+    pub(crate) workspace_id: WorkspaceId,
+    #[diesel(deserialize_as = Uid)]
+    pub(crate) event_id: EventId,
+    #[diesel(deserialize_as = StoredText)]
+    pub(crate) endpoint_id: EndpointId,
+    #[diesel(deserialize_as = Maybe<StoredText>)]
+    pub(crate) route_id: Option<RouteId>,
+    pub(crate) event_type: Option<String>,
+    #[diesel(deserialize_as = Maybe<Stamp>)]
+    pub(crate) due_at: Option<Instant>,
+    pub(crate) transformed: Option<Vec<u8>>,
+    pub(crate) order_key: Option<String>,
+}
+
 /// What a sweep leased.
 struct Taken {
-    leased: Vec<(DeliveryId, EndpointId)>,
+    leased: Vec<Leased>,
     probes: HashSet<DeliveryId>,
     more: bool,
     given_up: Vec<GivenUp>,
@@ -294,22 +315,22 @@ fn free(lanes: &[Lane], in_flight: &HashMap<EndpointId, usize>, look: &Look) -> 
 fn taken(
     lanes: &[Lane],
     in_flight: &HashMap<EndpointId, usize>,
-    (leased, given_up): (Vec<(Uid, StoredText)>, Vec<GivenUp>),
+    (leased, given_up): (Vec<Leased>, Vec<GivenUp>),
     next_due: &HashMap<EndpointId, Instant>,
     look: &Look,
 ) -> (Vec<Looked>, Taken) {
     let now = look.now;
-    let leased: Vec<(DeliveryId, EndpointId)> = leased
-        .into_iter()
-        .map(|(id, endpoint)| (id.into(), endpoint.into()))
-        .collect();
     let mut counts: HashMap<&EndpointId, usize> = HashMap::new();
-    for (_, endpoint) in &leased {
-        *counts.entry(endpoint).or_default() += 1;
+    for row in &leased {
+        *counts.entry(&row.endpoint_id).or_default() += 1;
     }
     let tested: HashSet<&EndpointId> = of(lanes, |lane| lane.is_probed(now)).into_iter().collect();
-    let is_probe = |(_, endpoint): &&(DeliveryId, EndpointId)| tested.contains(endpoint);
-    let probes = leased.iter().filter(is_probe).map(|(id, _)| *id).collect();
+    let is_probe = |row: &&Leased| tested.contains(&row.endpoint_id);
+    let probes = leased
+        .iter()
+        .filter(is_probe)
+        .map(|row| row.delivery_id)
+        .collect();
     let is_overdue = |lane: &Lane| {
         let of_lane = given_up
             .iter()
@@ -417,11 +438,13 @@ impl Store {
         if let Some(last) = &found.last {
             self.turns.served(last);
         }
-        let leases = found.leased.iter().map(|(id, _)| (*id, token)).collect();
-        let jobs = if found.leased.is_empty() {
+        let leased = found.leased;
+        let jobs = if leased.is_empty() {
             Vec::new()
         } else {
-            self.leased_jobs(leases).await?
+            look_up!(self, |conn, queries| queries::deliveries::jobs(
+                conn, leased, token
+            ))?
         };
         Ok(Sweep {
             jobs,

@@ -86,6 +86,18 @@ impl FromSql<BigInt, Sqlite> for Stamp {
     }
 }
 
+/// Between which ids, without the second, everything lies that was made of the same millisecond as `id` was: an event has its
+/// deliveries there, whose ids begin with its time.
+///
+/// That finds the deliveries of an event. An index by event would be written whenever one of them changes its state.
+pub(crate) fn made_between(id: Uid) -> (Uid, Uid) {
+    let millis = id.0.as_u128() >> 80;
+    (
+        Uid(Uuid::from_u128(millis << 80)),
+        Uid(Uuid::from_u128((millis + 1) << 80)),
+    )
+}
+
 /// A text column that holds an id checked when it was written.
 #[derive(Debug, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]

@@ -5,12 +5,13 @@ use super::super::schema::{attempts, deliveries, events};
 use super::in_state;
 use super::lanes::Waiting;
 use super::order::Turns;
-use crate::sql::{Maybe, Stamp, Uid};
+use crate::due::Leased;
+use crate::sql::{Maybe, Stamp, Uid, made_between};
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
-use diesel::dsl::{case_when, sql};
-use diesel::sql_types::Text;
+use bytes::Bytes;
+use diesel::dsl::case_when;
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 use wire::{AttemptId, DeliveryId, DeliveryState, EventId, Instant, RouteId, WorkspaceId};
 
@@ -19,17 +20,16 @@ use wire::{AttemptId, DeliveryId, DeliveryState, EventId, Instant, RouteId, Work
 pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<Vec<Job>, Error> {
     let tokens: HashMap<DeliveryId, Uuid> = leases.iter().copied().collect();
     let ids: Vec<Uid> = leases.iter().map(|(id, _)| Uid::from(*id)).collect();
-    let millis = || leases.iter().map(|(id, _)| id.instant().unix_millis());
-    let (Some(first), Some(last)) = (millis().min(), millis().max()) else {
+    let (Some(first), Some(last)) = (ids.iter().map(|id| id.0).min(), ids.iter().map(|id| id.0).max()) else {
         return Ok(Vec::new());
     };
-    let first_of = |millis: u64| Uid(Uuid::from_u128(u128::from(millis) << 80));
+    let ((first, _), (_, end)) = (made_between(Uid(first)), made_between(Uid(last)));
     let jobs: Vec<Job> = deliveries::table
         .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
         .filter(deliveries::id.eq_any(ids))
         .filter(deliveries::state.eq("delivering"))
-        .filter(events::id.ge(first_of(first)))
-        .filter(events::id.lt(first_of(last + 1)))
+        .filter(events::id.ge(first))
+        .filter(events::id.lt(end))
         .select((
             deliveries::id,
             deliveries::lease_token,
@@ -51,6 +51,57 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
     Ok(jobs
         .into_iter()
         .filter(|job| job.lease.is_some() && job.lease.as_ref() == tokens.get(&job.delivery_id))
+        .collect())
+}
+
+/// The jobs of what was leased with `token`: what their events bring is read beside them, once for each event.
+pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<Vec<Job>, Error> {
+    let ids: BTreeSet<EventId> = leased.iter().map(|row| row.event_id).collect();
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+        return Ok(Vec::new());
+    };
+    let (first, last) = (Uid::from(*first), Uid::from(*last));
+    let payloads: Vec<(Uid, Vec<u8>, Option<String>, Option<String>, Stamp)> = events::table
+        .filter(events::id.eq_any(ids.into_iter().map(Uid::from).collect::<Vec<_>>()))
+        .filter(events::id.between(first, last))
+        .select((
+            events::id,
+            events::body,
+            events::content_type,
+            events::traceparent,
+            events::received_at,
+        ))
+        .load(conn)?;
+    let payloads: HashMap<EventId, _> = payloads
+        .into_iter()
+        .map(|(id, body, content_type, traceparent, received_at)| {
+            let payload = (Bytes::from(body), content_type, traceparent, received_at);
+            (id.into(), payload)
+        })
+        .collect();
+    // None is missing: retention keeps the events of all deliveries that there are.
+    Ok(leased
+        .into_iter()
+        .filter_map(|row| {
+            let (body, content_type, traceparent, received_at) = payloads.get(&row.event_id)?.clone();
+            Some(Job {
+                delivery_id: row.delivery_id,
+                lease: Some(token),
+                attempts: row.attempts,
+                workspace_id: row.workspace_id,
+                event_id: row.event_id,
+                endpoint_id: row.endpoint_id,
+                route_id: row.route_id,
+                event_type: row.event_type,
+                due_at: row.due_at,
+                transformed: row.transformed,
+                body,
+                content_type,
+                traceparent,
+                received_at: received_at.into(),
+                order_key: row.order_key,
+            })
+        })
         .collect())
 }
 
@@ -219,8 +270,8 @@ pub(crate) fn transformed(conn: &mut Conn, id: DeliveryId) -> Result<Option<Vec<
         .flatten())
 }
 
-/// Of an event's, an endpoint's or a workspace's deliveries, in this order, only the first is given to the database as
-/// something to look up by: SQLite, which has no statistics, would pick any of the three indexes.
+/// A workspace's are looked up by it only where neither an event nor an endpoint is asked for: SQLite, which has no statistics,
+/// would pick any of the indexes.
 pub(crate) fn list(
     conn: &mut Conn,
     workspace: &WorkspaceId,
@@ -233,14 +284,19 @@ pub(crate) fn list(
         .limit(limit)
         .select(COLUMNS)
         .into_boxed();
-    query = match (filter.event_id, &filter.endpoint_id) {
-        (Some(event), None) => query.filter(deliveries::event_id.eq(Uid::from(event))),
-        (Some(event), Some(endpoint)) => query
-            .filter(deliveries::event_id.eq(Uid::from(event)))
-            .filter(sql::<Text>("coalesce(endpoint_id, '')").eq(endpoint.as_str())),
-        (None, Some(endpoint)) => query.filter(deliveries::endpoint_id.eq(endpoint.as_str())),
-        (None, None) => query.filter(deliveries::workspace_id.eq(workspace.as_str())),
-    };
+    if let Some(event) = filter.event_id {
+        let (first, end) = made_between(event.into());
+        query = query
+            .filter(deliveries::id.ge(first))
+            .filter(deliveries::id.lt(end))
+            .filter(deliveries::event_id.eq(Uid::from(event)));
+    }
+    if let Some(endpoint) = &filter.endpoint_id {
+        query = query.filter(deliveries::endpoint_id.eq(endpoint.as_str()));
+    }
+    if filter.event_id.is_none() && filter.endpoint_id.is_none() {
+        query = query.filter(deliveries::workspace_id.eq(workspace.as_str()));
+    }
     if let Some(before) = before {
         query = query.filter(deliveries::id.lt(Uid::from(before)));
     }
@@ -256,11 +312,7 @@ pub(crate) fn list(
 /// How many deliveries each of these events has.
 pub(crate) fn counts(conn: &mut Conn, events: &[EventId]) -> Result<HashMap<EventId, i64>, Error> {
     let ids: Vec<Uid> = events.iter().copied().map(Uid::from).collect();
-    let counts: Vec<(Uid, i64)> = deliveries::table
-        .filter(deliveries::event_id.eq_any(ids))
-        .group_by(deliveries::event_id)
-        .select((deliveries::event_id, diesel::dsl::count_star()))
-        .load(conn)?;
+    let counts = super::super::hot::deliveries_of(conn, &ids)?;
     Ok(counts.into_iter().map(|(id, count)| (id.into(), count)).collect())
 }
 

@@ -148,11 +148,7 @@ pub(crate) fn events(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error
 
 /// Those of the events that something needs.
 fn needed(conn: &mut Conn, ids: &[Uid]) -> Result<HashSet<Uid>, Error> {
-    let delivered: Vec<Uid> = deliveries::table
-        .filter(deliveries::event_id.eq_any(ids))
-        .select(deliveries::event_id)
-        .distinct()
-        .load(conn)?;
+    let delivered = super::super::hot::deliveries_of(conn, ids)?;
     let some: Vec<Option<Uid>> = ids.iter().copied().map(Some).collect();
     let started: Vec<Option<Uid>> = runs::table
         .filter(runs::event_id.eq_any(&some))
@@ -176,6 +172,7 @@ fn needed(conn: &mut Conn, ids: &[Uid]) -> Result<HashSet<Uid>, Error> {
         .map(|(event, _)| event);
     Ok(delivered
         .into_iter()
+        .map(|(event, _)| event)
         .chain(started.into_iter().chain(awaited).flatten())
         .collect())
 }

@@ -232,15 +232,25 @@ on_both! {
         for endpoint_id in [None, Some(given::endpoint_id("1"))] {
             let event_id = Some(EventId::generate());
             let filter = DeliveryFilter { event_id, endpoint_id, state: None };
+            let of_endpoint = filter.endpoint_id.is_some();
             planner.store.deliveries(&workspace(), filter, None, 50).await.unwrap();
-            planner.plan("deliveries").uses("deliveries_event_idx", "deliveries_event_idx");
+            let (first, end) = (event_id.unwrap().instant(), event_id.unwrap().instant() + Duration::from_millis(1));
+            let uuids = vec![EventId::new(first, 0).uuid(), EventId::new(end, 0).uuid(), event_id.unwrap().uuid()];
+            let (sqlite, postgres) = if of_endpoint {
+                ("deliveries_endpoint_idx (endpoint_id=? AND id>? AND id<?)", "'accepted'::text) AND (id >= ")
+            } else {
+                ("deliveries_1 (id>? AND id<?)", "Index Cond: ((id >= ")
+            };
+            planner.explain("deliveries", &Asked { uuids, ..Asked::default() }).uses(sqlite, postgres).sorts_nothing();
         }
     }
 
     async fn what_events_became_is_counted_by_index(yard: &Yard) {
         let planner = Planner::over(yard).await;
         planner.store.outcomes_of(vec![EventId::generate(), EventId::generate()]).await.unwrap();
-        planner.plan("deliveries").uses("deliveries_event_idx", "deliveries_event_idx");
+        planner
+            .explain("deliveries", &Asked { types: "(uuid[], uuid[], uuid[])", ..Asked::default() })
+            .uses("deliveries_1 (id>? AND id<?)", "Index Cond: ((id >= asked.first) AND (id < asked.until))");
         planner.store.outcomes_of(vec![EventId::generate(), EventId::generate()]).await.unwrap();
         planner.plan("runs").uses("runs_event_idx", "runs_event_idx");
     }

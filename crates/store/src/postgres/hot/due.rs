@@ -1,23 +1,22 @@
 //! LEASE and REAP.
 
-use crate::due::{GivenUpRow, Order, PROBED, Share};
-use crate::sql::{Stamp, StoredText, Uid};
+use crate::due::{GivenUpRow, Leased, Order, PROBED, Share};
+use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use wire::{EndpointId, Instant};
 
-/// Leases up to its share of what is due of each lane, and returns it with its endpoint. `lease` is the token and until when
-/// it holds.
+/// Leases up to its share of what is due of each lane, and returns it. `lease` is the token and until when it holds.
 pub(crate) fn lease(
     conn: &mut PgConnection,
     now: Instant,
     shares: &[Share<'_>],
     order: Order,
     lease: (uuid::Uuid, Instant),
-) -> QueryResult<Vec<(Uid, StoredText)>> {
+) -> QueryResult<Vec<Leased>> {
     if shares.is_empty() {
         return Ok(Vec::new());
     }
@@ -52,8 +51,22 @@ struct Lease<'a> {
 
 struct NewestFirst<'a>(Lease<'a>);
 
-statement!(Lease, (Uuid, Text), PgConnection);
-statement!(NewestFirst, (Uuid, Text), PgConnection);
+/// The columns of [`Leased`].
+type LeasedRow = (
+    Uuid,
+    Integer,
+    Text,
+    Uuid,
+    Text,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Timestamptz>,
+    Nullable<Binary>,
+    Nullable<Text>,
+);
+
+statement!(Lease, LeasedRow, PgConnection);
+statement!(NewestFirst, LeasedRow, PgConnection);
 
 impl QueryFragment<Pg> for Lease<'_> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -96,7 +109,10 @@ impl Lease<'_> {
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&PROBED)?;
-        out.push_sql(") AS few)) END FOR UPDATE SKIP LOCKED) AS due)) RETURNING id, endpoint_id");
+        out.push_sql(
+            ") AS few)) END FOR UPDATE SKIP LOCKED) AS due)) RETURNING id, attempts, workspace_id, event_id, endpoint_id, \
+             route_id, event_type, due_at, body, order_key",
+        );
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod again;
+mod by_event;
 mod claim;
 mod commit;
 mod dead_letters;
@@ -17,6 +18,7 @@ mod waits;
 
 pub(crate) use accept::accept;
 pub(crate) use again::again;
+pub(crate) use by_event::deliveries_of;
 pub(crate) use claim::{claim, claim_named, clock};
 pub(crate) use commit::commit;
 pub(crate) use dead_letters::dead_letters;

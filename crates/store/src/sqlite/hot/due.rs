@@ -1,7 +1,7 @@
 //! LEASE and REAP: the statements of Postgres, in the caller's transaction, which locks out everybody else.
 
-use crate::due::{GivenUpRow, Order, PROBED, Share};
-use crate::sql::{Stamp, StoredText, Uid};
+use crate::due::{GivenUpRow, Leased, Order, PROBED, Share};
+use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
@@ -10,15 +10,14 @@ use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 use std::marker::PhantomData;
 use wire::{EndpointId, Instant};
 
-/// Leases up to its share of what is due of each lane, and returns it with its endpoint. `lease` is the token and until when
-/// it holds.
+/// Leases up to its share of what is due of each lane, and returns it. `lease` is the token and until when it holds.
 pub(crate) fn lease(
     conn: &mut SqliteConnection,
     now: Instant,
     shares: &[Share<'_>],
     order: Order,
     lease: (uuid::Uuid, Instant),
-) -> QueryResult<Vec<(Uid, StoredText)>> {
+) -> QueryResult<Vec<Leased>> {
     let mut leased = Vec::new();
     for share in shares {
         let leasing = Lease {
@@ -29,7 +28,7 @@ pub(crate) fn lease(
             skipped: share.skipped,
             share: i64::try_from(share.most).unwrap_or(i64::MAX),
         };
-        let of_lane: Vec<(Uid, StoredText)> = match order {
+        let of_lane: Vec<Leased> = match order {
             Order::OldestFirst => leasing.load(conn)?,
             Order::NewestFirst => NewestFirst(leasing).load(conn)?,
         };
@@ -49,8 +48,22 @@ struct Lease<'a> {
 
 struct NewestFirst<'a>(Lease<'a>);
 
-statement!(Lease, (Binary, Text), SqliteConnection);
-statement!(NewestFirst, (Binary, Text), SqliteConnection);
+/// The columns of [`Leased`].
+type LeasedRow = (
+    Binary,
+    Integer,
+    Text,
+    Binary,
+    Text,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<Binary>,
+    Nullable<Text>,
+);
+
+statement!(Lease, LeasedRow, SqliteConnection);
+statement!(NewestFirst, LeasedRow, SqliteConnection);
 
 impl QueryFragment<Sqlite> for Lease<'_> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -90,7 +103,9 @@ impl Lease<'_> {
         out.push_bind_param::<BigInt, _>(&self.now)?;
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&PROBED)?;
-        out.push_sql("))) END) RETURNING id, endpoint_id");
+        out.push_sql(
+            "))) END) RETURNING id, attempts, workspace_id, event_id, endpoint_id, route_id, event_type, due_at, body, order_key",
+        );
         Ok(())
     }
 }
