@@ -248,6 +248,7 @@ fn delivered(job: &Job, lease: Uuid) -> Outcome {
         at: now,
         endpoint_id: job.endpoint_id.clone(),
         counts: true,
+        is_made: true,
         is_probe: false,
         answered: Some(Answered::Well),
         ceiling: 10,

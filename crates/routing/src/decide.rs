@@ -145,7 +145,7 @@ pub fn decide(
     heard: Heard,
     moment: Moment,
 ) -> RoutedEvent {
-    let mut decision = Decision::new(event, moment, heard);
+    let mut decision = Decision::new(event, table, moment, heard);
     let is_missed = matches.iter().all(|found| matches!(found, Match::Missed(_)));
     for (place, (route, found)) in table.routes.iter().zip(matches).enumerate() {
         decision.add(route, found, transforms.get(&place));

@@ -36,6 +36,6 @@ pub use emitted::emitted;
 pub use evaluate::resolve;
 pub use explain::{Explained, explain};
 pub use look_back::look_back;
-pub use named::{Named, Start, direct, started};
+pub use named::{LARGEST_INPUT, Named, Start, direct, started};
 pub use order::order_key;
 pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_row};

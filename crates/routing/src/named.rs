@@ -3,6 +3,7 @@
 use crate::decide::Moment;
 use crate::trace::{Direct, Trace};
 use bytes::Bytes;
+use std::time::Duration;
 use store::{NewDelivery, NewEvent, NewRun, RoutedEvent};
 use wire::{DeliveryId, DeliveryState, EndpointId, EventState, PlaybookId, RunId, Trigger};
 
@@ -13,13 +14,16 @@ pub struct Named {
     pub endpoint: EndpointId,
     /// A disabled one holds what it gets.
     pub is_enabled: bool,
+    /// How long the delivery waits before its first attempt.
+    pub first_wait: Duration,
     /// What the delivery shares with those that it goes after, see [`order_key`](crate::order_key).
     pub order_key: Option<String>,
 }
 
 /// One delivery to the endpoint that the sender named.
 pub fn direct(event: &NewEvent, to: Named, moment: Moment) -> RoutedEvent {
-    let (endpoint, is_enabled) = (&to.endpoint, to.is_enabled);
+    let endpoint = &to.endpoint;
+    let goes_now = to.is_enabled && to.first_wait.is_zero();
     let id = DeliveryId::of(event.id, endpoint, 0);
     let delivery = NewDelivery {
         id,
@@ -27,14 +31,14 @@ pub fn direct(event: &NewEvent, to: Named, moment: Moment) -> RoutedEvent {
         endpoint_id: endpoint.clone(),
         route_id: None,
         event_type: event.event_type.clone(),
-        state: if is_enabled {
+        state: if goes_now {
             DeliveryState::Delivering
         } else {
             DeliveryState::Pending
         },
         reason: None,
-        due_at: Some(moment.now),
-        lease: is_enabled.then_some((moment.lease, moment.lease_until)),
+        due_at: Some(moment.now + to.first_wait),
+        lease: goes_now.then_some((moment.lease, moment.lease_until)),
         body: None,
         replay_of: None,
         order_key: to.order_key,
@@ -45,6 +49,10 @@ pub fn direct(event: &NewEvent, to: Named, moment: Moment) -> RoutedEvent {
     };
     routed(event, named, moment, vec![delivery], Vec::new())
 }
+
+/// The largest input that a sender or an operator may start a run with, in bytes of JSON. An event that a route starts a run
+/// with is as large as its door took it.
+pub const LARGEST_INPUT: usize = 256 << 10;
 
 /// A run that the sender asked for.
 #[derive(Debug, Clone)]
@@ -143,8 +151,25 @@ mod tests {
         Named {
             endpoint,
             is_enabled,
+            first_wait: Duration::ZERO,
             order_key: None,
         }
+    }
+
+    #[test]
+    fn what_has_to_wait_first_is_not_leased() {
+        let endpoint = EndpointId::from_stored("ep_one");
+        let first_wait = Duration::from_secs(3);
+        let to = Named {
+            first_wait,
+            ..named(endpoint, true)
+        };
+        let routed = direct(&event(), to, MOMENT);
+        let [delivery] = routed.deliveries.as_slice() else {
+            panic!("{routed:?}");
+        };
+        assert_eq!((delivery.state, delivery.lease), (DeliveryState::Pending, None));
+        assert_eq!(delivery.due_at, Some(MOMENT.now + first_wait));
     }
 
     #[test]

@@ -163,6 +163,11 @@ impl HandshakeRule {
         })
     }
 
+    /// The method that it comes with, where that is said.
+    pub(crate) fn method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
     /// Whether a secret comes with it.
     pub(crate) fn captures(&self) -> bool {
         self.capture.is_some()

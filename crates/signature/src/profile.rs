@@ -1,5 +1,7 @@
 //! A profile: everything Hookyard knows about one kind of sender.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer};
 
 use crate::SignatureError;
@@ -140,6 +142,16 @@ impl Profile {
             Verifier::Scheme(_) => Ok(None),
             Verifier::Code(code) => code.key_url(request, secrets),
         }
+    }
+
+    /// The methods that its requests come with, in their order: `POST`, and those of its handshakes.
+    pub fn methods(&self) -> BTreeSet<&str> {
+        // A signature is looked for in a `POST` alone.
+        let unsigned = self.handshakes.iter().filter(|rule| !rule.signed);
+        unsigned
+            .filter_map(HandshakeRule::method)
+            .chain(["POST"])
+            .collect()
     }
 
     /// The answer to a handshake that carries no signature. Ask before verifying.

@@ -20,9 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::{EventId, Instant};
 
-/// How many rows of one batch may share a key; more are refused as an overload.
-const FOLLOWERS: usize = 64;
-
 /// After this a row that no batch has taken yet is given up: its sender was answered 503.
 const GIVEN_UP: Duration = Duration::from_secs(5);
 
@@ -73,7 +70,7 @@ pub enum Accepted {
 /// Why a request was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// The queue is full or too slow, or too many share its key right now. Nothing was written.
+    /// The queue is full or too slow. Nothing was written.
     #[error("too many requests wait to be recorded")]
     Overloaded,
     /// The ledger does not answer, or the outcome is unknown. Safe to send again with the same key.
@@ -207,7 +204,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Groups the rows by key and sorts the groups. Rows over [`FOLLOWERS`] are left out.
+    /// Groups the rows by key and sorts the groups.
     fn of(rows: impl IntoIterator<Item = (usize, Acceptance)>) -> Self {
         let mut groups: Vec<(Leader, Vec<Member>)> = Vec::new();
         let mut by_key: HashMap<(String, [u8; 32]), usize> = HashMap::new();
@@ -227,10 +224,8 @@ impl Plan {
                 .and_then(|name| by_key.get(name))
                 .and_then(|&group| groups.get_mut(group));
             if let Some((leader, members)) = led {
-                if members.len() <= FOLLOWERS {
-                    leader.followers.push(fingerprint);
-                    members.push(Member { index, fingerprint });
-                }
+                leader.followers.push(fingerprint);
+                members.push(Member { index, fingerprint });
                 continue;
             }
             if let Some(name) = name {
@@ -379,7 +374,6 @@ mod tests {
                 prop_assert!(indexes.is_sorted(), "in the order of their coming");
                 prop_assert_eq!(ids[indexes[0]], leader.row.event.id);
                 prop_assert_eq!(leader.followers.len(), members.len() - 1);
-                prop_assert!(members.len() <= 1 + FOLLOWERS);
                 for member in members {
                     prop_assert!(!std::mem::replace(&mut seen[member.index], true), "twice");
                     let claim = claims[member.index];
@@ -390,13 +384,7 @@ mod tests {
                 let fingerprints: Vec<_> = members[1..].iter().map(|member| member.fingerprint).collect();
                 prop_assert_eq!(&leader.followers, &fingerprints);
             }
-            // Whoever was left out came when its key had all the followers it may have.
-            for (index, claim) in claims.iter().enumerate().filter(|(index, _)| !seen[*index]) {
-                let before = claims[..index].iter().flatten().filter(|other| {
-                    claim.is_some_and(|claim| (claim.0, claim.1) == (other.0, other.1))
-                });
-                prop_assert!(before.count() > FOLLOWERS);
-            }
+            prop_assert!(seen.iter().all(|seen| *seen), "left out");
         }
 
         #[test]

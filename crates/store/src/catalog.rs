@@ -309,14 +309,17 @@ impl Store {
     pub async fn routing_table(&self, workspace: &WorkspaceId) -> Result<RoutingTable, Error> {
         let workspace = workspace.clone();
         let limit = ROUTING_LIMIT + 1;
-        let (routes, endpoints, ordered, playbooks, apps, sources) = read!(self, |conn, queries| Ok((
-            whole(queries::routes::all(conn, &workspace, limit)?, "routes")?,
-            whole(queries::routes::targets(conn, &workspace, limit)?, "endpoints")?,
-            whole(queries::routes::ordered(conn, &workspace, limit)?, "endpoints")?,
-            whole(queries::playbooks::specs(conn, &workspace, limit)?, "playbooks")?,
-            whole(queries::sources::with_apps(conn, &workspace, limit)?, "apps")?,
-            whole(queries::sources::slugs(conn, &workspace, limit)?, "sources")?,
-        )))?;
+        let (routes, endpoints, particular, playbooks, apps, sources, of_workspace) =
+            read!(self, |conn, queries| Ok((
+                whole(queries::routes::all(conn, &workspace, limit)?, "routes")?,
+                whole(queries::routes::targets(conn, &workspace, limit)?, "endpoints")?,
+                whole(queries::routes::particular(conn, &workspace, limit)?, "endpoints")?,
+                whole(queries::playbooks::specs(conn, &workspace, limit)?, "playbooks")?,
+                whole(queries::sources::with_apps(conn, &workspace, limit)?, "apps")?,
+                whole(queries::sources::slugs(conn, &workspace, limit)?, "sources")?,
+                queries::workspaces::find(conn, workspace.as_str())?,
+            )))?;
+        let of_workspace = of_workspace.and_then(|found| found.spec.delivery.first_wait());
         let mut table = RoutingTable {
             routes: routes
                 .into_iter()
@@ -330,14 +333,17 @@ impl Store {
                 })
                 .collect::<Result<_, Error>>()?,
             sources: sources.into_iter().collect(),
+            first_wait: of_workspace.unwrap_or_default(),
             ..RoutingTable::default()
         };
         for (id, enabled, environment) in endpoints {
             table.environments.insert(id.clone(), environment);
             table.endpoints.insert(id, enabled);
         }
-        for (id, spec) in ordered {
+        for (id, spec) in particular {
             let spec: EndpointSpec = from_json("spec of an endpoint", &spec)?;
+            let wait = spec.delivery.first_wait();
+            table.first_waits.extend(wait.map(|wait| (id.clone(), wait)));
             table.orders.extend(spec.ordered.map(|ordered| (id, ordered)));
         }
         for (id, spec) in apps {

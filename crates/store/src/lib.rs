@@ -14,6 +14,7 @@
 //!
 //! - The **hot path** (accept, route, lease, record) is written in batches by dedicated threads over connections of
 //!   their own: [`AcceptQueue`], [`RoutingQueue`], [`OutcomeQueue`], [`CommitQueue`].
+//! - What people do goes through [`Store::on_record`], which keeps who did it in the same transaction.
 //! - **Reads and rare writes** go through one blocking call behind a semaphore as wide as the pool.
 //!
 //! # What it must never do
@@ -22,6 +23,7 @@
 //! redacted type, and never writes one in the clear. It has no unbounded `SELECT`.
 
 mod accept;
+mod audit;
 mod catalog;
 mod commit;
 mod connect;
@@ -54,6 +56,7 @@ mod waits;
 mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};
+pub use audit::OnRecord;
 pub use catalog::{CONFIGURED_LIMIT, Edit};
 pub use commit::CommitQueue;
 pub use connect::{Settings, Store};

@@ -35,6 +35,8 @@ pub struct Outcome {
     pub endpoint_id: EndpointId,
     /// Whether the attempt counts: a probe of an open circuit that failed uses none up.
     pub counts: bool,
+    /// Whether an attempt was made at all. Where the delivery only ends, none is kept.
+    pub is_made: bool,
     /// Whether it was made to test an open circuit.
     pub is_probe: bool,
     /// What it says of the endpoint; none when nothing was sent.
@@ -209,7 +211,7 @@ fn observe(
 impl Outcome {
     /// How many attempts its delivery has used up.
     pub(crate) fn counted(&self) -> i32 {
-        self.attempt.number - i32::from(!self.counts)
+        self.attempt.number - i32::from(!(self.counts && self.is_made))
     }
 
     fn bytes(&self) -> usize {

@@ -4,7 +4,7 @@
 //!
 //! A pass goes through each table by its key, oldest first, a batch a transaction, so that whoever runs it can pause in
 //! between: deliveries that have come to an end, then attempts without a delivery, then events that nothing needs any
-//! more, then runs that have ended, with their steps, and recoveries that have. An event is needed while it waits to be routed, while it has a delivery of any kind, and while a run that has not
+//! more, then runs that have ended, with their steps, recoveries that have, and the audit. An event is needed while it waits to be routed, while it has a delivery of any kind, and while a run that has not
 //! ended came of it or is yet to take it in.
 //!
 //! On Postgres, a day's partition of events or attempts is dropped whole once nothing in it is needed; what a few
@@ -31,17 +31,20 @@ pub enum History {
     Runs,
     /// Recoveries that have ended.
     Recoveries,
+    /// What was done by whom.
+    Audit,
 }
 
 impl History {
     /// In the order in which they go.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Deliveries,
         Self::Attempts,
         Self::Events,
         Self::Rejections,
         Self::Runs,
         Self::Recoveries,
+        Self::Audit,
     ];
 
     /// The table.
@@ -53,6 +56,7 @@ impl History {
             Self::Rejections => "rejections",
             Self::Runs => "runs",
             Self::Recoveries => "recoveries",
+            Self::Audit => "audit_entries",
         }
     }
 }
@@ -95,6 +99,7 @@ impl Store {
                 History::Rejections => queries::retention::rejections(conn, range),
                 History::Runs => queries::retention::runs(conn, range),
                 History::Recoveries => queries::retention::recoveries(conn, range),
+                History::Audit => queries::retention::audit(conn, range),
             }
         })
     }

@@ -323,6 +323,19 @@ macro_rules! ledger_schema {
             }
         }
         diesel::table! {
+            audit_entries (id) {
+                id -> $uid,
+                workspace_id -> Text,
+                actor_kind -> Text,
+                actor_id -> Nullable<Text>,
+                actor_name -> Nullable<Text>,
+                action -> Text,
+                target_kind -> Text,
+                target_id -> Text,
+                detail -> Text,
+            }
+        }
+        diesel::table! {
             workers (id) {
                 id -> $uid,
                 name -> Text,
@@ -418,6 +431,7 @@ macro_rules! ledger_schema {
         }
         diesel::allow_tables_to_appear_in_same_query!(
             api_keys,
+            audit_entries,
             event_types,
             published_event_types,
             applications,

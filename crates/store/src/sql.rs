@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, SqlType, Text, Timestamptz};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 use wire::{
-    ApiKeyId, ApplicationId, AttemptId, ContactId, DeliveryId, EndpointId, EnvironmentId, EventId,
+    ApiKeyId, ApplicationId, AttemptId, AuditId, ContactId, DeliveryId, EndpointId, EnvironmentId, EventId,
     EventTypeId, Instant, ManagementTokenId, PlaybookId, PortalSessionId, ProjectId, RecoveryId, RejectionId,
     RouteId, RunId, SourceId, TemplateId, WorkspaceId,
 };
@@ -151,7 +151,15 @@ macro_rules! recorded_ids {
         })+
     };
 }
-recorded_ids!(EventId, DeliveryId, AttemptId, RunId, RejectionId, RecoveryId);
+recorded_ids!(
+    EventId,
+    DeliveryId,
+    AttemptId,
+    RunId,
+    RejectionId,
+    RecoveryId,
+    AuditId
+);
 
 macro_rules! configured_ids {
     ($($id:ty),+) => {

@@ -12,6 +12,9 @@ use crate::{Error, Event, Store, postgres, sqlite};
 use std::collections::{HashMap, HashSet};
 use wire::{EventId, Instant, RunId, SourceId, WorkspaceId};
 
+/// How many of a workspace's runs are looked at for whether they listen: a few versions of playbooks have most of them.
+const LOOKED_AT: i64 = 100;
+
 /// What the waits for a type ask an event, and one of them as an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitShape {
@@ -169,6 +172,15 @@ impl Store {
             conn,
             &events,
             LONGEST_SWEEP
+        ))
+    }
+
+    /// Whether a run of the workspace goes on whose playbook listens: it may take an event, also one that came before it
+    /// waits, since it looks back. Where so many go on that not all are looked at, one may.
+    pub async fn may_listen(&self, workspace: &WorkspaceId) -> Result<bool, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::waits::may_listen(
+            conn, &workspace, LOOKED_AT
         ))
     }
 

@@ -163,6 +163,18 @@ recorded_id!(
     /// One sending again of many deliveries that failed.
     RecoveryId, "rec_"
 );
+recorded_id!(
+    /// One entry of the audit: something that somebody did.
+    AuditId, "aud_"
+);
+
+impl AuditId {
+    /// One of several of the same moment, which sort by `number` (RFC 9562 §6.2, method 1). From the 4,096th on they do not.
+    pub fn numbered(at: Instant, number: usize, random: u128) -> Self {
+        let counter = (number.min(0xfff) as u128) << 64;
+        Self::new(at, counter | random & u128::from(u64::MAX))
+    }
+}
 
 impl DeliveryId {
     /// The delivery of `event` to `endpoint`: the same inputs give the same id, so that routing twice inserts once.
@@ -385,6 +397,17 @@ mod tests {
         assert_ne!(DeliveryId::of(event, &one, 0), DeliveryId::of(event, &one, 1));
         assert_eq!(DeliveryId::of(event, &one, 0).instant(), event.instant());
         assert_eq!(DeliveryId::of(event, &one, 0).uuid().get_version_num(), 8);
+    }
+
+    #[test]
+    fn entries_of_one_moment_sort_by_their_numbers() {
+        let at = Instant::from_unix_micros(1_790_000_000_123_000);
+        let ids: Vec<_> = (0..0xfff)
+            .map(|number| AuditId::numbered(at, number, u128::MAX - number as u128))
+            .collect();
+        assert!(ids.is_sorted_by(|one, next| one < next));
+        assert!(ids.iter().all(|id| id.instant() == at));
+        assert!(ids.last() < Some(&AuditId::numbered(at, usize::MAX, u128::MAX)));
     }
 
     #[test]

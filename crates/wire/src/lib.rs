@@ -21,7 +21,7 @@ mod state;
 
 pub use event_type::{EventTypeName, ParseEventTypeError};
 pub use id::{
-    ApiKeyId, AppId, ApplicationId, AttemptId, ConfiguredId, ContactId, DeliveryId, EndpointId,
+    ApiKeyId, AppId, ApplicationId, AttemptId, AuditId, ConfiguredId, ContactId, DeliveryId, EndpointId,
     EnvironmentId, EventId, EventTypeId, ManagementTokenId, ParseIdError, PlaybookId, PortalSessionId,
     ProjectId, RecoveryId, RejectionId, RouteId, RunId, SourceId, TemplateId, WorkspaceId,
 };

@@ -14,7 +14,7 @@ pub struct EventTypePattern(Box<str>);
 /// A text that is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an event-type pattern is 1 to 128 characters of dot-separated segments, each `*` or letters, digits, `_`, `-`"
+    "an event-type pattern is 1 to 128 characters of dot-separated segments, each `*` or a text without `*` and control characters"
 )]
 pub struct ParsePatternError;
 
@@ -58,9 +58,10 @@ impl FromStr for EventTypePattern {
     type Err = ParsePatternError;
 
     fn from_str(text: &str) -> Result<Self, ParsePatternError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let segment = |part: &str| part == "*" || (!part.is_empty() && part.bytes().all(plain));
-        if text.len() > 128 || !text.split('.').all(segment) {
+        // Whatever a type may have: providers send `orders/create`, `repo:push` and `Push Hook`.
+        let plain = |character: char| character != '*' && !character.is_control();
+        let segment = |part: &str| part == "*" || (!part.is_empty() && part.chars().all(plain));
+        if text.chars().count() > 128 || !text.split('.').all(segment) {
             return Err(ParsePatternError);
         }
         Ok(Self(text.into()))
@@ -129,9 +130,20 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bad in ["", ".", "a.", ".a", "a..b", "a*", "a b", "é", "a.\u{0}"] {
+        for bad in ["", ".", "a.", ".a", "a..b", "a*", "**", "a.\u{0}", "a\nb"] {
             assert_eq!(bad.parse::<EventTypePattern>(), Err(ParsePatternError), "{bad:?}");
         }
+        assert!("é".repeat(128).parse::<EventTypePattern>().is_ok());
+        assert!("é".repeat(129).parse::<EventTypePattern>().is_err());
+    }
+
+    #[test]
+    fn the_types_of_providers_are_patterns() {
+        for one in ["orders/create", "jira:issue_updated", "Push Hook", "repo:push"] {
+            assert!(matches(one, one), "{one}");
+        }
+        assert!(matches("orders/create.*", "orders/create.test"));
+        assert!(!matches("Push Hook", "Push"));
     }
 
     proptest! {

@@ -246,6 +246,7 @@ mod tests {
             at: NOW,
             endpoint_id: EndpointId::from_stored("ep_one"),
             counts: true,
+            is_made: true,
             is_probe: false,
             answered: None,
             order_key: None,

@@ -1,6 +1,6 @@
 //! What came of an attempt, as it is written down: pure but for drawing lots and counting.
 
-use crate::judge::{self, ENDPOINT_DELETED, Fault, Reply, Verdict, judge};
+use crate::judge::{self, ENDPOINT_DELETED, Reply, Verdict, judge};
 use crate::message::recorded_answer;
 use crate::retry_after;
 use crate::tokens::TokenFailure;
@@ -110,19 +110,18 @@ impl Begun {
         self.ended(verdict, Some(Answered::Badly), took, now)
     }
 
-    /// Ends the delivery without a request, because its endpoint was deleted.
+    /// Ends the delivery without an attempt, because its endpoint was deleted.
     pub(crate) fn given_up(&self, now: Instant) -> Ended {
         let verdict = Verdict {
             state: DeliveryState::Failed,
             reason: Some(ENDPOINT_DELETED),
             due_at: None,
-            fault: Some(Fault {
-                kind: Kind::Blocked.as_str(),
-                message: "the endpoint was deleted, so nothing was sent".to_owned(),
-            }),
+            fault: None,
             disables_endpoint: false,
         };
-        self.ended(verdict, None, Duration::ZERO, now)
+        let mut ended = self.ended(verdict, None, Duration::ZERO, now);
+        ended.outcome.is_made = false;
+        ended
     }
 
     fn judged(&self, reply: Reply, policy: &DeliveryPolicy, took: Duration, now: Instant) -> Verdict {
@@ -177,6 +176,7 @@ impl Begun {
                 at: now,
                 endpoint_id: self.endpoint.clone(),
                 counts,
+                is_made: true,
                 is_probe: self.is_probe,
                 answered,
                 order_key: self.order_key.clone(),
@@ -336,7 +336,7 @@ mod tests {
         let given_up = begun().given_up(NOW).outcome;
         assert_eq!(given_up.state, DeliveryState::Failed);
         assert_eq!(given_up.reason.as_deref(), Some("endpoint_deleted"));
-        assert_eq!(given_up.due_at, None);
+        assert_eq!((given_up.due_at, given_up.is_made), (None, false));
     }
 
     #[test]

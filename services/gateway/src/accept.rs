@@ -140,12 +140,8 @@ pub(crate) async fn accept_draft(
         fingerprint: key.fingerprint,
         window: key.window,
     });
-    let accepted = tokio::time::timeout(
-        gateway.settings.accept_timeout,
-        gateway.accepts.accept(Acceptance { claim, event, routed }),
-    );
-    match accepted.await {
-        Ok(Ok(Accepted::Created)) => {
+    match gateway.accepts.accept(Acceptance { claim, event, routed }).await {
+        Ok(Accepted::Created) => {
             gateway.publisher.offer(tell, traceparent.as_deref());
             Ok(Receipt {
                 event_id: id,
@@ -153,20 +149,16 @@ pub(crate) async fn accept_draft(
                 replay: None,
             })
         }
-        Ok(Ok(Accepted::Replayed {
+        Ok(Accepted::Replayed {
             event_id,
             accepted_at,
             same,
-        })) => Ok(Receipt {
+        }) => Ok(Receipt {
             event_id,
             accepted_at,
             replay: Some(Replay { same }),
         }),
-        Ok(Err(error)) => Err(problem(&error)),
-        Err(_elapsed) => {
-            tracing::error!(event.id = %id, "the ledger did not answer in time; the sender is told to try again");
-            Err(Problem::Unavailable)
-        }
+        Err(error) => Err(problem(&error)),
     }
 }
 

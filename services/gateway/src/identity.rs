@@ -31,7 +31,7 @@ pub(crate) async fn ruled_event_type(
     open: &OpenSource,
     body: &Bytes,
 ) -> Result<Option<String>, Problem> {
-    if let Some(own) = key::event_type(&request.headers, "x-event-type")? {
+    if let Some(own) = key::own_event_type(&request.headers)? {
         return Ok(Some(own));
     }
     let ruled = match &open.source.spec.event_type {
@@ -82,27 +82,21 @@ async fn look_up(gateway: &Gateway, path: &str, body: &Bytes) -> Result<Option<S
         input: body.clone(),
         want: Want::Text,
     };
-    let evaluated =
-        tokio::time::timeout(gateway.settings.accept_timeout, gateway.jail.evaluate_one(job)).await;
-    match evaluated {
-        Ok(Ok(Ok(Output::Text(text)))) => Ok(text),
-        Ok(Ok(Ok(Output::Boolean(_) | Output::Value(_)))) => Ok(None),
-        Ok(Ok(Err(error))) => {
+    match gateway.jail.evaluate_one(job).await {
+        Ok(Ok(Output::Text(text))) => Ok(text),
+        Ok(Ok(Output::Boolean(_) | Output::Value(_))) => Ok(None),
+        Ok(Err(error)) => {
             tracing::debug!(
                 error.kind = error.kind(),
                 "a source's rule found nothing in a body"
             );
             Ok(None)
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             tracing::error!(
                 error.chain = &error as &dyn std::error::Error,
                 "a source's rule could not be evaluated"
             );
-            Err(Problem::Unavailable)
-        }
-        Err(_elapsed) => {
-            tracing::error!("a source's rule was not evaluated in time");
             Err(Problem::Unavailable)
         }
     }

@@ -39,7 +39,12 @@ pub(crate) fn is_key(text: &str) -> bool {
     (1..=LONGEST_KEY).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// The event type that the sender names itself.
+/// The event type that the sender names itself, at every door.
+pub(crate) fn own_event_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    event_type(headers, "x-event-type")
+}
+
+/// The event type that stands in a header.
 pub(crate) fn event_type(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(name);
     let Some(value) = values.next() else {
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_event_type_is_at_most_128_characters() {
-        let of = |value: &[u8]| event_type(&headers(&[("x-event-type", value)]), "x-event-type");
+        let of = |value: &[u8]| own_event_type(&headers(&[("x-event-type", value)]));
         assert_eq!(of(b"orders/create").unwrap().as_deref(), Some("orders/create"));
         assert!(of(&[b'a'; 129]).is_err() && of(b"").is_err() && of(b"a\tb").is_err());
     }

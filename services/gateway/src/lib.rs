@@ -40,6 +40,7 @@ use boot::Tasks;
 use boot::settings;
 use broker::Conveyor;
 use expression::Jail;
+use problem::Problem;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{AcceptQueue, QueueOptions, Store};
@@ -111,6 +112,23 @@ impl Gateway {
             egress: tools.egress,
             jail: tools.jail,
         }))
+    }
+
+    /// Bounds what a door asks of the ledger and the jail for a request. What is late is given up: 503, safe to send again.
+    ///
+    /// Around a look-up, and around all that follows the body; never around the body, which is its sender's to bring, nor
+    /// around what others are asked over the network, who have their own limits.
+    pub(crate) async fn in_time<T, E: From<Problem>>(
+        &self,
+        asking: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match tokio::time::timeout(self.settings.accept_timeout, asking).await {
+            Ok(answered) => answered,
+            Err(_elapsed) => {
+                tracing::error!("a request was not dealt with in time; its sender is told to try again");
+                Err(Problem::Unavailable.into())
+            }
+        }
     }
 
     /// Mounts the doors.

@@ -77,7 +77,10 @@ pub(crate) enum Problem {
     /// Nothing is here, or it is closed: the two look the same.
     NotFound,
     /// The method is not the door's.
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// Those that are: `GET, POST`.
+        allow: String,
+    },
     /// The body did not arrive in time.
     BodyTimeout,
     /// The connection broke in the middle of the body.
@@ -121,7 +124,7 @@ impl Problem {
             Self::HandshakeForbidden => "forbidden",
             Self::HandshakeRefused => "invalid_challenge",
             Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::BodyTimeout => "request_timeout",
             Self::Conflict => "idempotency_conflict",
             Self::TooLarge(_) => "payload_too_large",
@@ -178,7 +181,7 @@ impl fmt::Display for Problem {
             Self::HandshakeForbidden => "the token of this handshake is wrong",
             Self::HandshakeRefused => "this challenge cannot be answered",
             Self::NotFound => "there is nothing here",
-            Self::MethodNotAllowed => "this address takes POST",
+            Self::MethodNotAllowed { allow } => return write!(formatter, "this address takes {allow}"),
             Self::BodyTimeout => "the body did not arrive in time",
             Self::BodyBroken => "the body ended early or is malformed",
             Self::Conflict => "this idempotency key was used with another body",
@@ -225,7 +228,7 @@ impl ResponseError for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict | Self::TriggerDisabled | Self::TooManyTypes => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -248,6 +251,12 @@ impl ResponseError for Problem {
 }
 
 impl Problem {
+    /// The method is not `POST`, and nothing else is taken.
+    pub(crate) fn only_post() -> Self {
+        let allow = "POST".to_owned();
+        Self::MethodNotAllowed { allow }
+    }
+
     /// The answer without its body.
     fn head(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(status);
@@ -262,8 +271,8 @@ impl Problem {
             Self::UnknownKey | Self::KeyDisabled | Self::InsufficientScope(_) => {
                 response.insert_header((WWW_AUTHENTICATE, "Bearer"));
             }
-            Self::MethodNotAllowed => {
-                response.insert_header((ALLOW, "POST"));
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((ALLOW, allow.as_str()));
             }
             // What is left of the body is not read, so the connection cannot be used again.
             Self::TooLarge(_) | Self::BodyTimeout | Self::BodyBroken | Self::UnsupportedEncoding => {
@@ -393,7 +402,7 @@ impl Problem {
             Self::HandshakeForbidden,
             Self::HandshakeRefused,
             Self::NotFound,
-            Self::MethodNotAllowed,
+            Self::only_post(),
             Self::BodyTimeout,
             Self::BodyBroken,
             Self::Conflict,

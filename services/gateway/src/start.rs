@@ -1,13 +1,13 @@
 //! Starting a run at a door: target, input, key, and then the one accept path, which writes the run with its claim.
 
-use crate::Gateway;
 use crate::accept::{self, Key, Offer, Receipt, Replay};
 use crate::doors::lookup_failed;
 use crate::playbooks::OpenPlaybook;
 use crate::problem::{Issue, Problem};
+use crate::{Gateway, key};
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
-use routing::Start;
+use routing::{LARGEST_INPUT, Start};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -87,8 +87,8 @@ impl Target {
         hash.finalize().into()
     }
 
-    /// What the run gets: the request's fields over the template's, and everything else as it came. Checked against the
-    /// playbook's schema.
+    /// What the run gets: the request's fields over the template's, and everything else as it came. Checked for its size
+    /// and against the playbook's schema.
     pub(crate) fn input(&self, open: &OpenPlaybook, given: Bytes) -> Result<Bytes, Problem> {
         let defaults = self
             .template
@@ -96,7 +96,7 @@ impl Target {
             .map(|template| &template.spec.inputs)
             .filter(|inputs| !inputs.is_empty());
         if defaults.is_none() && !open.has_schema() {
-            return Ok(given);
+            return check_size(given);
         }
         let mut input: Value = serde_json::from_slice(&given).map_err(|error| {
             Problem::InvalidBody(Issue {
@@ -111,6 +111,7 @@ impl Target {
             }
             merged = Bytes::from(input.to_string());
         }
+        let merged = check_size(merged)?;
         let problems = open.problems(&input);
         if problems.is_empty() {
             Ok(merged)
@@ -118,6 +119,19 @@ impl Target {
             Err(Problem::InvalidInput(problems))
         }
     }
+}
+
+fn check_size(input: Bytes) -> Result<Bytes, Problem> {
+    if input.len() <= LARGEST_INPUT {
+        return Ok(input);
+    }
+    Err(Problem::InvalidInput(vec![Issue {
+        path: String::new(),
+        message: format!(
+            "the input has {} bytes, and the limit is {LARGEST_INPUT} bytes",
+            input.len()
+        ),
+    }]))
 }
 
 /// A run that a door wants started.
@@ -153,7 +167,7 @@ pub(crate) async fn start(gateway: &Gateway, wanted: Order<'_>) -> Result<Starte
         workspace_id: &playbook.workspace_id,
         source: None,
         body: wanted.body,
-        event_type: None,
+        event_type: key::own_event_type(wanted.request.headers())?,
         verified: None,
         key: wanted.key.map(|key| Key {
             scope: playbook.id.to_string(),

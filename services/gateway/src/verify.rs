@@ -130,7 +130,8 @@ pub(crate) async fn verify(
         return Ok(Checked::Handshake(answer));
     }
     if arrival.head.method != Method::POST {
-        return Err(Problem::MethodNotAllowed.into());
+        let allow = allow(guard.profile);
+        return Err(Problem::MethodNotAllowed { allow }.into());
     }
     let verdict = judge(gateway, guard, &signed, arrival.at).await;
     metrics::signature_verified(guard.provider, verdict.reason().map_or("valid", Reason::as_str));
@@ -145,6 +146,11 @@ pub(crate) async fn verify(
         Verdict::Invalid(reason) if guard.enforce => Err(Refused::signature(reason)),
         Verdict::Invalid(_) => Ok(Checked::Event { verified: false }),
     }
+}
+
+/// What a sender of this profile may come with, as `Allow` has it (RFC 9110 §10.2.1).
+pub(crate) fn allow(profile: &Profile) -> String {
+    Vec::from_iter(profile.methods()).join(", ")
 }
 
 /// Fetches the provider's key where there is one to fetch, and asks the profile.
@@ -197,7 +203,9 @@ async fn shake(
             at: arrival.at,
             remote_address: remote.map(|address| address.to_string()),
         };
-        gateway.handshakes.keep(&source.id, captured).await?;
+        gateway
+            .in_time(gateway.handshakes.keep(&source.id, captured))
+            .await?;
     }
     gateway.handshakes.count(&source.id, arrival.at);
     Ok(reply(answer))

@@ -72,6 +72,7 @@ impl Settings {
         for (key, span) in [
             ("retention.history", self.retention.history),
             ("retention.rejections", self.retention.rejections),
+            ("retention.audit", self.retention.audit),
             ("retention.sweep_every", Some(self.retention.sweep_every)),
         ] {
             let least = if key == "retention.sweep_every" {
@@ -274,7 +275,7 @@ pub struct Gateway {
     pub public_url: HttpUrl,
     /// HTTP worker threads; 0 is one a core.
     pub workers: usize,
-    /// From the last byte of a request to its answer.
+    /// From the last byte of a request to its answer, and before it for finding whom it is for.
     #[serde(with = "duration")]
     pub accept_timeout: Duration,
     /// For a body to arrive.
@@ -368,6 +369,9 @@ pub struct Retention {
     /// For how long rejections are kept; none: for ever.
     #[serde(deserialize_with = "values::optional_duration")]
     pub rejections: Option<Duration>,
+    /// For how long it is kept who did what; none: for ever.
+    #[serde(deserialize_with = "values::optional_duration")]
+    pub audit: Option<Duration>,
     /// How often what is older is looked for.
     #[serde(with = "duration")]
     pub sweep_every: Duration,

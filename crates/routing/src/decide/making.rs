@@ -6,7 +6,7 @@ use crate::trace::{Clause, Doorkeeper, Entry, Trace};
 use crate::waiting::Heard;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use store::{Event, Gift, NewDelivery, NewRun, Route, RoutedEvent};
+use store::{Event, Gift, NewDelivery, NewRun, Route, RoutedEvent, RoutingTable};
 use waitbox::generation;
 use wire::resource::Target;
 use wire::{DeliveryId, DeliveryState, EndpointId, EventState, PlaybookId, RunId, Trigger};
@@ -14,6 +14,7 @@ use wire::{DeliveryId, DeliveryState, EndpointId, EventState, PlaybookId, RunId,
 /// A decision in the making.
 pub(super) struct Decision<'e> {
     event: &'e Event,
+    table: &'e RoutingTable,
     moment: Moment,
     trace: Trace,
     deliveries: Vec<NewDelivery>,
@@ -23,9 +24,10 @@ pub(super) struct Decision<'e> {
 }
 
 impl<'e> Decision<'e> {
-    pub(super) fn new(event: &'e Event, moment: Moment, heard: Heard) -> Self {
+    pub(super) fn new(event: &'e Event, table: &'e RoutingTable, moment: Moment, heard: Heard) -> Self {
         Self {
             event,
+            table,
             moment,
             trace: Trace::of_heard(event.id, &heard),
             deliveries: Vec::new(),
@@ -101,7 +103,8 @@ impl<'e> Decision<'e> {
         body: Option<Bytes>,
     ) -> Made {
         let now = self.moment.now;
-        let due_at = now + route.spec.delay;
+        let first_wait = self.table.first_wait(to, Some(&route.spec.delivery));
+        let due_at = now + route.spec.delay + first_wait;
         let goes_now = held.is_none() && due_at == now;
         let lease = goes_now.then_some((self.moment.lease, self.moment.lease_until));
         let state = if goes_now {

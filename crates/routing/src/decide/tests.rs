@@ -80,6 +80,8 @@ pub(crate) fn table(specs: impl IntoIterator<Item = RouteSpec>) -> RoutingTable 
         doorkeepers: HashMap::new(),
         sources: HashMap::new(),
         environments: HashMap::new(),
+        first_wait: Duration::ZERO,
+        first_waits: HashMap::new(),
         routes: specs.into_iter().enumerate().map(route).collect(),
         endpoints: [
             (endpoint("on"), true),
@@ -353,6 +355,27 @@ fn a_transform_that_fails_skips_the_delivery_with_the_reason() {
         reason.ends_with("a\u{fffd}b"),
         "Postgres has no NUL in texts: {reason:?}"
     );
+}
+
+#[test]
+fn the_nearest_schedule_says_how_long_the_first_attempt_waits() {
+    let wait = |of_endpoint: Option<u64>, of_route: Option<u64>| {
+        let mut spec = spec(to("on"));
+        spec.delivery.retry.schedule = of_route.map(|seconds| vec![Duration::from_secs(seconds)]);
+        let mut table = table([spec]);
+        table.first_wait = Duration::from_secs(7);
+        let endpoint = EndpointId::from_stored("ep_on");
+        table
+            .first_waits
+            .extend(of_endpoint.map(|seconds| (endpoint, Duration::from_secs(seconds))));
+        let (routed, _) = decided(&event(), &table, [], []);
+        let due_at = routed.deliveries[0].due_at.unwrap();
+        (due_at.since(NOW).as_secs(), routed.deliveries[0].lease.is_some())
+    };
+    assert_eq!(wait(None, None), (7, false));
+    assert_eq!(wait(Some(3), None), (3, false));
+    assert_eq!(wait(Some(3), Some(5)), (5, false));
+    assert_eq!(wait(Some(3), Some(0)), (0, true));
 }
 
 #[test]

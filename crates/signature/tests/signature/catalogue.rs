@@ -61,6 +61,15 @@ fn the_console_can_say_which_verdicts_leave_the_body_open() {
 }
 
 #[test]
+fn the_methods_are_post_and_those_of_the_handshakes() {
+    let of = |name| Vec::from_iter(builtin(name).methods());
+    assert_eq!(of("stripe"), ["POST"]);
+    assert_eq!(of("meta"), ["GET", "POST"]);
+    assert_eq!(of("trello"), ["HEAD", "POST"]);
+    assert_eq!(of("notion"), ["POST"]);
+}
+
+#[test]
 fn adyen_wants_its_own_acknowledgement() {
     let with: Vec<_> = builtin_names()
         .filter(|name| builtin(name).acknowledgement().is_some())

@@ -3,7 +3,10 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use wire::resource::{EndpointSpec, OrderSpec, PlaybookSpec, RouteSpec, SourceSpec, WorkspaceSpec};
+use std::time::Duration;
+use wire::resource::{
+    DeliverySpec, EndpointSpec, OrderSpec, PlaybookSpec, RouteSpec, SourceSpec, WorkspaceSpec,
+};
 use wire::{
     ApplicationId, EndpointId, EnvironmentId, EventTypeId, Instant, ManagementTokenId, PlaybookId, ProjectId,
     RouteId, SourceId, TemplateId, WorkspaceId,
@@ -243,6 +246,10 @@ pub struct RoutingTable {
     pub endpoints: HashMap<EndpointId, bool>,
     /// Those of them whose deliveries go one after the other, and by what.
     pub orders: HashMap<EndpointId, OrderSpec>,
+    /// How long a delivery waits before its first attempt where the endpoint says nothing of it.
+    pub first_wait: Duration,
+    /// The same of those endpoints that have a schedule of their own.
+    pub first_waits: HashMap<EndpointId, Duration>,
     /// Which environment each of those is in.
     pub environments: HashMap<EndpointId, EnvironmentId>,
     /// The workspace's playbooks, and whether each is enabled.
@@ -251,6 +258,18 @@ pub struct RoutingTable {
     pub doorkeepers: HashMap<SourceId, PlaybookId>,
     /// What the workspace's sources are called.
     pub sources: HashMap<SourceId, String>,
+}
+
+impl RoutingTable {
+    /// How long a delivery to `endpoint` waits before its first attempt: the first entry of the nearest schedule. `route` is what
+    /// the route says of deliveries, where one made it.
+    pub fn first_wait(&self, endpoint: &EndpointId, route: Option<&DeliverySpec>) -> Duration {
+        let of_endpoint = || self.first_waits.get(endpoint).copied();
+        route
+            .and_then(DeliverySpec::first_wait)
+            .or_else(of_endpoint)
+            .unwrap_or(self.first_wait)
+    }
 }
 
 /// What the things of a workspace are called, without anything else of them.

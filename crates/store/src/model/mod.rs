@@ -1,5 +1,6 @@
 //! The rows as the services see them: ids typed, states as enums, secrets redacted.
 
+mod audit;
 mod configured;
 mod handshakes;
 mod held;
@@ -8,6 +9,7 @@ mod recoveries;
 mod registered;
 mod runs;
 
+pub use audit::{Actor, ActorKind, AuditEntry};
 pub(crate) use configured::exposed;
 pub use configured::{
     AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, PlaybookVersion, Route,

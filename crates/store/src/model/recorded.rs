@@ -5,8 +5,8 @@ use bytes::Bytes;
 use diesel::Queryable;
 use uuid::Uuid;
 use wire::{
-    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, RecoveryId,
-    RejectionId, RouteId, SourceId, WorkspaceId,
+    AttemptId, DeliveryId, DeliveryState, Door, EndpointId, EventId, EventState, Instant, ManagementTokenId,
+    RecoveryId, RejectionId, RouteId, SourceId, WorkspaceId,
 };
 
 /// An event about to be recorded.
@@ -396,6 +396,8 @@ pub struct Attempt {
 /// What authenticates at the management API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagementToken {
+    /// For the audit.
+    pub id: ManagementTokenId,
     /// The workspace it opens.
     pub workspace_id: WorkspaceId,
     /// For the audit.

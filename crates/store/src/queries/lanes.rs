@@ -217,7 +217,7 @@ pub(crate) fn follow(conn: &mut Conn, endpoint: &Endpoint, now: Instant) -> Quer
     Ok(())
 }
 
-/// Lets a lane go on that was held or closed; what waits is let in little by little. One that is neither stays what it is,
+/// Lets a lane go on that was held or whose circuit is open; what waits is let in little by little. One that is neither stays what it is,
 /// and where there is no lane there is nothing that waits.
 pub(crate) fn go_on(conn: &mut Conn, endpoint: &str, now: Instant) -> QueryResult<()> {
     let Some(mut circuit) = lock(conn, endpoint, now)? else {
@@ -226,8 +226,10 @@ pub(crate) fn go_on(conn: &mut Conn, endpoint: &str, now: Instant) -> QueryResul
     let lane = || endpoint_lanes::table.find(endpoint.to_owned());
     let held: Option<Stamp> = lane().select(endpoint_lanes::held_at).first(conn)?;
     let before = circuit.clone();
-    if held.is_some() || !circuit.is_free() {
-        circuit.try_again(now);
+    match circuit.state {
+        CircuitState::Closed if held.is_some() => circuit.ease_in(now),
+        CircuitState::Closed => {}
+        CircuitState::Open | CircuitState::HalfOpen => circuit.try_again(now),
     }
     diesel::update(lane())
         .set((

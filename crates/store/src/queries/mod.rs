@@ -4,6 +4,7 @@
 //! one it is belongs into `hot`. Every list is bounded, and has its index and a test of its plan.
 
 pub(crate) mod applications;
+pub(crate) mod audit;
 pub(crate) mod by_hand;
 pub(crate) mod control;
 pub(crate) mod deliveries;

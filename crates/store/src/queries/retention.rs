@@ -2,7 +2,7 @@
 
 use super::super::Conn;
 use super::super::schema::{
-    attempts, deliveries, events, recoveries, rejections, run_inbox, run_waits, runs, steps,
+    attempts, audit_entries, deliveries, events, recoveries, rejections, run_inbox, run_waits, runs, steps,
 };
 use super::runs::UNFINISHED;
 use crate::Error;
@@ -234,5 +234,16 @@ pub(crate) fn recoveries(conn: &mut Conn, range: Range<'_>) -> Result<Expired, E
         .filter(recoveries::state.eq_any(["completed", "cancelled"]))
         .filter(recoveries::ended_at.lt(Some(Stamp(range.before))));
     let removed = diesel::delete(ended).execute(conn)?;
+    Ok(range.expired(removed, &ids))
+}
+
+pub(crate) fn audit(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
+    let query = keys!(audit_entries, range, |query| match range.workspace {
+        Some(workspace) => query.filter(audit_entries::workspace_id.eq(workspace.as_str())),
+        None => query,
+    });
+    let ids: Vec<Uid> = query.select(audit_entries::id).load(conn)?;
+    let removed =
+        diesel::delete(audit_entries::table.filter(audit_entries::id.eq_any(&ids))).execute(conn)?;
     Ok(range.expired(removed, &ids))
 }

@@ -5,7 +5,9 @@ use super::super::schema::{endpoints, routes};
 use crate::Error;
 use crate::catalog::RouteRow;
 use crate::sql::StoredText;
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, TextExpressionMethods};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, TextExpressionMethods,
+};
 use wire::{EndpointId, EnvironmentId, EventTypeId, RouteId, WorkspaceId};
 
 /// Finds a route or a subscription.
@@ -74,9 +76,9 @@ pub(crate) fn list(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Resu
         .load(conn)?)
 }
 
-/// The settings of the workspace's endpoints that are not deleted and say something of an order; few among many, and the
-/// settings of the others are not read.
-pub(crate) fn ordered(
+/// The settings of the workspace's endpoints that are not deleted and say something of an order or a schedule; few among many,
+/// and the settings of the others are not read.
+pub(crate) fn particular(
     conn: &mut Conn,
     workspace: &WorkspaceId,
     limit: i64,
@@ -84,7 +86,11 @@ pub(crate) fn ordered(
     let rows: Vec<(StoredText, String)> = endpoints::table
         .filter(endpoints::workspace_id.eq(workspace.as_str()))
         .filter(endpoints::deleted_at.is_null())
-        .filter(endpoints::spec.like("%\"ordered\":%"))
+        .filter(
+            endpoints::spec
+                .like("%\"ordered\":%")
+                .or(endpoints::spec.like("%\"schedule\":%")),
+        )
         .limit(limit)
         .select((endpoints::id, endpoints::spec))
         .load(conn)?;

@@ -1,12 +1,17 @@
 //! What runs were given, and what they could have been given.
 
 use super::super::Conn;
-use super::super::schema::{events, run_inbox};
+use super::super::schema::{events, playbook_versions, run_inbox, runs};
+use super::runs::UNFINISHED;
 use crate::sql::Uid;
 use crate::{Error, Event};
 use diesel::dsl::sql;
-use diesel::sql_types::Integer;
-use diesel::{ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::sql_types::{Bool, Integer};
+use diesel::{
+    ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl,
+    TextExpressionMethods,
+};
+use std::collections::HashSet;
 use wire::{EventId, RunId, WorkspaceId};
 
 pub(crate) fn given(
@@ -28,6 +33,31 @@ pub(crate) fn given(
     Ok(given
         .map(|(event, run, exclusive)| (event.into(), run.into(), exclusive))
         .collect())
+}
+
+pub(crate) fn may_listen(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<bool, Error> {
+    let going: Vec<(String, i32)> = runs::table
+        .filter(runs::workspace_id.eq(workspace.as_str()))
+        .filter(sql::<Bool>(UNFINISHED))
+        .order(runs::id.desc())
+        .limit(limit)
+        .select((runs::playbook_id, runs::version))
+        .load(conn)?;
+    if i64::try_from(going.len()).is_ok_and(|looked_at| looked_at >= limit) {
+        return Ok(true);
+    }
+    for (playbook, version) in going.into_iter().collect::<HashSet<_>>() {
+        let listens: Option<i32> = playbook_versions::table
+            .find((playbook, version))
+            .filter(playbook_versions::definition.like("%listen%"))
+            .select(playbook_versions::version)
+            .first(conn)
+            .optional()?;
+        if listens.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(crate) fn events_since(

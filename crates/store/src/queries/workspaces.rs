@@ -103,12 +103,17 @@ pub(crate) fn remove_environment(conn: &mut Conn, id: &EnvironmentId) -> Result<
 }
 
 pub(crate) fn management_token(conn: &mut Conn, token_hash: &[u8]) -> Result<Option<ManagementToken>, Error> {
-    let row: Option<(StoredText, String)> = management_tokens::table
+    let row: Option<(StoredText, StoredText, String)> = management_tokens::table
         .filter(management_tokens::token_hash.eq(token_hash))
-        .select((management_tokens::workspace_id, management_tokens::name))
+        .select((
+            management_tokens::id,
+            management_tokens::workspace_id,
+            management_tokens::name,
+        ))
         .first(conn)
         .optional()?;
-    Ok(row.map(|(workspace_id, name)| ManagementToken {
+    Ok(row.map(|(id, workspace_id, name)| ManagementToken {
+        id: id.into(),
         workspace_id: workspace_id.into(),
         name,
     }))

@@ -177,6 +177,7 @@ pub(crate) fn outcome(delivery: DeliveryId, lease: Uuid, number: i32, state: Del
         order_key: None,
         is_probe: false,
         counts: true,
+        is_made: true,
         answered: Some(if succeeded {
             Answered::Well
         } else {

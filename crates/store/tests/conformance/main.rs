@@ -12,6 +12,7 @@ mod accept_batches;
 mod accept_decided;
 mod applications;
 mod apps;
+mod audit;
 mod controls;
 mod edits;
 mod event_types;

@@ -225,6 +225,30 @@ async fn a_pool_of_broken_connections_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_over_a_connection_that_broke_meanwhile_fails_at_most_once_and_says_that_it_may_be_tried_again()
+ {
+    let yard = Yard::on_postgres().await;
+    let (proxy, store) = behind_a_proxy(&yard).await;
+    let claim = || store.claim_runs(Uuid::new_v4(), Instant::now(), 1);
+    let due = || {
+        store.leased_jobs(vec![(
+            wire::DeliveryId::from_uuid(Uuid::new_v4()),
+            Uuid::new_v4(),
+        )])
+    };
+    claim().await.unwrap();
+    due().await.unwrap();
+    cut(&yard, &proxy).await;
+    proxy.restore();
+    // Both went over one connection. After a while it is asked whether it is still there, and then nobody notices.
+    if let Err(error) = claim().await {
+        assert!(error.is_transient(), "{error}");
+    }
+    due().await.unwrap();
+    claim().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lock_held_for_too_long_is_a_transient_failure() {
     let yard = Yard::on_postgres().await;
     let held = yard.hold_accepting();

@@ -51,6 +51,15 @@ on_both! {
         assert_eq!((kept[0].duration_ms, &kept[0].error_kind, &*kept[0].response_body), (12, &None, &b"no"[..]));
     }
 
+    async fn an_end_without_an_attempt_keeps_none_and_takes_its_lease_off_the_count(yard: &Yard) {
+        let (id, token) = held(yard, "one").await;
+        let ended = Outcome { is_made: false, ..outcome(id, token, 1, Failed) };
+        assert!(queue(yard).record(ended).await.unwrap().moved);
+        let now = find(yard, id).await;
+        assert_eq!((now.state, now.attempts, now.first_attempt_at), (Failed, 0, None));
+        assert!(yard.store.attempts(id).await.unwrap().is_empty());
+    }
+
     async fn failures_are_retried_until_dead_and_every_attempt_is_kept_in_order(yard: &Yard) {
         let (id, first) = held(yard, "one").await;
         let queue = queue(yard);

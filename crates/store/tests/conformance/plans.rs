@@ -87,7 +87,7 @@ on_both! {
         let made = outcome(id, Uuid::new_v4(), 1, DeliveryState::Failed);
         outcomes.record(made).await.unwrap();
         let types = "(uuid[], uuid[], text[], text[], timestamptz[], timestamptz[], uuid[], int[], int[], int[], text[], text[], \
-                     bytea[], bytea[], bytea[], timestamptz[], int[])";
+                     bytea[], bytea[], bytea[], timestamptz[], int[], bool[])";
         planner.explain("UPDATE deliveries", &Asked { types, ..Asked::default() }).uses("(id=?)", "using deliveries_pkey on deliveries held");
     }
 

@@ -6,10 +6,10 @@ use crate::given::of;
 use crate::on_both;
 use crate::planner::{Asked, Plan, Planner};
 use crate::yard::Yard;
-use hookyard_store::Edit;
+use hookyard_store::{Edit, History};
 use std::time::Duration;
 use wire::{
-    ApplicationId, EndpointId, EnvironmentId, EventId, EventTypeId, Instant, RejectionId, SourceId,
+    ApplicationId, AuditId, EndpointId, EnvironmentId, EventId, EventTypeId, Instant, RejectionId, SourceId,
     WorkspaceId,
 };
 
@@ -244,6 +244,33 @@ on_both! {
         store.forget_portal_sessions(Instant::now(), 10).await.unwrap();
         let index = "portal_sessions_expires_at_idx";
         planner.plan("ORDER BY").uses(index, index).reads_no_table_whole().sorts_nothing();
+    }
+
+    async fn the_audit_is_listed_and_expires_by_index(yard: &Yard) {
+        let millis = Instant::now().unix_millis();
+        let (id, text) = if yard.is_postgres() {
+            ("(lpad(to_hex({millis} - n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid", "n::text")
+        } else {
+            ("unhex(printf('%012x70008000%012x', {millis} - n, n))", "n")
+        };
+        let id = id.replace("{millis}", &millis.to_string());
+        yard.execute(&format!(
+            "INSERT INTO audit_entries (id, workspace_id, actor_kind, action, target_kind, target_id, detail) \
+             WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 20000) \
+             SELECT {id}, 'ws_' || (n % 20), 'operator', 'endpoint.create', 'endpoint', 'ep_' || {text}, '{{}}' FROM g"
+        ));
+        if yard.is_postgres() {
+            yard.execute("ANALYZE");
+        }
+        let planner = Planner::as_it_is(yard).await;
+        let index = "audit_entries_workspace_idx";
+        for before in [None, Some(AuditId::generate())] {
+            planner.store.audit(&nobody(), before, 50).await.unwrap();
+            let asked = Asked { text: "ws_1", ..Asked::default() };
+            planner.explain("LIMIT", &asked).uses(index, index).reads_no_table_whole().sorts_nothing();
+        }
+        planner.store.expire(History::Audit, None, Instant::now() - Duration::from_secs(1), (None, 10)).await.unwrap();
+        planner.plan("LIMIT").uses("sqlite_autoindex_audit_entries_1", "audit_entries_pkey").sorts_nothing();
     }
 
     async fn a_rejection_is_found_by_its_key(yard: &Yard) {

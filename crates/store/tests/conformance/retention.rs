@@ -5,11 +5,11 @@ use crate::on_both;
 use crate::planner::{Asked, Planner};
 use crate::yard::Yard;
 use bytes::Bytes;
-use hookyard_store::{History, NewDelivery, NewRun, QueueOptions, RoutedEvent, Steering};
+use hookyard_store::{Actor, AuditEntry, History, NewDelivery, NewRun, QueueOptions, RoutedEvent, Steering};
 use std::time::Duration;
 use wire::resource::RecoverySpec;
 use wire::{
-    DeliveryId, DeliveryState, EventId, Instant, PlaybookId, RecoveryId, RunId, Trigger, WorkspaceId,
+    AuditId, DeliveryId, DeliveryState, EventId, Instant, PlaybookId, RecoveryId, RunId, Trigger, WorkspaceId,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -253,6 +253,20 @@ on_both! {
         }
         assert_eq!(emptied(yard, History::Recoveries, None, now - DAY * 30).await, 1);
         assert_eq!(yard.store.recoveries(&workspace(), None, 10).await.unwrap().rows.len(), 1);
+    }
+
+    async fn the_audit_goes_when_its_time_is_over(yard: &Yard) {
+        let now = Instant::now();
+        let at = |days: u32| AuditEntry {
+            id: AuditId::numbered(now - DAY * days, 0, rand::random()),
+            ..AuditEntry::new(&workspace(), &Actor::operator(), "endpoint.create", &"ep_a")
+        };
+        let entries = [1, 10, 40, 41, 42].map(at).to_vec();
+        yard.store.on_record(entries).keep().await.unwrap();
+        let stranger = WorkspaceId::from_stored("ws_other");
+        assert_eq!(emptied(yard, History::Audit, Some(&stranger), now - DAY * 30).await, 0);
+        assert_eq!(emptied(yard, History::Audit, None, now - DAY * 30).await, 3);
+        assert_eq!(yard.store.audit(&workspace(), None, 10).await.unwrap().rows.len(), 2);
     }
 
     async fn retention_reads_by_index(yard: &Yard) {

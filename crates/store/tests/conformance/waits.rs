@@ -241,6 +241,29 @@ on_both! {
         assert_eq!(yard.number("SELECT count(*) AS value FROM deliveries"), 0);
     }
 
+    async fn a_run_that_goes_on_may_listen_where_its_version_does(yard: &Yard) {
+        let may_listen = async || yard.store.may_listen(&workspace()).await.unwrap();
+        for (version, definition) in [(1, "do: [{rest: {wait: PT1S}}]"), (2, "do: [{hear: {listen: {}}}]")] {
+            yard.execute(&format!(
+                "INSERT INTO playbook_versions (playbook_id, version, definition, operations, created_at) \
+                 VALUES ('pb_one', {version}, '{definition}', '{{}}', {})",
+                yard.literal(Instant::now())
+            ));
+        }
+        parked(yard, 1);
+        assert!(!may_listen().await);
+        yard.execute("UPDATE runs SET version = 2");
+        assert!(may_listen().await);
+        yard.execute("UPDATE runs SET state = 'completed'");
+        assert!(!may_listen().await);
+        for number in 2..=100 {
+            parked(yard, number);
+        }
+        assert!(!may_listen().await);
+        parked(yard, 101);
+        assert!(may_listen().await, "nobody looks at so many");
+    }
+
     async fn looking_back_says_why_nothing_is_given(yard: &Yard) {
         let run = waiting(yard, 1, EXCLUSIVE);
         let events = accepted(&yard.store, 2, Instant::now()).await;

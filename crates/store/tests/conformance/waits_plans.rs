@@ -67,6 +67,13 @@ on_both! {
         assert_eq!(planner.store.wait_shapes(vec![type_of("ws_1")]).await.unwrap().len(), 1);
     }
 
+    async fn whether_a_run_may_listen_is_asked_of_those_that_go_on(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        planner.store.may_listen(&WorkspaceId::from_stored("ws_1")).await.unwrap();
+        let from_runs = if yard.is_postgres() { "FROM \"runs\"" } else { "FROM `runs`" };
+        planner.plan(from_runs).uses("runs_unfinished_idx", "runs_unfinished_idx").sorts_nothing();
+    }
+
     async fn looking_back_reads_the_events_of_its_type_alone(yard: &Yard) {
         let planner = Planner::over(yard).await;
         // One workspace has them all, and one in fifty is of the type.

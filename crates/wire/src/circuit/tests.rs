@@ -256,6 +256,23 @@ fn an_operator_lets_them_go_again_little_by_little() {
 }
 
 #[test]
+fn what_was_only_held_goes_on_little_by_little_and_one_failure_opens_nothing() {
+    let mut circuit = Circuit::default();
+    circuit.ease_in(at(5));
+    assert_eq!((circuit.state, circuit.limit), (CircuitState::Closed, Some(1)));
+    assert_eq!(circuit.observe(ended(6, Answered::Badly), 0.5), Turn::None);
+    assert_eq!(circuit.state, CircuitState::Closed);
+    for second in 7..40 {
+        assert_eq!(
+            circuit.observe(ended(second, Answered::Well), 0.5),
+            Turn::None,
+            "there is no outage to tell of"
+        );
+    }
+    assert!(circuit.is_free(), "{circuit:?}");
+}
+
+#[test]
 fn it_is_the_same_after_it_was_written_and_read() {
     let circuit = opened();
     let text = serde_json::to_string(&circuit).unwrap();

@@ -24,6 +24,13 @@ pub struct DeliverySpec {
     pub final_statuses: Option<Vec<StatusPattern>>,
 }
 
+impl DeliverySpec {
+    /// How long the first attempt waits, where this level says something of it.
+    pub fn first_wait(&self) -> Option<Duration> {
+        self.retry.schedule.as_ref()?.first().copied()
+    }
+}
+
 /// What one level says of a [`RetryPolicy`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RetrySpec {

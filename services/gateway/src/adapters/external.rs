@@ -23,6 +23,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+/// The methods that an adapter is asked about.
+pub(super) const METHODS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "POST"];
+
 /// How long an adapter may take for each of its two answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 

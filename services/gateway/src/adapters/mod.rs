@@ -18,6 +18,7 @@ use crate::sources::live;
 use crate::verify::{self, Checked, Guard};
 use crate::{Gateway, kept};
 use actix_web::HttpResponse;
+use actix_web::http::Method;
 use external::External;
 use serde_json::json;
 use signature::{Profile, SignatureError};
@@ -108,6 +109,14 @@ impl App {
         )
     }
 
+    /// The methods that it takes, as `Allow` has them. An external adapter is asked about every one that is routed.
+    pub(crate) fn allow(&self) -> String {
+        match self {
+            Self::Known { profile, .. } => verify::allow(profile),
+            Self::External(_) => external::METHODS.join(", "),
+        }
+    }
+
     /// Checks a request of `source`, and reads it.
     pub(crate) async fn hear(
         &self,
@@ -116,7 +125,13 @@ impl App {
         arrival: Arrival<'_>,
     ) -> Result<Heard, Refused> {
         let (platform, profile) = match self {
-            Self::External(external) => return external.hear(gateway, arrival).await,
+            Self::External(external) if external::METHODS.contains(&arrival.head.method.as_str()) => {
+                return external.hear(gateway, arrival).await;
+            }
+            Self::External(_) => {
+                let allow = self.allow();
+                return Err(Problem::MethodNotAllowed { allow }.into());
+            }
             Self::Known { platform, profile } => (*platform, profile),
         };
         let guard = Guard {
@@ -132,9 +147,11 @@ impl App {
             Ok(Checked::Event { .. }) => platform.messages(arrival.body).map(Heard::Messages),
             // Meta asks with `GET`, and whoever does not ask as it does has no business here.
             Err(Refused {
-                problem: Problem::MethodNotAllowed,
+                problem: Problem::MethodNotAllowed { .. },
                 ..
-            }) if platform == Platform::Whatsapp => Err(Problem::HandshakeForbidden.into()),
+            }) if platform == Platform::Whatsapp && arrival.head.method == Method::GET => {
+                Err(Problem::HandshakeForbidden.into())
+            }
             Err(refused) => Err(refused),
         }
     }

@@ -38,14 +38,25 @@ pub(super) fn describe(api: &mut Api) {
             .answers(with_replay(answered.or("text/plain", text())))
             .refuses(&[INVALID_EVENT_TYPE, UNKNOWN_SENDER]),
     );
-    let asked = Operation::new(Method::Get, PATH, "challengeApp", Family::Plain).about(
-        DOORS,
-        "Door 5: a platform asks whether the address is its own to call",
-    );
-    let challenge = Answer::empty(200, "The challenge.")
-        .or("text/plain", text())
-        .or("application/json", anything());
-    api.add(heard(asked).answers(challenge).refuses(&[METHOD_NOT_ALLOWED]));
+    for (method, id) in [
+        (Method::Get, "challengeApp"),
+        (Method::Head, "headApp"),
+        (Method::Options, "optionsApp"),
+    ] {
+        let asked = Operation::new(method, PATH, id, Family::Plain).about(
+            DOORS,
+            "Door 5: a platform asks whether the address is its own to call",
+        );
+        let challenge = Answer::empty(200, "The challenge.");
+        let challenge = if method == Method::Head {
+            challenge
+        } else {
+            challenge
+                .or("text/plain", text())
+                .or("application/json", anything())
+        };
+        api.add(heard(asked).answers(challenge).refuses(&[METHOD_NOT_ALLOWED]));
+    }
 }
 
 fn heard(operation: Operation) -> Operation {

@@ -1,6 +1,8 @@
 //! Door 2.
 
-use super::refusals::{INVALID_KEY, INVALID_WEBHOOK_SECRET, MISSING_KEY, OF_ACCEPTING, OF_BODIES, OF_RUNS};
+use super::refusals::{
+    INVALID_EVENT_TYPE, INVALID_KEY, INVALID_WEBHOOK_SECRET, MISSING_KEY, OF_ACCEPTING, OF_BODIES, OF_RUNS,
+};
 use super::{post, run_id, with_replay};
 use openapi::{Answer, Api, Body, Family, field, maybe, object, text, time, word};
 
@@ -43,10 +45,16 @@ pub(super) fn describe(api: &mut Api) {
             "X-Idempotency-Key",
             "1 to 255 bytes; the same key is the same run.",
         )
+        .header("X-Event-Type", "What the event is called.")
         .takes(Body::json(input).optional())
         .answers(Answer::json(201, "Started.", run("created")))
         .answers(with_replay(Answer::json(200, "Started before.", run("replayed"))))
-        .refuses(&[INVALID_WEBHOOK_SECRET, MISSING_KEY, INVALID_KEY])
+        .refuses(&[
+            INVALID_WEBHOOK_SECRET,
+            MISSING_KEY,
+            INVALID_KEY,
+            INVALID_EVENT_TYPE,
+        ])
         .refuses(&OF_BODIES)
         .refuses(&OF_ACCEPTING)
         .refuses(&OF_RUNS),

@@ -98,7 +98,7 @@ pub(super) const TEMPLATE_NOT_FOUND: Refusal =
 pub(super) const INVALID_INPUT: Refusal = refusal(
     422,
     "invalid_input",
-    "The input is not what the playbook asks for.",
+    "The input is not what the playbook asks for, or over 256 KiB.",
 );
 pub(super) const RATE_LIMITED: Refusal =
     refusal(429, "rate_limited", "Over a limit, or too many requests wait.");

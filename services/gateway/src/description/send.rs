@@ -13,13 +13,13 @@ use openapi::{
 pub(super) fn describe(api: &mut Api) {
     api.shape("Sent", object(sent()));
     api.shape("Triggered", object(triggered()));
-    api.add(one(
+    api.add(to_endpoints(one(
         "/api/ingest/{endpointId}",
         "send",
         "Door 3: send a payload to one endpoint",
         object(payload()),
         named("Sent"),
-    ));
+    )));
     let typed = one(
         "/api/ingest/event/{eventType}",
         "trigger",
@@ -38,14 +38,14 @@ pub(super) fn describe(api: &mut Api) {
             .refuses(&[INVALID_EVENT_TYPE, TOO_MANY_EVENT_TYPES]),
     );
     let endpoint = field("endpointId", text().note("An endpoint's id."));
-    api.add(batch(
+    api.add(to_endpoints(batch(
         "/api/ingest/batch",
         "sendBatch",
         "Door 3: send to up to 20 endpoints",
         [vec![endpoint], payload()].concat(),
         sent(),
         &OF_ITEMS,
-    ));
+    )));
     let named = field("eventType", event_type());
     api.add(batch(
         "/api/ingest/event/batch",
@@ -55,6 +55,13 @@ pub(super) fn describe(api: &mut Api) {
         triggered(),
         &[OF_ITEMS.as_slice(), &[INVALID_EVENT_TYPE, TOO_MANY_EVENT_TYPES]].concat(),
     ));
+}
+
+/// Where no type stands in the path or an item.
+fn to_endpoints(operation: Operation) -> Operation {
+    operation
+        .header("X-Event-Type", "What the events are called.")
+        .refuses(&[INVALID_EVENT_TYPE])
 }
 
 /// What can become of one item of a batch.
@@ -109,7 +116,11 @@ fn batch(
             "items",
             list(object(item)).from_to(1, 20),
         )])))
-        .answers(with_limit(Answer::json(202, "Every item was recorded.", all)))
+        .answers(with_replay(with_limit(Answer::json(
+            202,
+            "Every item was recorded, or recorded before under its key.",
+            all,
+        ))))
         .answers(with_limit(Answer::json(
             207,
             "Some items were not recorded; each of those has its error.",

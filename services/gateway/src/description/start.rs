@@ -1,6 +1,8 @@
 //! Doors 6 and 7.
 
-use super::refusals::{INVALID_KEY, OF_ACCEPTING, OF_BODIES, OF_KEYS, OF_RUNS, TRIGGER_DISABLED};
+use super::refusals::{
+    INVALID_EVENT_TYPE, INVALID_KEY, OF_ACCEPTING, OF_BODIES, OF_KEYS, OF_RUNS, TRIGGER_DISABLED,
+};
 use super::{post, run_id, with_limit, with_replay};
 use openapi::{
     Answer, Api, Auth, Body, Family, Operation, anything, either, field, integer, maybe, named, object, text,
@@ -49,9 +51,10 @@ fn started(operation: Operation, adorned: fn(Answer) -> Answer) -> Operation {
     let answer = |status, about| adorned(Answer::json(status, about, named("StartedRun")));
     operation
         .header("Idempotency-Key", "1 to 255 bytes; the same key is the same run.")
+        .header("X-Event-Type", "What the event is called.")
         .answers(answer(201, "Started."))
         .answers(with_replay(answer(200, "Started before.")))
-        .refuses(&[INVALID_KEY])
+        .refuses(&[INVALID_KEY, INVALID_EVENT_TYPE])
         .refuses(&OF_BODIES)
         .refuses(&OF_ACCEPTING)
         .refuses(&OF_RUNS)

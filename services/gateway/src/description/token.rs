@@ -36,6 +36,8 @@ pub(super) fn describe(api: &mut Api) {
         "Recorded, or recorded before.",
         object([field("data", data)]),
     )
+    // What the provider insists on.
+    .or("text/plain", text())
     .header(
         "Idempotency-Mismatch",
         "`true` where the first request with this key had another body.",

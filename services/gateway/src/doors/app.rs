@@ -1,6 +1,6 @@
-//! Door 5: ORQO's app webhooks, `GET` and `POST /api/v1/webhooks/{appId}`: messages of registered contacts.
+//! Door 5: ORQO's app webhooks, `POST /api/v1/webhooks/{appId}` and the handshakes there: messages of registered contacts.
 
-use super::lookup_failed;
+use super::{look_up, lookup_failed};
 use crate::accept::{self, Key, Offer, Receipt};
 use crate::adapters::{App, Heard, Id, Message};
 use crate::arrival::{Arrival, Refused};
@@ -42,18 +42,15 @@ pub(crate) enum Admitted {
     Messages(Vec<Receipt>),
 }
 
-/// Takes `POST`, and the `GET` by which platforms ask whether the address is theirs.
+/// Takes any method: platforms ask with `GET`, `HEAD` and `OPTIONS` whether the address is theirs; everything else but
+/// `POST` is refused.
 pub(super) async fn any(
     gateway: Data<Gateway>,
     request: HttpRequest,
     app: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let found = gateway
-        .sources
-        .by_app(&app)
-        .await
-        .map_err(|error| lookup_failed(&error))?;
+    let found = look_up(&gateway, gateway.sources.by_app(&app)).await?;
     let open = found.as_deref();
     let answered = match open.and_then(|open| Some((open, open.app.as_ref()?))) {
         Some((open, app)) => take(&gateway, &request, (open, app), payload).await,
@@ -103,8 +100,22 @@ pub(crate) async fn admit(
         Heard::Messages(messages) => messages,
     };
     if arrival.head.method != Method::POST {
-        return Err(Problem::MethodNotAllowed.into());
+        let allow = app.allow();
+        return Err(Problem::MethodNotAllowed { allow }.into());
     }
+    let receipts = gateway
+        .in_time(record_all(gateway, open, (app, messages), arrival))
+        .await?;
+    Ok(Admitted::Messages(receipts))
+}
+
+/// Records the messages of those who may send.
+async fn record_all(
+    gateway: &Gateway,
+    open: &OpenSource,
+    (app, messages): (&App, Vec<Message>),
+    arrival: Arrival<'_>,
+) -> Result<Vec<Receipt>, Refused> {
     let ruled = identity::ruled_event_type(gateway, arrival.head, open, arrival.body).await?;
     let messages = known(gateway, open, arrival, messages).await?;
     let recorded = messages.into_iter().map(|message| {
@@ -116,8 +127,7 @@ pub(crate) async fn admit(
         record(gateway, open, arrival, message, event_type)
     });
     // In order, and in one batch or a few: what is recorded already when one fails is a duplicate the next time.
-    let receipts = stream::iter(recorded).buffered(AT_ONCE).try_collect().await?;
-    Ok(Admitted::Messages(receipts))
+    Ok(stream::iter(recorded).buffered(AT_ONCE).try_collect().await?)
 }
 
 /// Leaves out the messages of strangers, where the app has registered senders only.

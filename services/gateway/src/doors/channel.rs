@@ -1,6 +1,6 @@
 //! Door 1: RakerOne's direct channel ingest, `POST /api/channels/orgs/{orgSlug}/{channelSlug}`.
 
-use super::{json, lookup_failed};
+use super::{json, look_up, lookup_failed};
 use crate::accept::{self, Key, Offer, Receipt, Replay};
 use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
@@ -39,11 +39,7 @@ pub(super) async fn post(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (workspace, channel) = path.into_inner();
-    let found = gateway
-        .sources
-        .by_slugs(&workspace, &channel)
-        .await
-        .map_err(|error| lookup_failed(&error))?;
+    let found = look_up(&gateway, gateway.sources.by_slugs(&workspace, &channel)).await?;
     let answered = match &found {
         Some(open) if open.source.spec.channel.is_some() => {
             let taken = take(&gateway, &request, open, payload).await;
@@ -84,6 +80,16 @@ async fn take(
     }
     let limit = open.body_limit(gateway.settings.body_limit, gateway.settings.max_body_limit);
     let body = body::read_of_source(request, payload, open, (limit, gateway.settings.body_timeout)).await?;
+    gateway.in_time(record(gateway, request, open, body)).await
+}
+
+/// Records what was sent, or skips it.
+async fn record(
+    gateway: &Gateway,
+    request: &HttpRequest,
+    open: &OpenSource,
+    body: Bytes,
+) -> Result<HttpResponse, Refused> {
     let received_at = Instant::now();
     json::check(&body).map_err(Problem::InvalidBody)?;
     let key = key::from_header(request.headers(), "x-idempotency-key")?.ok_or(Problem::MissingKey)?;
@@ -95,6 +101,7 @@ async fn take(
         .map_err(|error| lookup_failed(&error))?;
     if cannot_match(&table, open, event_type.as_deref()).is_some()
         && let Some(reason) = cannot_match_now(gateway, open, event_type.as_deref()).await?
+        && !may_be_awaited(gateway, open, event_type.as_deref()).await?
     {
         return Ok(skip(gateway, open, &key, &body, reason).await?);
     }
@@ -154,6 +161,20 @@ async fn cannot_match_now(
     let table = gateway.targets.routes_now(&open.source.workspace_id).await;
     let table = table.map_err(|error| lookup_failed(&error))?;
     Ok(cannot_match(&table, open, event_type))
+}
+
+/// Whether a run may be there that takes the event by its `listen`, now or when it comes to it: it looks back.
+async fn may_be_awaited(
+    gateway: &Gateway,
+    open: &OpenSource,
+    event_type: Option<&str>,
+) -> Result<bool, Problem> {
+    if event_type.is_none() {
+        // Every `listen` names a type.
+        return Ok(false);
+    }
+    let listening = gateway.store.may_listen(&open.source.workspace_id).await;
+    listening.map_err(|error| lookup_failed(&error.into()))
 }
 
 /// Nothing can match, so nothing is recorded and no key is used up; a request that was accepted before is still a replay.

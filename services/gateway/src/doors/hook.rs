@@ -1,7 +1,7 @@
 //! Door 6: ORQO's workflow hook, `POST /api/v1/hooks/{token}`: the token in the path is all that is asked for.
 
-use super::{json, lookup_failed};
-use crate::playbooks::Name;
+use super::{json, look_up};
+use crate::playbooks::{Name, OpenPlaybook};
 use crate::problem::Problem;
 use crate::start::{self, Asked, Started, Target};
 use crate::{Gateway, body, key};
@@ -43,11 +43,7 @@ async fn take(
     token: &str,
     payload: Payload,
 ) -> Result<Started, Problem> {
-    let found = gateway
-        .playbooks
-        .find(Name::Hook(token.into()))
-        .await
-        .map_err(|error| lookup_failed(&error))?;
+    let found = look_up(gateway, gateway.playbooks.find(Name::Hook(token.into()))).await?;
     let open = found.ok_or(Problem::NotFound)?;
     let spec = &open.playbook.spec;
     if !spec.enabled || !spec.hook.as_ref().is_some_and(|hook| hook.enabled) {
@@ -55,6 +51,15 @@ async fn take(
     }
     let limit = gateway.settings.body_limit.bytes() as u64;
     let body = body::read(request, payload, limit, gateway.settings.body_timeout).await?;
+    gateway.in_time(begin(gateway, request, &open, body)).await
+}
+
+async fn begin(
+    gateway: &Gateway,
+    request: &HttpRequest,
+    open: &OpenPlaybook,
+    body: Bytes,
+) -> Result<Started, Problem> {
     let received_at = Instant::now();
     let input = if body.is_empty() {
         Bytes::from_static(b"{}")
@@ -65,8 +70,8 @@ async fn take(
     let key = key::from_header(request.headers(), "idempotency-key")?;
     let wanted = start::Order {
         request,
-        open: &open,
-        target: Target::resolve(gateway, &open, Asked::default()).await?,
+        open,
+        target: Target::resolve(gateway, open, Asked::default()).await?,
         trigger: Trigger::Hook,
         fingerprint: Sha256::digest(&body).into(),
         body,

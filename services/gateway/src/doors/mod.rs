@@ -9,6 +9,7 @@ mod send;
 pub(crate) mod token;
 mod trigger;
 
+use crate::Gateway;
 use crate::problem::{Problem, SendProblem};
 use actix_web::web;
 use actix_web::{HttpResponse, ResponseError, Route};
@@ -32,25 +33,26 @@ pub(crate) fn addresses() -> Addresses {
             "/api/ingest/event/batch",
             web::post().to(send::to_subscribers_of_each),
         ))
+        // Also an empty one and one with slashes: those are no event types, and not other addresses.
         .service(sends(
-            "/api/ingest/event/{eventType}",
+            "/api/ingest/event/{eventType:.*}",
             web::post().to(send::to_subscribers),
         ))
         .service(sends(
             "/api/ingest/{endpointId}",
             web::post().to(send::to_endpoint),
         ))
-        // Every method, because what others are told depends on the source.
+        .service(Address::new("/api/ingest/{rest:.*}", [], async || {
+            SendProblem(Problem::NotFound).error_response()
+        }))
+        // Here and at the apps' every method, because what others are told depends on the source.
         .service(door(
             "/ingest/{token}",
             [("GET, HEAD, OPTIONS, POST", web::to(token::any))],
         ))
         .service(door(
             "/api/v1/webhooks/{appId}",
-            [
-                ("GET", web::get().to(app::any)),
-                ("POST", web::post().to(app::any)),
-            ],
+            [("GET, HEAD, OPTIONS, POST", web::to(app::any))],
         ))
         .service(door(
             "/api/v1/hooks/{token}",
@@ -66,7 +68,7 @@ fn door<const N: usize>(path: &str, routes: [(&'static str, Route); N]) -> Addre
 
 /// An address of door 3, whose errors have a shape of their own.
 fn sends(path: &str, route: Route) -> Address {
-    let refused = async || SendProblem(Problem::MethodNotAllowed).error_response();
+    let refused = async || SendProblem(Problem::only_post()).error_response();
     Address::new(path, [("POST", route)], refused)
 }
 
@@ -76,7 +78,16 @@ pub async fn not_found() -> HttpResponse {
 }
 
 async fn method_not_allowed() -> HttpResponse {
-    Problem::MethodNotAllowed.error_response()
+    Problem::only_post().error_response()
+}
+
+/// Waits for a look-up no longer than the sender would.
+async fn look_up<T>(
+    gateway: &Gateway,
+    asking: impl Future<Output = Result<T, Arc<store::Error>>>,
+) -> Result<T, Problem> {
+    let asking = async { asking.await.map_err(|error| lookup_failed(&error)) };
+    gateway.in_time(asking).await
 }
 
 /// A look-up that failed is a fault of ours, and safe to send again.

@@ -1,6 +1,6 @@
 //! Door 2: RakerOne's playbook trigger, `POST /api/webhooks/orgs/{orgSlug}/playbooks/{playbookSlug}`.
 
-use super::{json, lookup_failed};
+use super::{json, look_up};
 use crate::playbooks::{Name, OpenPlaybook};
 use crate::problem::{Issue, Problem};
 use crate::start::{self, Asked, Started, Target};
@@ -62,11 +62,8 @@ async fn take(
     (workspace, slug): (&str, &str),
     payload: Payload,
 ) -> Result<Started, Problem> {
-    let found = gateway
-        .playbooks
-        .find(Name::Slugs(workspace.into(), slug.into()))
-        .await
-        .map_err(|error| lookup_failed(&error))?;
+    let name = Name::Slugs(workspace.into(), slug.into());
+    let found = look_up(gateway, gateway.playbooks.find(name)).await?;
     let open = found
         .filter(|open| open.playbook.spec.enabled && open.playbook.secret_hash.is_some())
         .ok_or(Problem::NotFound)?;
@@ -75,6 +72,15 @@ async fn take(
     }
     let limit = gateway.settings.body_limit.bytes() as u64;
     let body = body::read(request, payload, limit, gateway.settings.body_timeout).await?;
+    gateway.in_time(begin(gateway, request, &open, body)).await
+}
+
+async fn begin(
+    gateway: &Gateway,
+    request: &HttpRequest,
+    open: &OpenPlaybook,
+    body: Bytes,
+) -> Result<Started, Problem> {
     let received_at = Instant::now();
     let input = object(&body)?;
     let key = key::from_header(request.headers(), "x-idempotency-key")?.ok_or(Problem::MissingKey)?;
@@ -83,11 +89,11 @@ async fn take(
         project: named.project.as_deref(),
         template: named.template.as_deref(),
     };
-    let target = Target::resolve(gateway, &open, asked).await?;
+    let target = Target::resolve(gateway, open, asked).await?;
     let fingerprint = target.fingerprint(&body);
     let wanted = start::Order {
         request,
-        open: &open,
+        open,
         target,
         trigger: Trigger::Webhook,
         body,

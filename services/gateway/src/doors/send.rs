@@ -6,8 +6,8 @@
 mod fields;
 mod sender;
 
-use crate::Gateway;
 use crate::problem::{Problem, SendError, SendProblem};
+use crate::{Gateway, key};
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -75,7 +75,9 @@ pub(super) async fn to_endpoint(
     let sent = async {
         let (sender, body) = Sender::read(&gateway, &request, payload, 1).await?;
         let fields = fields(&body)?;
-        let sent = sender.send(&body, &fields, &endpoint).await?;
+        let event_type = key::own_event_type(request.headers())?;
+        let sending = sender.send(&body, &fields, &endpoint, event_type);
+        let sent = gateway.in_time(sending).await?;
         Ok::<_, Problem>((sender.head(StatusCode::ACCEPTED, sent.is_replay), sent))
     };
     let sent: Result<(HttpResponseBuilder, Sent), Problem> = sent.await;
@@ -94,7 +96,8 @@ pub(super) async fn to_subscribers(
     let sent = async {
         let (sender, body) = Sender::read(&gateway, &request, payload, 1).await?;
         let fields = fields(&body)?;
-        let sent = sender.trigger(&body, &fields, &event_type).await?;
+        let sending = sender.trigger(&body, &fields, &event_type);
+        let sent = gateway.in_time(sending).await?;
         Ok::<_, Problem>((sender.head(StatusCode::ACCEPTED, sent.is_replay), sent))
     };
     let sent: Result<(HttpResponseBuilder, Triggered), Problem> = sent.await;
@@ -111,15 +114,18 @@ pub(super) async fn to_endpoints(
 ) -> Result<HttpResponse, SendProblem> {
     let opened = Sender::read(&gateway, &request, payload, MOST_ITEMS as u64).await;
     let (mut sender, body) = opened.inspect_err(|problem| count(Err(problem)))?;
-    let items = items(&body).and_then(|items| sender.charge(items));
-    let items = items.inspect_err(|problem| count(Err(problem)))?;
+    let read = key::own_event_type(request.headers())
+        .and_then(|event_type| Ok((event_type, sender.charge(items(&body)?)?)));
+    let (event_type, items) = read.inspect_err(|problem| count(Err(problem)))?;
     let send = |item| {
-        let (sender, body) = (&sender, &body);
+        let (gateway, sender, body) = (&gateway, &sender, &body);
+        let event_type = event_type.clone();
         async move {
             let fields = sender.item(item)?;
             let endpoint = text(fields.endpoint_id, "endpointId")?;
             let endpoint = endpoint.ok_or_else(|| missing("endpointId"))?;
-            sender.send(body, &fields, &endpoint).await
+            let sending = sender.send(body, &fields, &endpoint, event_type);
+            gateway.in_time(sending).await
         }
     };
     let done = join_all(items.into_iter().map(send)).await;
@@ -137,19 +143,20 @@ pub(super) async fn to_subscribers_of_each(
     let items = items(&body).and_then(|items| sender.charge(items));
     let items = items.inspect_err(|problem| count(Err(problem)))?;
     let send = |item| {
-        let (sender, body) = (&sender, &body);
+        let (gateway, sender, body) = (&gateway, &sender, &body);
         async move {
             let fields = sender.item(item)?;
             let event_type = text(fields.event_type, "eventType")?;
             let event_type = event_type.ok_or_else(|| missing("eventType"))?;
-            sender.trigger(body, &fields, &event_type).await
+            let sending = sender.trigger(body, &fields, &event_type);
+            gateway.in_time(sending).await
         }
     };
     let done = join_all(items.into_iter().map(send)).await;
     Ok(batch(&sender, done, |sent: &Triggered| sent.is_replay))
 }
 
-/// 202 when every item was accepted, else 207.
+/// 202 when every item was accepted, else 207. It is a replay's answer when every item is one.
 fn batch<T: Serialize>(
     sender: &Sender<'_>,
     done: Vec<Result<T, Problem>>,
@@ -162,6 +169,7 @@ fn batch<T: Serialize>(
     for done in &done {
         count(done.as_ref().map(&is_replay));
     }
+    let only_replays = done.iter().all(|done| done.as_ref().is_ok_and(&is_replay));
     let status = if done.iter().all(Result::is_ok) {
         StatusCode::ACCEPTED
     } else {
@@ -183,7 +191,7 @@ fn batch<T: Serialize>(
             },
         })
         .collect();
-    sender.head(status, false).json(Answer { items })
+    sender.head(status, only_replays).json(Answer { items })
 }
 
 fn count(done: Result<bool, &Problem>) {

@@ -1,6 +1,6 @@
 //! Door 4: GetHook's ingest, `POST /ingest/{token}`: any body, kept as it is.
 
-use super::lookup_failed;
+use super::look_up;
 use crate::accept::{self, Key, Offer, Receipt, Replay};
 use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
@@ -8,6 +8,7 @@ use crate::sources::OpenSource;
 use crate::verify::{self, Checked};
 use crate::{Gateway, body, identity};
 use actix_web::http::Method;
+use actix_web::http::header::ContentType;
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use boot::metrics::{self, Ingest};
@@ -36,11 +37,7 @@ pub(super) async fn any(
     token: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let found = gateway
-        .sources
-        .by_token(&token)
-        .await
-        .map_err(|error| lookup_failed(&error))?;
+    let found = look_up(&gateway, gateway.sources.by_token(&token)).await?;
     let answered = match &found {
         Some(open) => take(&gateway, &request, open, payload).await,
         None => Err(Problem::NotFound),
@@ -93,7 +90,6 @@ pub(crate) async fn admit(
     open: &OpenSource,
     arrival: Arrival<'_>,
 ) -> Result<Admitted, Refused> {
-    let Arrival { head, body, .. } = arrival;
     let verified = match open.guard() {
         Some(guard) => match verify::verify(gateway, arrival, &guard).await? {
             Checked::Handshake(answer) => return Ok(Admitted::Handshake(answer)),
@@ -101,9 +97,20 @@ pub(crate) async fn admit(
         },
         None => None,
     };
-    if head.method != Method::POST {
-        return Err(Problem::MethodNotAllowed.into());
+    if arrival.head.method != Method::POST {
+        return Err(Problem::only_post().into());
     }
+    let receipt = gateway.in_time(record(gateway, open, arrival, verified)).await?;
+    Ok(Admitted::Event(receipt))
+}
+
+async fn record(
+    gateway: &Gateway,
+    open: &OpenSource,
+    arrival: Arrival<'_>,
+    verified: Option<bool>,
+) -> Result<Receipt, Problem> {
+    let Arrival { head, body, .. } = arrival;
     let event_type = identity::event_type(gateway, head, open, body).await?;
     let key = identity::idempotency_key(gateway, head, open, body).await?;
     // What an operator lets in is let in once, though its sender names no key.
@@ -118,30 +125,38 @@ pub(crate) async fn admit(
         key: key.map(|key| Key::of_source(open, key, body)),
         received_at: arrival.recorded_at(),
     };
-    Ok(Admitted::Event(accept::accept(gateway, offer).await?))
+    accept::accept(gateway, offer).await
 }
 
 fn answer(open: &OpenSource, receipt: &Receipt) -> HttpResponse {
-    let body = |status, note| Answer {
-        data: Recorded {
-            id: receipt.event_id,
-            status,
-            note,
-        },
-    };
     let mut response = HttpResponse::Accepted();
-    let Some(Replay { same }) = receipt.replay else {
-        metrics::ingest(DOOR, open.provider, Ingest::Accepted);
-        return response.json(body("queued", None));
+    let (outcome, status, note) = match receipt.replay {
+        None => (Ingest::Accepted, "queued", None),
+        Some(Replay { same: true }) => (Ingest::Duplicate, "accepted", Some("duplicate")),
+        Some(Replay { same: false }) => (Ingest::Conflict, "accepted", Some("duplicate")),
     };
-    response.insert_header(("Idempotent-Replayed", "true"));
-    if !same {
-        response.insert_header(("Idempotency-Mismatch", "true"));
+    metrics::ingest(DOOR, open.provider, outcome);
+    if let Some(Replay { same }) = receipt.replay {
+        response.insert_header(("Idempotent-Replayed", "true"));
+        if !same {
+            response.insert_header(("Idempotency-Mismatch", "true"));
+        }
     }
-    metrics::ingest(
-        DOOR,
-        open.provider,
-        if same { Ingest::Duplicate } else { Ingest::Conflict },
-    );
-    response.json(body("accepted", Some("duplicate")))
+    // To a provider that insists on a body of its own, any other is a failure.
+    let wanted = open
+        .check
+        .as_ref()
+        .and_then(|check| check.profile.acknowledgement());
+    match wanted {
+        Some(wanted) => response
+            .insert_header(ContentType::plaintext())
+            .body(wanted.to_owned()),
+        None => response.json(Answer {
+            data: Recorded {
+                id: receipt.event_id,
+                status,
+                note,
+            },
+        }),
+    }
 }

@@ -11,7 +11,7 @@ use crate::{Gateway, body, key};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use boot::metrics;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -23,8 +23,13 @@ const DOOR: &str = "trigger";
 #[derive(Deserialize)]
 struct Body<'a> {
     workflow_id: Option<Value>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "written")]
     input: Option<&'a RawValue>,
+}
+
+/// A `null` that is written is an input; only what is left out is none.
+fn written<'de, D: Deserializer<'de>>(input: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(input).map(Some)
 }
 
 /// Starts a run of the playbook that the body names.
@@ -51,7 +56,9 @@ async fn admit(
     gateway: &Gateway,
     request: &HttpRequest,
 ) -> Result<(std::sync::Arc<KnownKey>, Option<Allowance>), Problem> {
-    let known = gateway.keys.authenticate(request, KeyScope::Trigger).await?;
+    let known = gateway
+        .in_time(gateway.keys.authenticate(request, KeyScope::Trigger))
+        .await?;
     let allowance = gateway.limits.spend(&known.key, 1)?;
     Ok((known, allowance))
 }
@@ -64,6 +71,15 @@ async fn take(
 ) -> Result<Started, Problem> {
     let limit = gateway.settings.body_limit.bytes() as u64;
     let body = body::read(request, payload, limit, gateway.settings.body_timeout).await?;
+    gateway.in_time(begin(gateway, request, known, body)).await
+}
+
+async fn begin(
+    gateway: &Gateway,
+    request: &HttpRequest,
+    known: &KnownKey,
+    body: Bytes,
+) -> Result<Started, Problem> {
     let received_at = Instant::now();
     json::check(&body).map_err(Problem::InvalidBody)?;
     let asked: Body<'_> = serde_json::from_slice(&body).map_err(|error| {

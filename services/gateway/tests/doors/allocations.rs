@@ -86,6 +86,8 @@ fn the_decision_over_a_hundred_routes_allocates_what_is_written_down() {
         doorkeepers: HashMap::new(),
         sources: HashMap::new(),
         environments: HashMap::new(),
+        first_wait: std::time::Duration::ZERO,
+        first_waits: HashMap::new(),
         routes: routes.collect(),
         endpoints: (0..100)
             .map(|place| (EndpointId::from_stored(format!("ep_{place}")), true))

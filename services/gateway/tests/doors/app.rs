@@ -533,7 +533,56 @@ async fn other_methods_are_refused() {
     ] {
         let reply = send(yard.address, line, &[], b"").await;
         assert_eq!(refusal(&reply), (405, "method_not_allowed".to_owned()), "{line}");
+        assert_eq!(reply.header("allow"), Some("POST"));
     }
+    yard.app(app("wa", Adapter::Whatsapp), &["secret"]).await;
+    for method in ["HEAD", "OPTIONS", "PUT"] {
+        let line = format!("{method} /api/v1/webhooks/app_wa");
+        let reply = send(yard.address, &line, &[], b"").await;
+        assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, POST")));
+    }
+    yard.app(
+        app("own", Adapter::External("https://adapter.example/".to_owned())),
+        &[],
+    )
+    .await;
+    let reply = send(yard.address, "PUT /api/v1/webhooks/app_own", &[], b"").await;
+    assert_eq!(
+        (reply.status, reply.header("allow")),
+        (405, Some("GET, HEAD, OPTIONS, POST")),
+        "and nobody asked the adapter"
+    );
+}
+
+#[tokio::test]
+async fn a_custom_scheme_may_shake_hands_by_head_and_options() {
+    let yard = Yard::start().await;
+    let mut spec = app("cu", Adapter::Custom);
+    spec.app.as_mut().unwrap().scheme = Some(json!({
+        "algorithm": "token",
+        "signature": {"from": "header:X-Pass"},
+        "handshake": [
+            {"method": "HEAD", "respond": {"status": 200}},
+            {"method": "OPTIONS", "respond": {"headers": {"WebHook-Allowed-Origin": "yard"}}},
+        ],
+    }));
+    yard.app(spec, &["s3cret"]).await;
+    let ask = async |method: &str| {
+        let line = format!("{method} /api/v1/webhooks/app_cu");
+        send(yard.address, &line, &[], b"").await
+    };
+    assert_eq!(ask("HEAD").await.status, 200);
+    let preflight = ask("OPTIONS").await;
+    assert_eq!(
+        (preflight.status, preflight.header("webhook-allowed-origin")),
+        (200, Some("yard"))
+    );
+    let other = ask("GET").await;
+    assert_eq!(
+        (other.status, other.header("allow")),
+        (405, Some("HEAD, OPTIONS, POST"))
+    );
+    assert!(yard.events().await.rows.is_empty());
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! Door 1, against RakerOne's document (`seeds/rakerone-channel-ingest.md`): 200, 400, 401, 404, 409, 413.
 
+use crate::given::playbook;
 use crate::wire_http::{Reply, send};
 use crate::yard::{Yard, channel, route, source, spec};
 use serde_json::json;
 use std::collections::HashSet;
-use store::Edit;
+use store::{Edit, Playbook};
 use wire::EventTypePattern;
 
 const GOOD: [(&str, &str); 2] = [("X-Channel-Secret", "s3cret"), ("X-Idempotency-Key", "k1")];
@@ -197,6 +198,40 @@ async fn what_nothing_can_match_is_skipped_and_uses_up_no_key() {
         "what was accepted before is still a replay"
     );
     assert_eq!(yard.events().await.rows.len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_run_may_wait_for_is_not_skipped() {
+    let yard = Yard::start().await;
+    let mut listening = playbook("listening");
+    listening.spec.definition = "do: [{wait: {listen: {to: {one: {with: {type: order.paid}}}}}}]".to_owned();
+    let other = Playbook {
+        number: 43,
+        ..playbook("other")
+    };
+    yard.edit(vec![
+        Edit::Source(source(channel("orders", true), &[])),
+        Edit::Playbook(listening),
+        Edit::Playbook(other),
+    ])
+    .await;
+    let start = async |token: &str| {
+        let line = format!("POST /api/v1/hooks/{token}");
+        assert_eq!(send(yard.address, &line, &[], b"").await.status, 201);
+    };
+    let typed = [GOOD[0], GOOD[1], ("X-Event-Type", "order.paid")];
+    let skipped = json!({"status": "skipped", "reason": "no_routes"});
+    assert_eq!(post(&yard, "acme/orders", &typed, b"{}").await.json(), skipped);
+    start("hook_other").await;
+    assert_eq!(post(&yard, "acme/orders", &typed, b"{}").await.json(), skipped);
+    start("hook_listening").await;
+    let untyped = post(&yard, "acme/orders", &GOOD, b"{}").await;
+    assert_eq!(untyped.json(), skipped, "a run waits for a type");
+    let awaited = post(&yard, "acme/orders", &typed, b"{}").await;
+    assert_eq!(
+        (awaited.status, &awaited.json()["status"]),
+        (202, &json!("accepted"))
+    );
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use testkit::proxy::Proxy;
 use wire::{Queue, Reference};
 
-#[tokio::test]
-async fn without_the_ledger_the_answer_is_503_and_afterwards_all_is_well() {
+/// A yard whose Postgres is behind a proxy that can be cut.
+async fn behind_a_proxy(settings: &[(&str, &str)]) -> (Proxy, Yard) {
     let database = testkit::database::postgres();
     let url: String = database.url().to_owned();
     let server = url
@@ -21,7 +21,13 @@ async fn without_the_ledger_the_answer_is_503_and_afterwards_all_is_well() {
         .to_owned();
     let proxy = Proxy::start(server.parse().unwrap());
     let through = url.replace(&server, &proxy.address().to_string());
-    let yard = Yard::on(database, through, &[("gateway.accept_timeout", "2s")]).await;
+    let yard = Yard::on(database, through, settings).await;
+    (proxy, yard)
+}
+
+#[tokio::test]
+async fn without_the_ledger_the_answer_is_503_and_afterwards_all_is_well() {
+    let (proxy, yard) = behind_a_proxy(&[("gateway.accept_timeout", "2s")]).await;
     yard.source(spec("shop"), &[]).await;
     let post = async |key: &str| {
         send(
@@ -55,6 +61,59 @@ async fn without_the_ledger_the_answer_is_503_and_afterwards_all_is_well() {
             "{keys:?}"
         );
     }
+}
+
+/// A Postgres that is frozen keeps its connections and answers nothing, also not that a source is unknown.
+#[tokio::test]
+async fn a_look_up_that_is_not_answered_is_given_up_in_time_at_every_door() {
+    let (proxy, yard) = behind_a_proxy(&[("gateway.accept_timeout", "500ms")]).await;
+    yard.source(spec("shop"), &[]).await;
+    // The source is known from now on, and nothing else that an event of it needs.
+    let refused = send(
+        yard.address,
+        "POST /ingest/src_shop",
+        &[("X-Webhook-Id", "")],
+        b"{}",
+    )
+    .await;
+    assert_eq!(refused.status, 400);
+    proxy.stall();
+    let key = ("Authorization", "Bearer nhk_us_none");
+    for line in [
+        "POST /ingest/src_shop",
+        "POST /ingest/src_none",
+        "POST /api/channels/orgs/acme/none",
+        "POST /api/webhooks/orgs/acme/playbooks/none",
+        "POST /api/ingest/ep_none",
+        "POST /api/ingest/event/batch",
+        "POST /api/v1/webhooks/app_none",
+        "POST /api/v1/hooks/hook_none",
+        "POST /api/v1/trigger",
+    ] {
+        let asked = std::time::Instant::now();
+        let reply = send(yard.address, line, &[key], b"{}").await;
+        let took = asked.elapsed();
+        let expected = if line.contains("/api/ingest/") {
+            (
+                504,
+                json!({"code": "ingest_timeout", "message": reply.json()["error"]["message"]}),
+            )
+        } else {
+            (503, json!("unavailable"))
+        };
+        assert_eq!((reply.status, reply.json()["error"].clone()), expected, "{line}");
+        assert!(reply.header("retry-after").is_some(), "{line}");
+        // Much more than the limit, for a busy machine; the ledger's own bounds are longer still.
+        assert!(took < Duration::from_secs(10), "{line} took {took:?}");
+    }
+    proxy.restore();
+    testkit::until("the ledger is back", async || {
+        send(yard.address, "POST /ingest/src_shop", &[], b"{}")
+            .await
+            .status
+            == 202
+    })
+    .await;
 }
 
 #[tokio::test]

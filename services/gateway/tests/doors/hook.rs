@@ -118,6 +118,29 @@ async fn an_unknown_token_is_404_and_a_disabled_trigger_409() {
 }
 
 #[tokio::test]
+async fn the_event_is_called_what_the_header_says() {
+    let yard = yard().await;
+    let reply = post(&yard, "hook_deploy", &[("X-Event-Type", "push")], b"{}").await;
+    let run = yard.run(reply.json()["workflow_run_id"].as_str().unwrap()).await;
+    let event = yard.event(&run.event_id.unwrap().to_string()).await;
+    assert_eq!(event.event_type.as_deref(), Some("push"));
+    let refused = post(&yard, "hook_deploy", &[("X-Event-Type", "a\tb")], b"{}").await;
+    is_error(&refused, 400, "invalid_event_type");
+}
+
+#[tokio::test]
+async fn an_input_has_at_most_256_kib() {
+    let yard = yard().await;
+    let of = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+    let largest = post(&yard, "hook_deploy", &[], of(256 << 10).as_bytes()).await;
+    assert_eq!(largest.status, 201, "{largest:?}");
+    let refused = post(&yard, "hook_deploy", &[], of((256 << 10) + 1).as_bytes()).await;
+    is_error(&refused, 422, "invalid_input");
+    let said = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("262145") && said.contains("262144"), "{said}");
+}
+
+#[tokio::test]
 async fn a_bad_body_key_or_input_is_refused() {
     let yard = yard().await;
     let mut strict = playbook("deploy");

@@ -305,6 +305,45 @@ async fn an_input_that_the_playbook_does_not_take_is_a_422_with_where_and_why() 
 }
 
 #[tokio::test]
+async fn an_input_has_at_most_256_kib_with_what_the_template_fills_in() {
+    let yard = yard().await;
+    let full = "x".repeat((256 << 10) - r#"{"tier":"gold","user":""}"#.len());
+    yard.edit(vec![Edit::Template(template(
+        "default",
+        &json!({"tier": "gold"}),
+    ))])
+    .await;
+    let asked = |user: &str| json!({"user": user});
+    assert_eq!(
+        trigger(&yard, "alone", &asked(&format!("{full}x"))).await.status,
+        201
+    );
+    let mut targeted = playbook("onboarding");
+    targeted.spec.target.template = Some(template("default", &json!({})).id);
+    yard.edit(vec![Edit::Playbook(targeted)]).await;
+    assert_eq!(trigger(&yard, "largest", &asked(&full)).await.status, 201);
+    let refused = trigger(&yard, "over", &asked(&format!("{full}x"))).await;
+    is_error(&refused, 422, "invalid_input");
+    let issue = &refused.json()["issues"][0];
+    let said = issue["message"].as_str().unwrap();
+    assert!(said.contains("262145") && said.contains("262144"), "{issue}");
+}
+
+#[tokio::test]
+async fn the_event_is_called_what_the_header_says() {
+    let yard = yard().await;
+    let typed = async |event_type: &str| {
+        let headers = [GOOD[0], GOOD[1], ("X-Event-Type", event_type)];
+        post(&yard, "acme/playbooks/onboarding", &headers, b"").await
+    };
+    is_error(&typed(&"t".repeat(129)).await, 400, "invalid_event_type");
+    let started = typed("user.invited").await.json();
+    let run = yard.run(started["runId"].as_str().unwrap()).await;
+    let event = yard.event(&run.event_id.unwrap().to_string()).await;
+    assert_eq!(event.event_type.as_deref(), Some("user.invited"));
+}
+
+#[tokio::test]
 async fn only_post_is_taken() {
     let yard = yard().await;
     for method in ["GET", "PUT", "DELETE", "PATCH"] {

@@ -237,6 +237,10 @@ async fn a_malformed_event_type_is_refused() {
         "%00",
         "caf%C3%A9",
         "*",
+        "",
+        "a/b",
+        "order.paid/",
+        "batch/",
         &"a".repeat(129),
     ] {
         let reply = post(&yard, &format!("event/{name}"), br#"{"payload":{}}"#).await;
@@ -378,6 +382,41 @@ async fn a_bad_field_is_a_400_with_its_path() {
         "payload_too_large",
     );
     assert!(yard.events().await.rows.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_sent_to_an_endpoint_is_called_what_the_header_says_and_else_what_the_path_says() {
+    let yard = yard().await;
+    let body = br#"{"payload":{},"items":[{"endpointId":"ep_billing","payload":{}}]}"#;
+    let typed = async |path: &str, event_type: &str| {
+        let line = format!("POST /api/ingest/{path}");
+        send(yard.address, &line, &[KEY, ("X-Event-Type", event_type)], body).await
+    };
+    let kind = async |id: &Value| {
+        let delivery = yard.delivery(id.as_str().unwrap()).await;
+        let event = yard.event(&delivery.event_id.to_string()).await;
+        assert_eq!(delivery.event_type, event.event_type);
+        event.event_type.unwrap()
+    };
+    let one = typed("ep_billing", "orders/create").await.json();
+    assert_eq!(kind(&one["deliveryId"]).await, "orders/create");
+    let batch = typed("batch", "orders/create").await.json();
+    assert_eq!(kind(&batch["items"][0]["deliveryId"]).await, "orders/create");
+    for path in ["ep_billing", "batch"] {
+        is_error(&typed(path, &"t".repeat(129)).await, 400, "invalid_event_type");
+    }
+    let named = typed("event/order.paid", &"t".repeat(129)).await.json();
+    assert_eq!(kind(&named["deliveryIds"][0]).await, "order.paid");
+}
+
+#[tokio::test]
+async fn every_other_address_below_the_door_is_a_404_in_its_shape() {
+    let yard = yard().await;
+    for path in ["", "ep_billing/", "ep_billing/more", "batch/", "/ep_billing"] {
+        is_error(&post(&yard, path, br#"{"payload":{}}"#).await, 404, "not_found");
+        let asked = send(yard.address, &format!("GET /api/ingest/{path}"), &[], b"").await;
+        is_error(&asked, 404, "not_found");
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,27 @@ async fn every_item_of_a_batch_is_a_delivery_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_batch_is_a_replay_when_every_item_is_one() {
+    let yard = yard().await;
+    let item = |key: &str| json!({"endpointId": "ep_billing", "eventType": "order.paid", "payload": {}, "idempotencyKey": key});
+    for path in ["batch", "event/batch"] {
+        let known = json!([item("one"), item("two")]);
+        let first = batch(&yard, path, known.clone()).await;
+        assert_eq!((first.status, first.header("idempotent-replayed")), (202, None));
+        let again = batch(&yard, path, known).await;
+        assert_eq!(
+            (again.status, again.header("idempotent-replayed")),
+            (202, Some("true"))
+        );
+        assert_eq!(again.json(), first.json());
+        let some = batch(&yard, path, json!([item("one"), item("three")])).await;
+        assert_eq!((some.status, some.header("idempotent-replayed")), (202, None));
+        let broken = batch(&yard, path, json!([item("one"), {}])).await;
+        assert_eq!((broken.status, broken.header("idempotent-replayed")), (207, None));
+    }
+}
+
+#[tokio::test]
 async fn a_batch_of_types_fans_each_out() {
     let yard = yard().await;
     yard.edit(vec![

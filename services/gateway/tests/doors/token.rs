@@ -2,6 +2,8 @@
 
 use crate::wire_http::{Reply, raw, send, send_chunked};
 use crate::yard::{Yard, source, spec, verified_by, workspace};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
@@ -394,6 +396,59 @@ async fn metas_handshake_is_answered_for_the_right_token_alone() {
         );
     }
     assert!(yard.events().await.rows.is_empty());
+}
+
+#[tokio::test]
+async fn a_provider_that_insists_on_an_answer_of_its_own_gets_it() {
+    let yard = Yard::start().await;
+    let key = [7_u8; 32];
+    yard.source(verified_by("ad", "adyen-payments"), &[&hex::encode(key)])
+        .await;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(b"psp::merchant:order:100:EUR:AUTHORISATION:true");
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    let body = json!({"live": "false", "notificationItems": [{"NotificationRequestItem": {
+        "pspReference": "psp", "merchantAccountCode": "merchant", "merchantReference": "order",
+        "amount": {"value": 100, "currency": "EUR"}, "eventCode": "AUTHORISATION", "success": "true",
+        "additionalData": {"hmacSignature": signature}}}]});
+    let send_it = async |body: String| {
+        let headers = [("X-Webhook-Id", "k"), ("X-Request-Id", "r")];
+        post(&yard, "src_ad", &headers, body.as_bytes()).await
+    };
+    let first = send_it(body.to_string()).await;
+    assert_eq!(
+        (first.status, first.body.as_slice(), first.header("x-request-id")),
+        (202, &b"[accepted]"[..], Some("r")),
+        "{first:?}"
+    );
+    assert!(first.header("content-type").unwrap().starts_with("text/plain"));
+    assert_eq!(first.header("idempotent-replayed"), None);
+    let again = send_it(format!("{body} ")).await;
+    assert_eq!((again.status, &again.body), (202, &first.body));
+    assert_eq!(
+        (
+            again.header("idempotent-replayed"),
+            again.header("idempotency-mismatch")
+        ),
+        (Some("true"), Some("true"))
+    );
+    assert_eq!(yard.events().await.rows.len(), 1);
+    let refused = post(&yard, "src_ad", &[], b"{}").await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]),
+        (401, &json!("invalid_signature"))
+    );
+}
+
+#[tokio::test]
+async fn a_405_names_the_methods_that_the_sources_provider_uses() {
+    let yard = Yard::start().await;
+    yard.source(verified_by("me", "meta"), &["secret"]).await;
+    yard.source(verified_by("tr", "trello"), &["secret"]).await;
+    for (token, allowed) in [("src_me", "GET, POST"), ("src_tr", "HEAD, POST")] {
+        let reply = send(yard.address, &format!("PUT /ingest/{token}"), &[], b"").await;
+        assert_eq!((reply.status, reply.header("allow")), (405, Some(allowed)));
+    }
 }
 
 #[tokio::test]

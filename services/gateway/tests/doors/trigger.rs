@@ -61,6 +61,14 @@ async fn a_playbook_is_named_by_its_number_its_slug_or_its_id() {
 }
 
 #[tokio::test]
+async fn an_input_that_is_null_stays_null() {
+    let yard = yard().await;
+    let reply = trigger(&yard, &json!({"workflow_id": 42, "input": null})).await;
+    let run = yard.run(reply.json()["workflow_run_id"].as_str().unwrap()).await;
+    assert_eq!(run.input, b"null");
+}
+
+#[tokio::test]
 async fn the_input_reaches_the_run_byte_for_byte() {
     let yard = yard().await;
     let body = br#"{"input": { "a" :1.50, "a": 2, "big":12345678901234567890123 } ,"workflow_id":42}"#;
@@ -166,6 +174,31 @@ async fn a_body_that_names_no_playbook_is_a_400_and_one_that_names_an_unknown_on
     yard.edit(vec![Edit::Playbook(strict)]).await;
     let refused = trigger(&yard, &json!({"workflow_id": 42, "input": []})).await;
     is_error(&refused, 422, "invalid_input");
+}
+
+#[tokio::test]
+async fn an_input_has_at_most_256_kib_whatever_is_around_it() {
+    let yard = yard().await;
+    let of = |bytes: usize| json!({"workflow_id": 42, "input": "x".repeat(bytes - 2)});
+    assert_eq!(trigger(&yard, &of(256 << 10)).await.status, 201);
+    is_error(&trigger(&yard, &of((256 << 10) + 1)).await, 422, "invalid_input");
+}
+
+#[tokio::test]
+async fn the_event_is_called_what_the_header_says() {
+    let yard = yard().await;
+    let typed = async |event_type: &str| {
+        let headers = [
+            ("Authorization", "Bearer nhk_us_ops"),
+            ("X-Event-Type", event_type),
+        ];
+        post(&yard, &headers, br#"{"workflow_id":42}"#).await
+    };
+    let started = typed("order.paid").await.json();
+    let run = yard.run(started["workflow_run_id"].as_str().unwrap()).await;
+    let event = yard.event(&run.event_id.unwrap().to_string()).await;
+    assert_eq!(event.event_type.as_deref(), Some("order.paid"));
+    is_error(&typed("").await, 400, "invalid_event_type");
 }
 
 #[tokio::test]

@@ -319,6 +319,9 @@ fn history_is_kept_for_a_day_at_least_or_for_ever() {
         text.contains("retention.history") && text.contains("1d"),
         "{text}"
     );
+    assert_eq!(Sources::new().load().unwrap().retention.audit, Some(days(90)));
+    let short = from_environment([("HOOKYARD__RETENTION__AUDIT", "1h")]);
+    assert!(shown(&short.unwrap_err()).contains("retention.audit"));
     let often = from_environment([("HOOKYARD__RETENTION__SWEEP_EVERY", "0s")]);
     assert!(shown(&often.unwrap_err()).contains("retention.sweep_every"));
 }

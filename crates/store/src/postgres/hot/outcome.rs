@@ -63,6 +63,7 @@ struct Record<'a> {
     response_headers: Vec<&'a [u8]>,
     response_bodies: Vec<&'a [u8]>,
     created_at: Vec<Stamp>,
+    are_made: Vec<bool>,
 }
 
 /// The same for a batch after which no lane has to be looked at, as after most: to get ready for that costs as much as to
@@ -104,6 +105,7 @@ impl<'a> Record<'a> {
                 .map(|row| row.attempt.response_body.as_ref())
                 .collect(),
             created_at: rows.iter().map(|row| row.attempt.created_at.into()).collect(),
+            are_made: rows.iter().map(|row| row.is_made).collect(),
         }
     }
 }
@@ -144,20 +146,22 @@ impl Record<'_> {
         out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Integer>, _>(&self.counts)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Bool>, _>(&self.are_made)?;
         // A worker that lost its lease moves nothing, unless it brings a success to a delivery that has none yet: the
         // receiver has the event, so no retry must follow.
         out.push_sql(
             ") AS row (delivery_id, lease, state, reason, due_at, ended_at, id, number, response_status, duration_ms, error_kind, \
-             error_message, request_headers, response_headers, response_body, created_at, counted)), \
+             error_message, request_headers, response_headers, response_body, created_at, counted, is_made)), \
              kept AS (INSERT INTO attempts (id, delivery_id, number, response_status, duration_ms, error_kind, error_message, \
              request_headers, response_headers, response_body, created_at) \
              SELECT id, delivery_id, number, response_status, duration_ms, error_kind, error_message, request_headers, \
-             response_headers, response_body, created_at FROM input ON CONFLICT (id) DO NOTHING), \
+             response_headers, response_body, created_at FROM input WHERE is_made ON CONFLICT (id) DO NOTHING), \
              moved AS (UPDATE deliveries AS held SET state = input.state, reason = input.reason, \
              error_kind = input.error_kind, due_at = input.due_at, \
              attempts = CASE WHEN input.counted < input.number THEN input.counted ELSE greatest(held.attempts, input.number) END, \
              lease_until = NULL, lease_token = NULL, \
-             first_attempt_at = coalesce(held.first_attempt_at, input.created_at), \
+             first_attempt_at = coalesce(held.first_attempt_at, CASE WHEN input.is_made THEN input.created_at END), \
              delivered_at = CASE WHEN input.state = 'delivered' THEN input.ended_at ELSE held.delivered_at END, \
              updated_at = input.ended_at \
              FROM input WHERE held.id = input.delivery_id AND (held.lease_token = input.lease \

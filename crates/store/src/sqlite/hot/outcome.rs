@@ -21,7 +21,9 @@ pub(crate) fn record(conn: &mut SqliteConnection, outcomes: &[&Outcome]) -> Quer
         let (mut waiting, mut turns) = (Waiting::default(), Turns::default());
         let mut now = Instant::from_unix_micros(0);
         for outcome in outcomes {
-            insert_attempt(conn, outcome)?;
+            if outcome.is_made {
+                insert_attempt(conn, outcome)?;
+            }
             let Some((endpoint, workspace)) = move_delivery(conn, outcome)? else {
                 continue;
             };
@@ -70,8 +72,8 @@ fn move_delivery(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult<
         error_kind: outcome.attempt.error_kind.as_deref(),
         due_at: outcome.due_at.map(Stamp),
         counted: outcome.counted(),
-        counts: outcome.counts,
-        began_at: Stamp(outcome.attempt.created_at),
+        counts: outcome.counts && outcome.is_made,
+        began_at: outcome.is_made.then_some(Stamp(outcome.attempt.created_at)),
         ended_at: Stamp(outcome.at),
         id: outcome.delivery_id.into(),
         lease: Uid(outcome.lease),
@@ -86,7 +88,7 @@ struct Move<'a> {
     due_at: Option<Stamp>,
     counted: i32,
     counts: bool,
-    began_at: Stamp,
+    began_at: Option<Stamp>,
     ended_at: Stamp,
     id: Uid,
     lease: Uid,
@@ -111,7 +113,7 @@ impl QueryFragment<Sqlite> for Move<'_> {
         out.push_sql(
             " THEN attempts ELSE 0 END), lease_until = NULL, lease_token = NULL, first_attempt_at = coalesce(first_attempt_at, ",
         );
-        out.push_bind_param::<BigInt, _>(&self.began_at)?;
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.began_at)?;
         out.push_sql("), delivered_at = CASE WHEN ");
         out.push_bind_param::<Text, _>(&self.state)?;
         out.push_sql(" = 'delivered' THEN ");

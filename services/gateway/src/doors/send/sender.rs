@@ -15,6 +15,7 @@ use routing::Named;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{DeliveryFilter, Event, NewEvent, RoutedEvent, RoutingTable};
 use uuid::Uuid;
 use wire::resource::{KeyScope, OrderSpec, Target};
@@ -30,6 +31,14 @@ pub(super) struct Sender<'a> {
     received_at: Instant,
 }
 
+/// The endpoint that a sender named.
+struct Addressed {
+    endpoint: EndpointId,
+    is_enabled: bool,
+    first_wait: Duration,
+    order: Option<OrderSpec>,
+}
+
 impl<'a> Sender<'a> {
     /// Authenticates, counts the request against the key's limit, and reads a body of at most `items` payloads.
     pub(super) async fn read(
@@ -38,7 +47,9 @@ impl<'a> Sender<'a> {
         payload: Payload,
         items: u64,
     ) -> Result<(Self, Bytes), Problem> {
-        let known = gateway.keys.authenticate(request, KeyScope::Ingest).await?;
+        let known = gateway
+            .in_time(gateway.keys.authenticate(request, KeyScope::Ingest))
+            .await?;
         let allowance = gateway.limits.spend(&known.key, 1)?;
         let limit = (gateway.settings.body_limit.bytes() as u64).saturating_mul(items) + FRAME;
         let body = body::read(request, payload, limit, gateway.settings.body_timeout).await?;
@@ -87,22 +98,29 @@ impl<'a> Sender<'a> {
         body: &Bytes,
         fields: &Fields<'_>,
         endpoint: &str,
+        event_type: Option<String>,
     ) -> Result<Sent, Problem> {
         let payload = self.payload(body, fields)?;
         let key = idempotency_key(fields)?.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let (endpoint, is_enabled, order) = self.endpoint(endpoint).await?.ok_or(Problem::NotFound)?;
+        let Addressed {
+            endpoint,
+            is_enabled,
+            first_wait,
+            order,
+        } = self.endpoint(endpoint).await?.ok_or(Problem::NotFound)?;
         let claim = Key {
             scope: endpoint.to_string(),
             text: key.clone(),
             fingerprint: None,
             window: WINDOW,
         };
-        let draft = self.draft(payload, None, Some(claim));
+        let draft = self.draft(payload, event_type, Some(claim));
         let order_key = self.order_key(&draft.event, order.as_ref()).await?;
         let moment = accept::moment(self.gateway, self.received_at);
         let named = Named {
             endpoint: endpoint.clone(),
             is_enabled,
+            first_wait,
             order_key,
         };
         let routed = routing::direct(&draft.event, named, moment);
@@ -192,21 +210,18 @@ impl<'a> Sender<'a> {
         event: &NewEvent,
         order: Option<&OrderSpec>,
     ) -> Result<Option<String>, Problem> {
-        let finding = routing::order_key(&self.gateway.jail, order, &event.headers, &event.body);
-        let failure = match tokio::time::timeout(self.gateway.settings.accept_timeout, finding).await {
-            Ok(Ok(key)) => return Ok(key),
-            Ok(Err(failure)) => boot::report(&failure),
-            Err(late) => boot::report(&late),
-        };
-        tracing::error!(
-            error.chain = failure,
-            "what an endpoint orders its deliveries by cannot be evaluated now"
-        );
-        Err(Problem::Unavailable)
+        let found = routing::order_key(&self.gateway.jail, order, &event.headers, &event.body).await;
+        found.map_err(|failure| {
+            tracing::error!(
+                error.chain = &failure as &dyn std::error::Error,
+                "what an endpoint orders its deliveries by cannot be evaluated now"
+            );
+            Problem::Unavailable
+        })
     }
 
-    /// The endpoint of this id in the key's workspace and environment, whether it is enabled, and what it orders by.
-    async fn endpoint(&self, id: &str) -> Result<Option<(EndpointId, bool, Option<OrderSpec>)>, Problem> {
+    /// The endpoint of this id in the key's workspace and environment.
+    async fn endpoint(&self, id: &str) -> Result<Option<Addressed>, Problem> {
         let Ok(id) = id.parse::<EndpointId>() else {
             return Ok(None);
         };
@@ -216,12 +231,15 @@ impl<'a> Sender<'a> {
         if !table.endpoints.contains_key(&id) {
             table = targets.routes_now(workspace).await.map_err(failed)?;
         }
-        let found = table.endpoints.get(&id).copied();
-        let is_inside = self.is_inside(&table, &id);
-        let order = table.orders.get(&id).cloned();
-        Ok(found
-            .filter(|_| is_inside)
-            .map(|is_enabled| (id, is_enabled, order)))
+        let Some(is_enabled) = table.endpoints.get(&id).copied() else {
+            return Ok(None);
+        };
+        Ok(self.is_inside(&table, &id).then(|| Addressed {
+            is_enabled,
+            first_wait: table.first_wait(&id, None),
+            order: table.orders.get(&id).cloned(),
+            endpoint: id,
+        }))
     }
 
     fn is_inside(&self, table: &RoutingTable, endpoint: &EndpointId) -> bool {
@@ -260,9 +278,8 @@ impl<'a> Sender<'a> {
         let table = limited.as_ref().unwrap_or(table);
         let moment = || accept::moment(self.gateway, self.received_at);
         let events = [recorded(event)];
-        let resolving = routing::resolve(&self.gateway.jail, &events, table, BTreeMap::new(), moment);
-        let resolved = tokio::time::timeout(self.gateway.settings.accept_timeout, resolving).await;
-        let Ok(Ok(mut decided)) = resolved else {
+        let resolved = routing::resolve(&self.gateway.jail, &events, table, BTreeMap::new(), moment).await;
+        let Ok(mut decided) = resolved else {
             tracing::error!("the expressions of a workspace's routes cannot be evaluated now");
             return Err(Problem::Unavailable);
         };
