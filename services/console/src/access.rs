@@ -1,5 +1,7 @@
 //! Who may do what: a management token opens its own workspace, the operator's token opens all.
 //!
+//! A token need not say which workspace is its own: `-` stands for it. The operator's has none.
+//!
 //! A stranger learns nothing here: a wrong token, a token of another workspace and a workspace that does not exist are
 //! the same 401.
 
@@ -12,7 +14,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, 
 use moka::future::Cache;
 use std::future::{Ready, ready};
 use std::time::Duration;
-use store::{Store, Workspace};
+use store::{Actor, AuditEntry, Store, Workspace};
 use subtle::ConstantTimeEq;
 use wire::WorkspaceId;
 
@@ -22,12 +24,14 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 const TOKENS: u64 = 10_000;
 /// Longer texts are no tokens of ours.
 const LONGEST_TOKEN: usize = 512;
+/// Where a workspace's name stands: the token's own. No slug and no id begins so.
+const OWN: &str = "-";
 
 /// Tokens that were looked up lately, by their hash. Only right ones: guesses leave nothing behind.
 #[derive(Debug)]
 pub(crate) struct Access {
     store: Store,
-    tokens: Cache<[u8; 32], Workspace>,
+    tokens: Cache<[u8; 32], Opened>,
 }
 
 /// Who asks.
@@ -55,20 +59,24 @@ impl Access {
         self.tokens.invalidate_all();
     }
 
-    /// The workspace that a token opens.
-    async fn workspace_of(&self, token: &str) -> Result<Option<Workspace>, Error> {
+    /// The workspace that a token opens, to whoever shows it.
+    async fn opened_by(&self, token: &str) -> Result<Option<Opened>, Error> {
         let hash = secret::hash(token);
-        if let Some(workspace) = self.tokens.get(&hash).await {
-            return Ok(Some(workspace));
+        if let Some(opened) = self.tokens.get(&hash).await {
+            return Ok(Some(opened));
         }
         let Some(found) = self.store.management_token(hash).await? else {
             return Ok(None);
         };
         let workspace = self.store.workspace(found.workspace_id.as_str()).await?;
-        if let Some(workspace) = &workspace {
-            self.tokens.insert(hash, workspace.clone()).await;
+        let opened = workspace.map(|workspace| Opened {
+            workspace,
+            actor: Actor::token(&found.id, &found.name),
+        });
+        if let Some(opened) = &opened {
+            self.tokens.insert(hash, opened.clone()).await;
         }
-        Ok(workspace)
+        Ok(opened)
     }
 }
 
@@ -97,11 +105,18 @@ impl FromRequest for Shown {
 #[derive(Debug, Clone)]
 pub(crate) struct Opened {
     pub(crate) workspace: Workspace,
+    /// Who the caller is, for the audit.
+    pub(crate) actor: Actor,
 }
 
 impl Opened {
     pub(crate) fn id(&self) -> &WorkspaceId {
         &self.workspace.id
+    }
+
+    /// That the caller does `action` here, to a thing with this id.
+    pub(crate) fn did(&self, action: &'static str, id: &impl ToString) -> AuditEntry {
+        AuditEntry::new(self.id(), &self.actor, action, id)
     }
 }
 
@@ -143,7 +158,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let asked = request.match_info().query("workspace").to_owned();
-    let (caller, workspace) = match authenticate(&console, request.request(), &asked).await {
+    let (caller, opened) = match authenticate(&console, request.request(), &asked).await {
         Ok(allowed) => allowed,
         // As an answer, not as an error: what stands around has its headers to add.
         Err(error) => {
@@ -153,8 +168,8 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         }
     };
     request.extensions_mut().insert(caller);
-    if let Some(workspace) = workspace {
-        request.extensions_mut().insert(Opened { workspace });
+    if let Some(opened) = opened {
+        request.extensions_mut().insert(opened);
     }
     Ok(next.call(request).await?.map_into_left_body())
 }
@@ -163,7 +178,7 @@ async fn authenticate(
     console: &Console,
     request: &HttpRequest,
     asked: &str,
-) -> Result<(Caller, Option<Workspace>), Error> {
+) -> Result<(Caller, Option<Opened>), Error> {
     let token = bearer(request).ok_or(Error::Unauthorized)?;
     let operator = console.settings().operator_token.as_ref();
     if operator.is_some_and(|operator| secret::is_same(operator, token)) {
@@ -174,18 +189,20 @@ async fn authenticate(
         } else {
             None
         };
-        return Ok((Caller::Operator, workspace));
+        let opened = workspace.map(|workspace| Opened {
+            workspace,
+            actor: Actor::operator(),
+        });
+        return Ok((Caller::Operator, opened));
     }
-    let workspace = console
-        .0
-        .access
-        .workspace_of(token)
-        .await?
-        .ok_or(Error::Unauthorized)?;
-    if workspace.id.as_str() != asked && workspace.slug != asked {
+    let opened = console.0.access.opened_by(token).await?;
+    let opened = opened.ok_or(Error::Unauthorized)?;
+    let workspace = &opened.workspace;
+    let is_own = [OWN, workspace.id.as_str(), workspace.slug.as_str()].contains(&asked);
+    if !is_own {
         return Err(Error::Unauthorized);
     }
-    Ok((Caller::Token, Some(workspace)))
+    Ok((Caller::Token, Some(opened)))
 }
 
 /// The token of the one `Authorization: Bearer …`.

@@ -43,6 +43,7 @@ pub(crate) async fn pass(store: &Store, settings: &Retention, now: Instant) -> R
     let bounds = Bounds {
         history: settings.history.map(|window| now - window),
         rejections: settings.rejections.map(|window| now - window),
+        audit: settings.audit.map(|window| now - window),
     };
     sweep(store, None, bounds).await?;
     let workspaces = store.workspaces(WORKSPACES).await?;
@@ -55,6 +56,8 @@ pub(crate) async fn pass(store: &Store, settings: &Retention, now: Instant) -> R
         let bounds = Bounds {
             history: is_shorter(settings.history).then(|| now - window),
             rejections: is_shorter(settings.rejections).then(|| now - window),
+            // Or whoever does what they should not could have it forgotten.
+            audit: None,
         };
         sweep(store, Some(&workspace.id), bounds).await?;
     }
@@ -66,12 +69,14 @@ pub(crate) async fn pass(store: &Store, settings: &Retention, now: Instant) -> R
 struct Bounds {
     history: Option<Instant>,
     rejections: Option<Instant>,
+    audit: Option<Instant>,
 }
 
 async fn sweep(store: &Store, workspace: Option<&WorkspaceId>, bounds: Bounds) -> Result<(), Error> {
     for history in History::ALL {
         let before = match history {
             History::Rejections => bounds.rejections,
+            History::Audit => bounds.audit,
             History::Deliveries
             | History::Attempts
             | History::Events

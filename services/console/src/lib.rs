@@ -13,7 +13,7 @@
 //! # What it must never do
 //!
 //! Show a workspace to the token of another one; keep or log a token; change what is configured without announcing it;
-//! answer 2xx before the ledger has it.
+//! answer 2xx before the ledger has it; do what somebody asks for without an entry of the audit.
 
 pub mod apply;
 pub mod housekeeping;
@@ -43,7 +43,7 @@ pub use problem::Problem;
 use broker::Conveyor;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{AcceptQueue, Acceptance, QueueOptions, Store};
+use store::{AcceptQueue, Acceptance, Actor, AuditEntry, OnRecord, QueueOptions, Store};
 use tokio::sync::OnceCell;
 use wire::{Change, Message, Queue, Reference, RunId, WorkspaceId};
 
@@ -100,11 +100,30 @@ impl Console {
         &self.0.settings
     }
 
-    /// Saves what was configured and tells every process of it.
-    pub(crate) async fn edit(&self, workspace: &WorkspaceId, edits: Vec<store::Edit>) -> Result<(), Error> {
-        self.store().edit(edits, wire::Instant::now()).await?;
-        self.changed(workspace).await;
+    /// Saves what was configured, with who did it, and tells every process of it.
+    pub(crate) async fn edit(&self, entry: AuditEntry, edits: Vec<store::Edit>) -> Result<(), Error> {
+        let workspace = entry.workspace_id.clone();
+        self.on_record(entry).edit(edits, wire::Instant::now()).await?;
+        self.changed(&workspace).await;
         Ok(())
+    }
+
+    /// For doing what the entry tells.
+    pub(crate) fn on_record(&self, entry: AuditEntry) -> OnRecord<'_> {
+        self.store().on_record(vec![entry])
+    }
+
+    /// Keeps who did what another process or another transaction has done by now, so this cannot fail.
+    pub(crate) async fn keep(&self, entry: AuditEntry) {
+        let (action, target) = (entry.action.clone(), entry.target_id.clone());
+        if let Err(error) = self.on_record(entry).keep().await {
+            tracing::error!(
+                audit.action = action,
+                audit.target = target,
+                error.chain = &error as &dyn std::error::Error,
+                "an entry of the audit is lost"
+            );
+        }
     }
 
     /// Tells every process that something configured changed.
@@ -140,8 +159,8 @@ impl Console {
     }
 
     /// Executes a plan: see [`apply::Plan::execute`].
-    pub(crate) async fn execute(&self, plan: apply::Plan) -> Result<apply::Applied, Error> {
-        let applied = plan.execute(&self.0.store, &self.0.conveyor).await;
+    pub(crate) async fn execute(&self, plan: apply::Plan, actor: &Actor) -> Result<apply::Applied, Error> {
+        let applied = plan.execute(actor, &self.0.store, &self.0.conveyor).await;
         self.0.access.forget();
         applied
     }

@@ -8,8 +8,11 @@
     reason = "these comments are the help that is printed, where backticks would only be noise"
 )]
 
+mod listen;
 mod playbooks;
 mod recover;
+
+pub use listen::Listen;
 
 pub use playbooks::{
     Check, Documents, KeysOf, OneRun, Playbook, RunList, Runs, Start, Test, TheRun, Versions,
@@ -49,6 +52,8 @@ pub enum Command {
     Send(Box<Send>),
     /// Follow events and deliveries as they happen.
     Tail(Tail),
+    /// Post new events to a local server as they come, or show them whole.
+    Listen(Listen),
     /// List recorded events, or show one.
     #[command(args_conflicts_with_subcommands = true)]
     Events(Events),
@@ -145,7 +150,7 @@ pub struct Connection {
         help_heading = "Connection"
     )]
     pub token: Option<String>,
-    /// The workspace's slug or id.
+    /// The workspace's slug or id [default: the token's own].
     #[arg(
         long,
         value_name = "WORKSPACE",

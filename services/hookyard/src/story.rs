@@ -166,7 +166,8 @@ pub(crate) fn progress(delivery: &Delivery) -> String {
     )
 }
 
-fn contents(event: &Event) -> String {
+/// What the sender sent: the headers, and behind an empty line the body.
+pub(crate) fn contents(event: &Event) -> String {
     let mut text = String::from("\n");
     for (name, value) in event.headers.iter().flatten() {
         let _ = write!(text, "\n{}: {}", plain(name), plain(value));

@@ -36,8 +36,9 @@ pub(super) async fn create(
     let given = draft.token.clone();
     let built = draft.build(id, opened.id(), None, Instant::now());
     let made = built.made.first().map(|made| made.value.clone());
+    let entry = opened.did("api_key.create", &built.row.id).named(&built.row.name);
     console
-        .edit(opened.id(), vec![Edit::ApiKey(built.row.clone()).over(None)])
+        .edit(entry, vec![Edit::ApiKey(built.row.clone()).over(None)])
         .await?;
     let token = given.or(made).unwrap_or_default();
     Ok(created(ApiKeyView::with_token(&built.row, &token)))
@@ -67,9 +68,10 @@ pub(super) async fn update(
         let read = |fields: &mut Fields<'_>| api_key::read(fields, around, Some(&existing));
         let draft = body.read(console.checks(), read).await?;
         let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let entry = opened.did("api_key.update", &built.row.id).named(&built.row.name);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::ApiKey(built.row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -90,8 +92,9 @@ pub(super) async fn rotate(
         let token = secret::generate_token(api_key::PREFIX);
         (row.key_hash, row.spec.hint) = api_key::kept(&token);
         row.updated_at = Instant::now();
+        let entry = opened.did("api_key.rotate", &row.id).named(&row.name);
         console
-            .edit(opened.id(), vec![Edit::ApiKey(row.clone()).over(since)])
+            .edit(entry, vec![Edit::ApiKey(row.clone()).over(since)])
             .await?;
         Ok(ok(ApiKeyView::with_token(&row, &token)))
     })
@@ -104,9 +107,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveApiKey(row.id)])
-        .await?;
+    let entry = opened.did("api_key.delete", &row.id).named(&row.name);
+    console.edit(entry, vec![Edit::RemoveApiKey(row.id)]).await?;
     Ok(gone())
 }
 

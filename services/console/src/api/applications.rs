@@ -59,8 +59,9 @@ pub(super) async fn create(
     let same = console.store().application(opened.id(), id.as_str()).await?;
     super::refuse_taken(same.is_some_and(|row| row.id == id))?;
     let row = draft.build(id, opened.id(), None, Instant::now());
+    let entry = opened.did("application.create", &row.id).named(&row.spec.name);
     console
-        .edit(opened.id(), vec![Edit::Application(row.clone()).over(None)])
+        .edit(entry, vec![Edit::Application(row.clone()).over(None)])
         .await?;
     Ok(created(ApplicationView::of(&row)))
 }
@@ -88,9 +89,10 @@ pub(super) async fn update(
             })
             .await?;
         let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let entry = opened.did("application.update", &row.id).named(&row.spec.name);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::Application(row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -106,9 +108,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveApplication(row.id)])
-        .await?;
+    let entry = opened.did("application.delete", &row.id).named(&row.spec.name);
+    console.edit(entry, vec![Edit::RemoveApplication(row.id)]).await?;
     Ok(gone())
 }
 

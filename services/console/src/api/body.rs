@@ -50,6 +50,12 @@ impl Document {
         }
         self.read(checks, read).await
     }
+
+    /// The names of the fields that it has, for the audit: no value, and none of what is further in.
+    pub(super) fn fields(&self) -> Vec<String> {
+        let fields = self.0.as_object().into_iter().flat_map(Map::keys);
+        fields.cloned().collect()
+    }
 }
 
 impl FromRequest for Document {

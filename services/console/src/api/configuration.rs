@@ -7,6 +7,7 @@ use crate::apply::{self, Inputs, Outside, Scope};
 use crate::{Console, Error, Problem};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use store::Actor;
 
 /// `PUT …/configuration?dryRun=true&prune=true` with the file's text. Its variables and files are filled in by the
 /// sender. The operator may make a new workspace so.
@@ -18,9 +19,12 @@ pub(super) async fn apply(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Error> {
-    let scope = match (caller, opened) {
-        (_, Some(opened)) => Scope::Workspace(opened.workspace.id),
-        (Caller::Operator, None) => Scope::New(request.match_info().query("workspace").to_owned()),
+    let (scope, actor) = match (caller, opened) {
+        (_, Some(opened)) => (Scope::Workspace(opened.workspace.id), opened.actor),
+        (Caller::Operator, None) => {
+            let slug = request.match_info().query("workspace").to_owned();
+            (Scope::New(slug), Actor::operator())
+        }
         (Caller::Token, None) => return Err(Error::Unauthorized),
     };
     let is_dry = parameters.take_flag("dryRun")?;
@@ -39,5 +43,5 @@ pub(super) async fn apply(
     if is_dry {
         return Ok(ok(plan.preview()));
     }
-    Ok(ok(console.execute(plan).await?))
+    Ok(ok(console.execute(plan, &actor).await?))
 }

@@ -38,8 +38,9 @@ pub(super) async fn create(
     let id = draft.id.clone().unwrap_or_else(ContactId::generate);
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let row = draft.build(id, opened.id(), None, Instant::now());
+    let entry = opened.did("contact.create", &row.id).named(&row.name);
     console
-        .edit(opened.id(), vec![Edit::Contact(row.clone()).over(None)])
+        .edit(entry, vec![Edit::Contact(row.clone()).over(None)])
         .await?;
     Ok(created(ContactView::of(&row, &directory)))
 }
@@ -71,9 +72,10 @@ pub(super) async fn update(
         let read = |fields: &mut Fields<'_>| contact::read(fields, around, Some(&existing), &mut taken);
         let draft = body.read(console.checks(), read).await?;
         let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let entry = opened.did("contact.update", &row.id).named(&row.name);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::Contact(row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -88,9 +90,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveContact(row.id)])
-        .await?;
+    let entry = opened.did("contact.delete", &row.id).named(&row.name);
+    console.edit(entry, vec![Edit::RemoveContact(row.id)]).await?;
     Ok(gone())
 }
 

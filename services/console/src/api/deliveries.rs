@@ -137,7 +137,7 @@ pub(super) async fn retry(
         ));
     }
     if !console
-        .store()
+        .on_record(opened.did("delivery.retry", &row.id))
         .retry_delivery(opened.id(), row.id, Instant::now())
         .await?
     {
@@ -156,7 +156,7 @@ pub(super) async fn cancel(
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
     if !console
-        .store()
+        .on_record(opened.did("delivery.cancel", &row.id))
         .cancel_delivery(opened.id(), row.id, Instant::now())
         .await?
     {

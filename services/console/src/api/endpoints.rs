@@ -10,7 +10,7 @@ use crate::show::{EndpointView, LaneView};
 use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use store::{DeliveryFilter, Edit, Endpoint};
+use store::{AuditEntry, DeliveryFilter, Edit, Endpoint};
 use wire::resource::{DeliverySpec, EffectivePolicy};
 use wire::{ApplicationId, EndpointId, Instant};
 
@@ -91,7 +91,7 @@ pub(super) async fn make(
     super::refuse_taken(directory.endpoints.find(id.as_str()).is_some())?;
     let row = draft.build(id, opened.id(), None, Instant::now()).row;
     addresses::check(console.checks(), &addresses::of_endpoint(&row, None)).await?;
-    save(console, opened, &row, None).await?;
+    save(console, did(opened, "endpoint.create", &row), &row, None).await?;
     Ok(created(EndpointView::with_secret(&row)))
 }
 
@@ -142,9 +142,8 @@ pub(super) async fn hold(
             workspace: row.workspace_id.clone(),
             reason: "paused",
         };
-        console
-            .edit(opened.id(), vec![hold, Edit::Endpoint(row.clone()).over(since)])
-            .await?;
+        let edits = vec![hold, Edit::Endpoint(row.clone()).over(since)];
+        console.edit(did(&opened, "endpoint.hold", &row), edits).await?;
         shown(&console, row).await
     })
     .await
@@ -160,15 +159,11 @@ pub(super) async fn drain(
         let mut row = find(&console, &opened, &path.1).await?;
         row.spec.enabled = true;
         let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
-        console
-            .edit(
-                opened.id(),
-                vec![
-                    Edit::Endpoint(row.clone()).over(since),
-                    Edit::Drain(row.id.clone()),
-                ],
-            )
-            .await?;
+        let edits = vec![
+            Edit::Endpoint(row.clone()).over(since),
+            Edit::Drain(row.id.clone()),
+        ];
+        console.edit(did(&opened, "endpoint.drain", &row), edits).await?;
         shown(&console, row).await
     })
     .await
@@ -192,7 +187,8 @@ pub(super) async fn update(
         let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
         let new = addresses::of_endpoint(&built.row, Some(&existing));
         addresses::check(console.checks(), &new).await?;
-        save(&console, &opened, &built.row, Some(&existing)).await?;
+        let entry = did(&opened, "endpoint.update", &built.row).with("fields", body.fields());
+        save(&console, entry, &built.row, Some(&existing)).await?;
         Ok(ok(if built.made.is_empty() {
             EndpointView::of(&built.row)
         } else {
@@ -205,7 +201,7 @@ pub(super) async fn update(
 /// Saves an endpoint over what it was made of; where its application changes, the new one must have room for it.
 async fn save(
     console: &Console,
-    opened: &Opened,
+    entry: AuditEntry,
     row: &Endpoint,
     before: Option<&Endpoint>,
 ) -> Result<(), Error> {
@@ -215,7 +211,16 @@ async fn save(
     if let Some(application) = row.application_id.as_ref().filter(|now| Some(*now) != owner) {
         edits.push(Edit::CheckLimit(application.clone()));
     }
-    console.edit(opened.id(), edits).await
+    console.edit(entry, edits).await
+}
+
+/// That the caller does this to an endpoint. Its URL may hold a token, so it is not what it is called.
+pub(super) fn did(opened: &Opened, action: &'static str, row: &Endpoint) -> AuditEntry {
+    let entry = opened.did(action, &row.id);
+    match &row.spec.slug {
+        Some(slug) => entry.named(slug),
+        None => entry,
+    }
 }
 
 /// Its deliveries stay; those that wait are given up. Routes to it stay, too, and match nothing.
@@ -225,9 +230,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveEndpoint(row.id)])
-        .await?;
+    let entry = did(&opened, "endpoint.delete", &row);
+    console.edit(entry, vec![Edit::RemoveEndpoint(row.id)]).await?;
     Ok(gone())
 }
 
@@ -264,8 +268,9 @@ pub(super) async fn rotate(
         let signing = signing.unwrap_or_else(|| Signing::current(&row.secrets));
         row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
         let since = Some(std::mem::replace(&mut row.updated_at, now));
+        let edits = vec![Edit::Endpoint(row.clone()).over(since)];
         console
-            .edit(opened.id(), vec![Edit::Endpoint(row.clone()).over(since)])
+            .edit(did(&opened, "endpoint.rotate_secret", &row), edits)
             .await?;
         Ok(ok(EndpointView::with_secret(&row)))
     })

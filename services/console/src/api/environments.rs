@@ -9,7 +9,7 @@ use crate::show::EnvironmentView;
 use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use store::{Edit, Environment};
+use store::{AuditEntry, Edit, Environment};
 use wire::{EnvironmentId, Instant};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
@@ -44,7 +44,8 @@ pub(super) async fn create(
         created_at: now,
         updated_at: now,
     };
-    save(&console, &opened, rows, row.clone(), None).await?;
+    let entry = opened.did("environment.create", &row.id).named(&row.slug);
+    save(&console, entry, rows, row.clone(), None).await?;
     Ok(created(EnvironmentView::of(&row)))
 }
 
@@ -79,7 +80,9 @@ pub(super) async fn update(
             return Err(Error::Invalid(vec![Problem::new("isDefault", message)]));
         }
         let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
-        save(&console, &opened, rows, row.clone(), since).await?;
+        let entry = opened.did("environment.update", &row.id).named(&row.slug);
+        let entry = entry.with("fields", body.fields());
+        save(&console, entry, rows, row.clone(), since).await?;
         Ok(ok(EnvironmentView::of(&row)))
     })
     .await
@@ -100,9 +103,9 @@ pub(super) async fn remove(
     if row.is_default {
         return Err(in_use("it is the workspace's default"));
     }
-    let removed = console
-        .edit(opened.id(), vec![Edit::RemoveEnvironment(row.id.clone())])
-        .await;
+    let entry = opened.did("environment.delete", &row.id).named(&row.slug);
+    let edits = vec![Edit::RemoveEnvironment(row.id.clone())];
+    let removed = console.edit(entry, edits).await;
     match removed {
         Ok(()) => Ok(gone()),
         Err(Error::Dangling) => Err(in_use("a source or an endpoint is in it")),
@@ -113,7 +116,7 @@ pub(super) async fn remove(
 /// Saves an environment that was last changed at `since`; where it becomes the default, the old one stops being it in the same transaction.
 async fn save(
     console: &Console,
-    opened: &Opened,
+    entry: AuditEntry,
     rows: Vec<Environment>,
     row: Environment,
     since: Option<Instant>,
@@ -134,7 +137,7 @@ async fn save(
         }));
     }
     edits.push(Edit::Environment(row).over(since));
-    console.edit(opened.id(), edits).await
+    console.edit(entry, edits).await
 }
 
 pub(super) fn find<'a>(rows: &'a [Environment], id_or_slug: &str) -> Result<&'a Environment, Error> {

@@ -35,8 +35,9 @@ pub(super) async fn create(
     let rows = console.store().event_types(opened.id()).await?;
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let row = draft.build(id, opened.id(), None, Instant::now());
+    let entry = opened.did("event_type.create", &row.id).named(&row.name);
     console
-        .edit(opened.id(), vec![Edit::EventType(row.clone()).over(None)])
+        .edit(entry, vec![Edit::EventType(row.clone()).over(None)])
         .await?;
     Ok(created(EventTypeView::of(&row, 0)))
 }
@@ -64,9 +65,10 @@ pub(super) async fn update(
             })
             .await?;
         let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let entry = opened.did("event_type.update", &row.id).named(&row.name);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::EventType(row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -82,9 +84,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveEventType(row.id)])
-        .await?;
+    let entry = opened.did("event_type.delete", &row.id).named(&row.name);
+    console.edit(entry, vec![Edit::RemoveEventType(row.id)]).await?;
     Ok(gone())
 }
 

@@ -36,8 +36,9 @@ pub(super) async fn create(
         token_hash: secret::hash(token.expose_secret()),
         created_at: Instant::now(),
     };
+    let entry = opened.did("management_token.create", &row.id).named(&row.name);
     console
-        .edit(opened.id(), vec![Edit::ManagementToken(row.clone())])
+        .edit(entry, vec![Edit::ManagementToken(row.clone())])
         .await?;
     Ok(created(ManagementTokenView::with_token(&row, &token)))
 }
@@ -62,8 +63,9 @@ pub(super) async fn remove(
             by: "this request shows it, and the workspace has no other".to_owned(),
         });
     }
+    let entry = opened.did("management_token.delete", &row.id).named(&row.name);
     console
-        .edit(opened.id(), vec![Edit::RemoveManagementToken(row.id.clone())])
+        .edit(entry, vec![Edit::RemoveManagementToken(row.id.clone())])
         .await?;
     Ok(gone())
 }

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod applications;
+mod audit;
 mod body;
 mod claims;
 mod configuration;
@@ -161,7 +162,8 @@ fn resources(config: &mut Addresses) {
                 delete(environments::remove),
             ],
         ))
-        .service(resource("/configuration", [put(configuration::apply)]));
+        .service(resource("/configuration", [put(configuration::apply)]))
+        .service(resource("/audit", [get(audit::list)]));
 }
 
 /// Who sends and who operates, and what runs are targeted at.

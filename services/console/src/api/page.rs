@@ -5,7 +5,7 @@ use crate::Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
-use wire::{DeliveryId, EventId, RecoveryId, RejectionId, RunId};
+use wire::{AuditId, DeliveryId, EventId, RecoveryId, RejectionId, RunId};
 
 /// The most that a page has.
 const MOST: i64 = 100;
@@ -43,7 +43,8 @@ keys!(
     DeliveryId = b'd',
     RejectionId = b'j',
     RunId = b'r',
-    RecoveryId = b'v'
+    RecoveryId = b'v',
+    AuditId = b'a'
 );
 
 /// Which page of a list is asked for.

@@ -7,11 +7,11 @@ use super::{created, directory, ok, playbooks};
 use crate::access::Opened;
 use crate::check::{Fields, schema};
 use crate::show::RunView;
-use crate::{Console, Error};
+use crate::{Console, Error, Problem};
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use bytes::Bytes;
-use routing::{Moment, Start};
+use routing::{LARGEST_INPUT, Moment, Start};
 use serde_json::{Map, Value};
 use store::{Acceptance, NewEvent, Playbook};
 use uuid::Uuid;
@@ -62,6 +62,10 @@ pub(super) async fn start(
     let row = recorded(&playbook, target, &input, Instant::now());
     let started = RunId::of(row.event.id, &playbook.id, 0);
     console.record(row).await?;
+    let entry = opened.did("run.start", &started);
+    console
+        .keep(entry.with("playbook", playbook.spec.slug.as_str()))
+        .await;
     console.tell_runner(started).await;
     let run = console.store().run(opened.id(), started).await?;
     let directory = directory(&console, opened.id()).await?;
@@ -131,6 +135,11 @@ impl Target {
 }
 
 fn check_input(playbook: &Playbook, input: &Value) -> Result<(), Error> {
+    let size = input.to_string().len();
+    if size > LARGEST_INPUT {
+        let message = format!("the input has {size} bytes, and the limit is {LARGEST_INPUT} bytes");
+        return Err(Error::InvalidInput(vec![Problem::new("", message)]));
+    }
     let Some(asked) = &playbook.spec.input_schema else {
         return Ok(());
     };

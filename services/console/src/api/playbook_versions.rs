@@ -98,8 +98,10 @@ pub(super) async fn activate(
         row.spec.input_schema = outline.input_schema;
         row.spec.secret_names = outline.secrets;
         let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        let entry = opened.did("playbook.activate_version", &row.id);
+        let entry = entry.named(&row.spec.slug).with("version", row.version);
         console
-            .edit(opened.id(), vec![Edit::Playbook(row.clone()).over(since)])
+            .edit(entry, vec![Edit::Playbook(row.clone()).over(since)])
             .await?;
         let directory = directory(&console, opened.id()).await?;
         Ok(ok(PlaybookView::of(&row, &directory)))

@@ -12,7 +12,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use store::{Edit, Playbook, RunsOf};
+use store::{AuditEntry, Edit, Playbook, RunsOf};
 use wire::resource::Ending;
 use wire::{Instant, PlaybookId};
 
@@ -39,7 +39,9 @@ pub(super) async fn create(
     let last = rows.iter().map(|row| row.number).max().unwrap_or(0);
     let number = draft.number.unwrap_or_else(|| last.saturating_add(1));
     let built = draft.build(id, opened.id(), number, None, Instant::now());
-    let (row, made) = save(&console, &opened, built, None).await?;
+    let entry = opened.did("playbook.create", &built.row.id);
+    let entry = entry.named(&built.row.spec.slug);
+    let (row, made) = save(&console, entry, built, None).await?;
     Ok(created(PlaybookView::with_made(&row, &made, &directory)))
 }
 
@@ -70,7 +72,9 @@ pub(super) async fn update(
         let number = draft.number.unwrap_or(existing.number);
         let id = existing.id.clone();
         let built = draft.build(id, opened.id(), number, Some(&existing), Instant::now());
-        let (row, made) = save(&console, &opened, built, Some(&existing)).await?;
+        let entry = opened.did("playbook.update", &existing.id);
+        let entry = entry.named(&built.row.spec.slug).with("fields", body.fields());
+        let (row, made) = save(&console, entry, built, Some(&existing)).await?;
         if row.spec.runs == Ending::Cancel {
             console.cancel_runs(RunsOf::Playbook(row.id.clone())).await?;
         }
@@ -87,7 +91,8 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
     let edit = Edit::RemovePlaybook(row.id.clone());
-    console.edit(opened.id(), vec![edit]).await?;
+    let entry = opened.did("playbook.delete", &row.id).named(&row.spec.slug);
+    console.edit(entry, vec![edit]).await?;
     console.cancel_runs(RunsOf::Playbook(row.id)).await?;
     Ok(gone())
 }
@@ -107,6 +112,13 @@ impl Rotated {
             "secret" => Ok(Self::Secret),
             "hook" => Ok(Self::Hook),
             _ => Err(value::Refused::new("must be `secret` or `hook`")),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Hook => "hook",
         }
     }
 }
@@ -139,9 +151,11 @@ pub(super) async fn rotate(
             Rotated::Hook => row.hook_hash = Some(hash),
         }
         let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
-        console
-            .edit(opened.id(), vec![Edit::Playbook(row.clone()).over(since)])
-            .await?;
+        let entry = opened
+            .did("playbook.rotate_secret", &row.id)
+            .with("of", of.as_str());
+        let edits = vec![Edit::Playbook(row.clone()).over(since)];
+        console.edit(entry.named(&row.spec.slug), edits).await?;
         let directory = directory(&console, opened.id()).await?;
         let made = Made {
             field: "secret",
@@ -169,7 +183,7 @@ async fn read(
 /// Saves a playbook over what it was made of, if its definition can be kept, and gives it as it is now, with its version.
 async fn save(
     console: &Console,
-    opened: &Opened,
+    entry: AuditEntry,
     built: Built<Playbook>,
     existing: Option<&Playbook>,
 ) -> Result<(Playbook, Vec<Made>), Error> {
@@ -178,10 +192,11 @@ async fn save(
     if !issues.is_empty() {
         return Err(Error::InvalidDefinition(issues));
     }
-    let id = row.id.clone();
+    let (id, workspace) = (row.id.clone(), row.workspace_id.clone());
     let edit = Edit::Playbook(row).over(existing.map(|existing| existing.updated_at));
-    console.edit(opened.id(), vec![edit]).await?;
-    Ok((find(console, opened, id.as_str()).await?, made))
+    console.edit(entry, vec![edit]).await?;
+    let row = console.store().playbook(&workspace, id.as_str()).await?;
+    Ok((row.ok_or(Error::NotFound { what: "playbook" })?, made))
 }
 
 /// The playbook with this id or slug in the caller's workspace.

@@ -36,16 +36,19 @@ pub(super) async fn create(
     let now = Instant::now();
     let session = PortalSession {
         id: PortalSessionId::generate(),
-        application_id: application.id,
+        application_id: application.id.clone(),
         workspace_id: opened.id().clone(),
         spec,
         created_at: now,
         expires_at: now + Duration::from_mins(minutes),
     };
     let expires_at = session.expires_at;
+    let entry = opened.did("application.open_portal", &session.application_id);
+    let entry = entry.named(&application.spec.name);
+    let entry = entry.with("sessionId", session.id.as_str());
     let code = secret::generate_token("");
     console
-        .store()
+        .on_record(entry)
         .begin_portal_session(session, secret::hash(code.expose_secret()))
         .await?;
     Ok(created(PortalView::of(

@@ -29,8 +29,9 @@ pub(super) async fn create(
     let present = console.store().project(opened.id(), id.as_str()).await?;
     super::refuse_taken(present.is_some())?;
     let row = draft.build(id, opened.id(), None, Instant::now());
+    let entry = opened.did("project.create", &row.id).named(&row.slug);
     console
-        .edit(opened.id(), vec![Edit::Project(row.clone()).over(None)])
+        .edit(entry, vec![Edit::Project(row.clone()).over(None)])
         .await?;
     Ok(created(ProjectView::of(&row)))
 }
@@ -55,9 +56,10 @@ pub(super) async fn update(
             .read(console.checks(), |fields| project::read(fields, Some(&existing)))
             .await?;
         let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let entry = opened.did("project.update", &row.id).named(&row.slug);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::Project(row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -73,9 +75,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveProject(row.id)])
-        .await?;
+    let entry = opened.did("project.delete", &row.id).named(&row.slug);
+    console.edit(entry, vec![Edit::RemoveProject(row.id)]).await?;
     Ok(gone())
 }
 

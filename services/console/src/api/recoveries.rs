@@ -65,7 +65,7 @@ pub(super) async fn create(
     let id = RecoveryId::new(now, rand::random());
     let spec = draft.spec.clone();
     console
-        .store()
+        .on_record(opened.did("recovery.create", &id))
         .save_recovery(opened.id(), id, draft.spec, now)
         .await?;
     if draft.is_started {
@@ -166,7 +166,9 @@ async fn begin(console: &Console, opened: &Opened, id: RecoveryId, spec: Recover
     let store = console.store();
     let preview = store.preview_recovery(opened.id(), spec, Instant::now()).await?;
     let start = Steering::Start { total: preview.count };
-    if store
+    let entry = opened.did("recovery.start", &id).with("total", preview.count);
+    if console
+        .on_record(entry)
         .steer_recovery(opened.id(), id, start, Instant::now())
         .await?
     {
@@ -185,8 +187,14 @@ async fn steer(
     (steering, refusal): (Steering, &'static str),
 ) -> Result<HttpResponse, Error> {
     let row = find(console, opened, id).await?;
+    let action = match steering {
+        Steering::Start { .. } => "recovery.start",
+        Steering::Pause => "recovery.pause",
+        Steering::Resume => "recovery.resume",
+        Steering::Cancel => "recovery.cancel",
+    };
     let steered = console
-        .store()
+        .on_record(opened.did(action, &row.id))
         .steer_recovery(opened.id(), row.id, steering, Instant::now())
         .await?;
     if !steered {

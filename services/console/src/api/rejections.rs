@@ -84,6 +84,10 @@ pub(super) async fn accept(
     }
     let ticket = console.store().ticket(&Doors::errand(row.id), Instant::now())?;
     let accepted = console.doors().accept(row.id, &ticket).await?;
+    let entry = opened.did("rejection.accept", &row.id);
+    console
+        .keep(entry.with("eventId", accepted.event_id.to_string()))
+        .await;
     Ok(ok(Accepted {
         event_id: accepted.event_id,
         status: accepted.status,

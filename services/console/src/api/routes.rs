@@ -47,8 +47,9 @@ pub(super) async fn create(
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
     let last = rows.iter().map(|row| row.position).max().unwrap_or(0);
     let row = draft.build(id, opened.id(), last.saturating_add(1), None, Instant::now());
+    let entry = opened.did("route.create", &row.id).named(&row.spec.name);
     console
-        .edit(opened.id(), vec![Edit::Route(row.clone()).over(None)])
+        .edit(entry, vec![Edit::Route(row.clone()).over(None)])
         .await?;
     Ok(created(RouteView::of(&row, &directory)))
 }
@@ -100,9 +101,10 @@ pub(super) async fn update(
         let draft = body.read(console.checks(), read).await?;
         let (id, position) = (existing.id.clone(), existing.position);
         let row = draft.build(id, opened.id(), position, Some(&existing), Instant::now());
+        let entry = opened.did("route.update", &row.id).named(&row.spec.name);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::Route(row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -117,7 +119,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console.edit(opened.id(), vec![Edit::RemoveRoute(row.id)]).await?;
+    let entry = opened.did("route.delete", &row.id).named(&row.spec.name);
+    console.edit(entry, vec![Edit::RemoveRoute(row.id)]).await?;
     Ok(gone())
 }
 

@@ -167,8 +167,14 @@ async fn control(
 ) -> Result<HttpResponse, Error> {
     let missing = || Error::NotFound { what: "run" };
     let id: RunId = id.parse().map_err(|_no_id| missing())?;
+    let action = match control {
+        Control::Cancel => "run.cancel",
+        Control::Pause => "run.pause",
+        Control::Resume => "run.resume",
+        Control::Retry { .. } => "run.retry",
+    };
     let wished = console
-        .store()
+        .on_record(opened.did(action, &id))
         .control_run(opened.id(), id, control, Instant::now())
         .await?;
     match wished {

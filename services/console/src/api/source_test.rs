@@ -64,6 +64,8 @@ pub(super) async fn send(
     let order = body.read_optional(console.checks(), read).await?;
     let test = Test::of(&source, order)?;
     let answer = console.doors().post(&test.path, test.headers, test.body).await?;
+    let entry = opened.did("source.test", &source.id).named(&source.spec.slug);
+    console.keep(entry.with("status", answer.status.as_u16())).await;
     Ok(ok(Relayed::of(&answer)))
 }
 

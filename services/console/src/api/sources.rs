@@ -47,8 +47,11 @@ pub(super) async fn create(
     super::refuse_taken(directory.sources.find(id.as_str()).is_some())?;
     let built = draft.build(id, opened.id(), None, Instant::now());
     addresses::check(console.checks(), &addresses::of_source(&built.row, None)).await?;
+    let entry = opened
+        .did("source.create", &built.row.id)
+        .named(&built.row.spec.slug);
     console
-        .edit(opened.id(), vec![Edit::Source(built.row.clone()).over(None)])
+        .edit(entry, vec![Edit::Source(built.row.clone()).over(None)])
         .await?;
     Ok(created(SourceView::with_made(
         &built.row,
@@ -86,9 +89,12 @@ pub(super) async fn update(
         let built = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
         let new = addresses::of_source(&built.row, Some(&existing));
         addresses::check(console.checks(), &new).await?;
+        let entry = opened
+            .did("source.update", &built.row.id)
+            .named(&built.row.spec.slug);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::Source(built.row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -108,9 +114,8 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, Error> {
     let directory = directory(&console, opened.id()).await?;
     let row = find(&console, &directory, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveSource(row.id)])
-        .await?;
+    let entry = opened.did("source.delete", &row.id).named(&row.spec.slug);
+    console.edit(entry, vec![Edit::RemoveSource(row.id)]).await?;
     Ok(gone())
 }
 
@@ -129,6 +134,13 @@ impl Rotated {
             "verify" => Ok(Self::Verify),
             "app" => Ok(Self::App),
             _ => Err(value::Refused::new("must be `verify` or `app`")),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::App => "app",
         }
     }
 
@@ -160,7 +172,8 @@ pub(super) async fn rotate(
         };
         let (given, of, rotation) = body.read_optional(console.checks(), read).await?;
         let now = Instant::now();
-        let new = match of.unwrap_or_else(|| Rotated::usual(&row)) {
+        let of = of.unwrap_or_else(|| Rotated::usual(&row));
+        let new = match of {
             Rotated::Verify => {
                 let new = given.unwrap_or_else(secret::generate_signing);
                 check_fits(row.spec.verify.as_ref(), &new, source::fits)?;
@@ -176,9 +189,11 @@ pub(super) async fn rotate(
             }
         };
         let since = Some(std::mem::replace(&mut row.updated_at, now));
-        console
-            .edit(opened.id(), vec![Edit::Source(row.clone()).over(since)])
-            .await?;
+        let entry = opened
+            .did("source.rotate_secret", &row.id)
+            .with("of", of.as_str());
+        let edits = vec![Edit::Source(row.clone()).over(since)];
+        console.edit(entry.named(&row.spec.slug), edits).await?;
         let made = Made {
             field: "verify.secrets",
             value: new,
@@ -214,7 +229,8 @@ pub(super) async fn accept_captured(
             Edit::Source(row.clone()).over(since),
             Edit::RemoveCaptured(row.id.clone(), captured.at),
         ];
-        console.edit(opened.id(), edits).await?;
+        let entry = opened.did("source.accept_captured_secret", &row.id);
+        console.edit(entry.named(&row.spec.slug), edits).await?;
         let made = Made {
             field: "verify.secrets",
             value: captured.secret,
@@ -236,9 +252,9 @@ pub(super) async fn discard_captured(
     let directory = directory(&console, opened.id()).await?;
     let row = find(&console, &directory, &path.1).await?;
     let captured = captured(&console, &row).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveCaptured(row.id, captured.at)])
-        .await?;
+    let entry = opened.did("source.discard_captured_secret", &row.id);
+    let edits = vec![Edit::RemoveCaptured(row.id, captured.at)];
+    console.edit(entry.named(&row.spec.slug), edits).await?;
     Ok(gone())
 }
 

@@ -14,7 +14,7 @@ use actix_web::web::{Data, Path};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
-use store::{Edit, Endpoint, EventType, Route};
+use store::{AuditEntry, Edit, Endpoint, EventType, Route};
 use wire::resource::{DeliverySpec, RouteSpec, Target};
 use wire::{Instant, RouteId};
 
@@ -98,12 +98,24 @@ async fn subscribe(
         if edits.is_empty() {
             return Ok(());
         }
-        match console.edit(opened.id(), edits).await {
+        let entry = of_endpoint(opened, "endpoint.subscribe", endpoint, &types);
+        match console.edit(entry, edits).await {
             // Somebody else made one of them meanwhile.
             Err(Error::Taken { .. }) if look < LOOKS => look += 1,
             outcome => return outcome,
         }
     }
+}
+
+/// That somebody does this to an endpoint and these types.
+fn of_endpoint(
+    opened: &Opened,
+    action: &'static str,
+    endpoint: &Endpoint,
+    types: &[&EventType],
+) -> AuditEntry {
+    let types: Vec<_> = types.iter().map(|row| row.name.as_str()).collect();
+    endpoints::did(opened, action, endpoint).with("eventTypes", types)
 }
 
 fn subscription(endpoint: &Endpoint, event_type: &EventType, now: Instant) -> Route {
@@ -136,7 +148,12 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, Error> {
     let endpoint = endpoints::find(&console, &opened, &path.1).await?;
     let event_type = event_types::find(&console, &opened, &path.2).await?;
-    if !console.store().unsubscribe(&endpoint.id, &event_type.id).await? {
+    let entry = of_endpoint(&opened, "endpoint.unsubscribe", &endpoint, &[&event_type]);
+    let is_ended = console
+        .on_record(entry)
+        .unsubscribe(&endpoint.id, &event_type.id)
+        .await?;
+    if !is_ended {
         return Err(Error::NotFound { what: "subscription" });
     }
     console.changed(opened.id()).await;

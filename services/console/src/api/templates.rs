@@ -29,8 +29,9 @@ pub(super) async fn create(
     let present = console.store().template(opened.id(), id.as_str()).await?;
     super::refuse_taken(present.is_some())?;
     let row = draft.build(id, opened.id(), None, Instant::now());
+    let entry = opened.did("template.create", &row.id).named(&row.slug);
     console
-        .edit(opened.id(), vec![Edit::Template(row.clone()).over(None)])
+        .edit(entry, vec![Edit::Template(row.clone()).over(None)])
         .await?;
     Ok(created(TemplateView::of(&row)))
 }
@@ -57,9 +58,10 @@ pub(super) async fn update(
             })
             .await?;
         let row = draft.build(existing.id.clone(), opened.id(), Some(&existing), Instant::now());
+        let entry = opened.did("template.update", &row.id).named(&row.slug);
         console
             .edit(
-                opened.id(),
+                entry.with("fields", body.fields()),
                 vec![Edit::Template(row.clone()).over(Some(existing.updated_at))],
             )
             .await?;
@@ -75,9 +77,8 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let row = find(&console, &opened, &path.1).await?;
-    console
-        .edit(opened.id(), vec![Edit::RemoveTemplate(row.id)])
-        .await?;
+    let entry = opened.did("template.delete", &row.id).named(&row.slug);
+    console.edit(entry, vec![Edit::RemoveTemplate(row.id)]).await?;
     Ok(gone())
 }
 

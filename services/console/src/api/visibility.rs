@@ -48,6 +48,9 @@ pub(super) async fn set(
         event_type: event_type.id.clone(),
         published,
     };
-    console.edit(opened.id(), vec![edit]).await?;
+    let entry = opened.did("event_type.publish", &event_type.id);
+    let entry = entry.named(&event_type.name).with("published", published);
+    let entry = entry.with("environmentId", environment.id.as_str());
+    console.edit(entry, vec![edit]).await?;
     Ok(ok(VisibilityView::of(&event_type, published)))
 }

@@ -37,8 +37,12 @@ pub(super) async fn update(
         };
         body.read(console.checks(), read).await?;
         let since = Some(std::mem::replace(&mut row.updated_at, Instant::now()));
+        let entry = opened.did("workspace.update", &row.id).named(&row.slug);
         console
-            .edit(opened.id(), vec![Edit::Workspace(row.clone()).over(since)])
+            .edit(
+                entry.with("fields", body.fields()),
+                vec![Edit::Workspace(row.clone()).over(since)],
+            )
             .await?;
         if row.spec.runs == Ending::Cancel {
             console.cancel_runs(RunsOf::Workspace(row.id.clone())).await?;

@@ -5,6 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fmt;
+use store::{Actor, AuditEntry};
+use wire::WorkspaceId;
 
 /// What a file did, or would do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,6 +84,25 @@ fn shown<S: Serializer>(value: &Option<SecretString>, serializer: S) -> Result<S
         .as_ref()
         .map(ExposeSecret::expose_secret)
         .serialize(serializer)
+}
+
+impl Change {
+    /// What the audit says of it: which fields differ, and nothing of what is in them.
+    pub(super) fn entry(&self, workspace: &WorkspaceId, actor: &Actor) -> AuditEntry {
+        let verb = match self.action {
+            Action::Create => "create",
+            Action::Update => "update",
+            Action::Delete => "delete",
+        };
+        let entry = AuditEntry::new(workspace, actor, &format!("{}.{verb}", self.kind), &self.id)
+            .named(&self.name)
+            .with("apply", true);
+        if self.fields.is_empty() {
+            return entry;
+        }
+        let fields: Vec<_> = self.fields.iter().map(|change| change.field.as_str()).collect();
+        entry.with("fields", fields)
+    }
 }
 
 /// `~ endpoint billing: timeout 15s → 20s`

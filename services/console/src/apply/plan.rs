@@ -11,9 +11,9 @@ use crate::cancel;
 use crate::check::{Built, Directory};
 use broker::Conveyor;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use store::{Contact, Edit, Endpoint, RunsOf, Store, Workspace};
+use store::{Actor, AuditEntry, Contact, Edit, Endpoint, RunsOf, Store, Workspace};
 use wire::resource::Ending;
-use wire::{ApplicationId, Instant, SourceId};
+use wire::{ApplicationId, AuditId, Instant, SourceId};
 
 /// What a file would change. Executing it is one transaction.
 #[derive(Debug)]
@@ -154,15 +154,21 @@ impl Plan {
         applied
     }
 
-    /// Does it, all or nothing, and tells every process.
+    /// Does it as `actor`, all or nothing, and tells every process.
     ///
     /// Fails with [`Error::Taken`] when an id or a token is another workspace's, and with [`Error::Changed`] when somebody
     /// else changed the same things since; nothing is done then.
-    pub async fn execute(mut self, store: &Store, conveyor: &Conveyor) -> Result<Applied, Error> {
+    pub async fn execute(
+        mut self,
+        actor: &Actor,
+        store: &Store,
+        conveyor: &Conveyor,
+    ) -> Result<Applied, Error> {
         let edits = std::mem::take(&mut self.edits);
         let ended: Vec<RunsOf> = edits.iter().filter_map(ended_by).collect();
         if !edits.is_empty() {
-            store.edit(edits, Instant::now()).await?;
+            let now = Instant::now();
+            store.on_record(self.entries(actor, now)).edit(edits, now).await?;
             crate::announce(conveyor, &self.workspace.id).await;
         }
         for of in &ended {
@@ -176,6 +182,15 @@ impl Plan {
             }
         }
         Ok(self.applied(false))
+    }
+
+    /// One entry of the audit a change, in their order.
+    fn entries(&self, actor: &Actor, now: Instant) -> Vec<AuditEntry> {
+        let entry = |(number, change): (usize, &Change)| AuditEntry {
+            id: AuditId::numbered(now, number, rand::random()),
+            ..change.entry(&self.workspace.id, actor)
+        };
+        self.changes.iter().enumerate().map(entry).collect()
     }
 
     fn applied(self, dry_run: bool) -> Applied {

@@ -14,8 +14,8 @@ use wire::{EnvironmentId, Instant, SourceId, WorkspaceId};
 
 /// The most that a source may raise its limit to.
 const LARGEST_BODY: u64 = 25 << 20;
-/// How long an idempotency key may count: less than a minute does not survive one retry of a sender's.
-const WINDOWS: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(30 * 24);
+/// How long an idempotency key may count.
+const WINDOWS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
 
 /// A source as a document describes it.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 use super::*;
 use crate::housekeeping::tests::{accept, connect};
-use store::{Edit, EventFilter, QueueOptions, RoutedEvent, Workspace};
+use store::{Actor, AuditEntry, Edit, EventFilter, QueueOptions, RoutedEvent, Workspace};
 use testkit::database;
-use wire::EventState;
 use wire::resource::WorkspaceSpec;
+use wire::{AuditId, EventState};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -11,6 +11,7 @@ fn settings(history: Option<Duration>) -> Retention {
     Retention {
         history,
         rejections: history,
+        audit: history,
         sweep_every: DAY,
     }
 }
@@ -86,6 +87,27 @@ async fn a_workspaces_window_counts_where_it_is_shorter_than_the_yards() {
     let later = now + Duration::from_secs(1);
     pass(&store, &settings(None), later).await.unwrap();
     assert_eq!(events(&store).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_keeps_its_history_for_less_but_never_its_audit() {
+    let database = database::sqlite();
+    let store = connect(format!("sqlite:{}", database.url())).await;
+    let now = Instant::now();
+    keeps_its_own(&store, Some(DAY)).await;
+    let acme = WorkspaceId::from_stored("ws_acme");
+    let entries = [5_u32, 15, 40].map(|age| AuditEntry {
+        id: AuditId::new(now - DAY * age, rand::random()),
+        ..AuditEntry::new(&acme, &Actor::operator(), "endpoint.create", &"ep_a")
+    });
+    store.on_record(entries.to_vec()).keep().await.unwrap();
+    let kept = async |window: Option<Duration>| {
+        pass(&store, &settings(window), now).await.unwrap();
+        store.audit(&acme, None, 10).await.unwrap().rows.len()
+    };
+    assert_eq!(kept(None).await, 3);
+    assert_eq!(kept(Some(DAY * 30)).await, 2);
+    assert_eq!(kept(Some(DAY * 10)).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,9 +108,10 @@ pub(super) async fn rotate(
         let signing = Signing::current(&row.secrets);
         row.secrets = rotation.rotate(row.secrets, signing.generate(), now);
         let since = Some(std::mem::replace(&mut row.updated_at, now));
-        let (id, workspace) = (row.id.clone(), row.workspace_id.clone());
+        let id = row.id.clone();
         let edit = Edit::Endpoint(row).over(since);
-        console.edit(&workspace, vec![edit]).await?;
+        let entry = visit.did("endpoint.rotate_secret", &id);
+        console.edit(entry, vec![edit]).await?;
         Ok(Ok(id))
     });
     let id = rotated.await??;

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::future::Future;
 use std::pin::Pin;
-use store::{Application, PortalSession};
+use store::{Actor, Application, AuditEntry, PortalSession};
 use wire::Instant;
 use wire::resource::PortalRole;
 
@@ -49,6 +49,13 @@ impl Visit {
             ends: self.session.expires_at.into(),
             at,
         }
+    }
+
+    /// That the customer does `action`, to a thing with this id.
+    pub(super) fn did(&self, action: &'static str, id: &impl ToString) -> AuditEntry {
+        let actor = Actor::portal(&self.session.id, &self.application.spec.name);
+        AuditEntry::new(&self.session.workspace_id, &actor, action, id)
+            .with("applicationId", self.application.id.as_str())
     }
 
     fn is_admin(&self) -> bool {

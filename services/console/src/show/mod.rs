@@ -3,6 +3,7 @@
 //! A secret has no field in any of these, but for a source's token, and for those that were made in the one answer that
 //! makes them.
 
+mod audit;
 mod auth;
 pub(crate) mod bytes;
 mod configured;
@@ -19,6 +20,7 @@ mod senders;
 mod targets;
 mod workspace;
 
+pub(crate) use audit::AuditEntryView;
 pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
 pub(crate) use diff::{Change, DeliveryChange, DiffView, Sends, Was};
 pub(crate) use explained::{ExplanationView, Making};

@@ -50,6 +50,28 @@ on_both! {
         yard.send("GET", "/management/v1/workspaces/acme/nothing", &[], "").await.refused(401, "unauthorized");
     }
 
+    async fn a_token_need_not_say_which_workspace_is_its_own(yard: &Yard) {
+        let operator = format!("Bearer {OPERATOR}");
+        let path = "/management/v1/workspaces/other/configuration";
+        yard.send("PUT", path, &[("Authorization", &operator)], OTHER).await.expect(200);
+        let own = async |authorization: &str, address: &str| {
+            let path = format!("/management/v1/workspaces/-{address}");
+            yard.send("GET", &path, &[("Authorization", authorization)], "").await
+        };
+        let acme = format!("Bearer {TOKEN}");
+        assert_eq!(own(&acme, "").await.expect(200)["slug"], "acme");
+        assert_eq!(own("Bearer nhm_other_token", "").await.expect(200)["slug"], "other");
+        own(&acme, "/sources/stripe").await.expect(200);
+        own("Bearer nhm_other_token", "/sources/stripe").await.refused(404, "not_found");
+
+        // Who has none of their own gets at nobody's.
+        own("Bearer nhm_nobodys", "").await.refused(401, "unauthorized");
+        own(&operator, "").await.refused(404, "not_found");
+        let path = "/management/v1/workspaces/-/configuration";
+        let file = "workspace: {slug: '-'}";
+        yard.send("PUT", path, &[("Authorization", &operator)], file).await.refused(400, "invalid_request");
+    }
+
     async fn the_operators_token_opens_every_workspace(yard: &Yard) {
         let operator = format!("Bearer {OPERATOR}");
         with_token(yard, "acme", &operator).await.expect(200);

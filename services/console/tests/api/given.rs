@@ -217,6 +217,7 @@ pub(crate) fn outcome(job: &Job, lease: uuid::Uuid, state: DeliveryState, now: I
         endpoint_id: job.endpoint_id.clone(),
         is_probe: false,
         counts: true,
+        is_made: true,
         answered: None,
         order_key: None,
         ceiling: 10,

@@ -42,7 +42,8 @@ on_both! {
 
         let drained = yard.post("endpoints/billing/drain", &json!({})).await.expect(200);
         assert_eq!((&drained["enabled"], &drained["lane"]["held"]), (&json!(true), &json!(null)));
-        assert_eq!(drained["lane"]["state"], "recovering");
+        let lane = &drained["lane"];
+        assert_eq!((&lane["state"], &lane["circuit"], &lane["limit"]), (&json!("limited"), &json!("closed"), &json!(1)));
         assert_eq!(given::attempted(yard, 200).await, id);
         for action in ["hold", "drain"] {
             yard.post(&format!("endpoints/nobody/{action}"), &json!({})).await.refused(404, "not_found");

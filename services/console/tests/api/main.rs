@@ -11,6 +11,7 @@ mod access;
 mod applications;
 mod applied;
 mod apps;
+mod audit;
 mod certificates;
 mod configuration;
 mod configured;

@@ -177,6 +177,12 @@ on_both! {
         assert_eq!(issues, ["", "/tier"]);
         assert!(!error.to_string().contains("hunter2") && error.get("details").is_none(), "{error}");
         start(json!("text")).await.refused(422, "invalid_input");
+        // With what the template fills in.
+        let largest = (256 << 10) - r#"{"email":"","tier":"gold"}"#.len();
+        let error = start(json!({"email": "x".repeat(largest + 1)})).await.expect(422)["error"].clone();
+        let said = error["issues"][0]["message"].as_str().unwrap();
+        assert!(error["code"] == "invalid_input" && said.contains("262145") && said.contains("262144"), "{error}");
+        start(json!({"email": "x".repeat(largest)})).await.expect(201);
 
         let good = || start(json!({"email": "a"}));
         yard.patch("projects/website", &json!({"enabled": false})).await.expect(200);
@@ -194,7 +200,7 @@ on_both! {
         let details = yard.post("playbooks/greet/runs", &json!({"inputs": {}})).await.refused(400, "invalid_request");
         assert_eq!(details, ["inputs: is not a field here; did you mean `input`?"]);
         yard.get("playbooks/greet/runs?cursor=x").await.refused(400, "invalid_query");
-        assert_eq!(yard.get("playbooks/greet/runs").await.expect(200)["runs"].as_array().unwrap().len(), 1);
+        assert_eq!(yard.get("playbooks/greet/runs").await.expect(200)["runs"].as_array().unwrap().len(), 2);
     }
 }
 

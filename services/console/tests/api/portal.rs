@@ -303,6 +303,11 @@ on_both! {
         assert_eq!(rotated.status.as_u16(), 303);
         assert_eq!(rotated.headers["location"], format!("{PLACE}/endpoints/ep_one?done=rotated"));
         assert!(admin.page("/endpoints/ep_one?done=rotated").await.contains("The secret was rotated."));
+        let told = &yard.get("audit?limit=1").await.expect(200)["audit"][0];
+        let target = json!({"kind": "endpoint", "id": "ep_one"});
+        assert_eq!((&told["action"], &told["target"]), (&json!("endpoint.rotate_secret"), &target));
+        assert_eq!((&told["actor"]["kind"], &told["actor"]["name"]), (&json!("portal"), &json!("Customer <one> & sons")));
+        assert!(told["actor"]["id"].as_str().unwrap().starts_with("ps_"));
         let live = secrets(yard, "ep_one").await;
         assert_eq!((live.len(), &live[1]), (2, &first));
         let row = yard.store.endpoint(&EndpointId::from_stored("ep_one")).await.unwrap().unwrap();

@@ -26,6 +26,8 @@ use std::time::Duration;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a whole answer; the slowest are lists and applies of large files.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The workspace whose token is shown, to the management API.
+const OWN_WORKSPACE: &str = "-";
 /// How much of a foreign answer is quoted.
 const QUOTED: usize = 200;
 
@@ -122,14 +124,8 @@ impl Api {
             variable,
             way_out,
         };
-        let url = given(&connection.url).ok_or_else(|| {
-            missing(
-                "URL",
-                "--url",
-                "HOOKYARD_URL",
-                "; `hookyard dev` prints all three",
-            )
-        })?;
+        let url = given(&connection.url)
+            .ok_or_else(|| missing("URL", "--url", "HOOKYARD_URL", "; `hookyard dev` prints one"))?;
         let token = given(&connection.token).ok_or_else(|| {
             missing(
                 "management token",
@@ -138,14 +134,7 @@ impl Api {
                 "; `hookyard dev` prints one",
             )
         })?;
-        let workspace = given(&connection.workspace).ok_or_else(|| {
-            missing(
-                "workspace",
-                "--workspace",
-                "HOOKYARD_WORKSPACE",
-                " to its slug or id",
-            )
-        })?;
+        let workspace = given(&connection.workspace);
         let mut base = Url::parse(&url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -153,7 +142,8 @@ impl Api {
         if let Ok(mut segments) = base.path_segments_mut() {
             segments
                 .pop_if_empty()
-                .extend(["management", "v1", "workspaces", &workspace]);
+                .extend(["management", "v1", "workspaces"])
+                .push(workspace.as_deref().unwrap_or(OWN_WORKSPACE));
         }
         Ok(Self {
             http: client()?,

@@ -20,7 +20,7 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
-use store::Store;
+use store::{Actor, Store};
 use tokio::time::timeout;
 
 /// For a ledger and a broker that answer.
@@ -122,7 +122,9 @@ async fn into_the_ledger(
             format_args!("the change cannot be announced ({trouble}); running services notice it within their gateway.cache_ttl"),
         ));
     }
-    let applied = plan.execute(&store, &conveyor).await;
+    let applied = plan
+        .execute(&Actor::command("hookyard apply"), &store, &conveyor)
+        .await;
     conveyor.close().await;
     Ok(applied?)
 }

@@ -167,7 +167,10 @@ fn state_of(lane: &Lane) -> (Style, String) {
             format!("its circuit is open since {since}: its deliveries wait"),
         ),
         "recovering" => (WARN, format!("it recovers: it failed since {since}")),
-        "limited" => (WARN, "it is busy: it gets fewer requests at a time".to_owned()),
+        "limited" => (
+            WARN,
+            "it gets few requests at a time, and more as they succeed".to_owned(),
+        ),
         "flowing" => (GOOD, "its deliveries go".to_owned()),
         other => (DIM, other.to_owned()),
     }

@@ -6,6 +6,7 @@ mod doctor;
 pub(crate) mod endpoints;
 mod events;
 mod keys;
+mod listen;
 mod migrate;
 mod openapi;
 mod playbooks;
@@ -15,6 +16,7 @@ mod replay;
 mod runs;
 mod send;
 mod tail;
+mod watch;
 
 use crate::arguments::{Arguments, Command};
 use crate::screen::{BAD, Screen, styled};
@@ -42,6 +44,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Apply(options) => block_on(apply::run(options, screen)),
         Command::Send(options) => block_on(send::run(*options, screen)),
         Command::Tail(options) => block_on(tail::run(options, screen)),
+        Command::Listen(options) => block_on(listen::run(options, screen)),
         Command::Events(options) => block_on(events::run(options, screen)),
         Command::Deliveries(options) => block_on(deliveries::run(options, screen)),
         Command::Rejections(options) => block_on(rejections::run(options, screen)),

@@ -15,7 +15,7 @@ use expression::Jail;
 use gateway::{Gateway, Tools};
 use std::net::SocketAddr;
 use std::path::Path;
-use store::Edit;
+use store::{Actor, AuditEntry, Edit};
 use wire::{EndpointId, Instant};
 
 /// What the roles share.
@@ -123,7 +123,7 @@ impl<'a> Roles<'a> {
             prune: false,
         };
         let plan = apply::plan(store, &self.checks, text, inputs).await?;
-        plan.execute(store, conveyor).await
+        plan.execute(&myself(), store, conveyor).await
     }
 
     /// The demo: as it was left, or new at the first start on a ledger that has nothing yet.
@@ -176,6 +176,14 @@ impl<'a> Roles<'a> {
         let now = Instant::now();
         endpoint.spec.url = here;
         let since = Some(std::mem::replace(&mut endpoint.updated_at, now));
-        store.edit(vec![Edit::Endpoint(endpoint).over(since)], now).await
+        let entry = AuditEntry::new(&endpoint.workspace_id, &myself(), "endpoint.update", &id);
+        let entry = entry.with("fields", vec!["url"]);
+        let edits = vec![Edit::Endpoint(endpoint).over(since)];
+        store.on_record(vec![entry]).edit(edits, now).await
     }
+}
+
+/// Who does what nobody asked for, in the audit.
+fn myself() -> Actor {
+    Actor::command("hookyard dev")
 }

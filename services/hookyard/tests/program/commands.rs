@@ -330,6 +330,33 @@ async fn a_running_platform_takes_a_change_at_once() {
 }
 
 #[tokio::test]
+async fn a_token_says_which_workspace_is_meant() {
+    let folder = folder();
+    let running = Running::start_with(&folder.path().join("data"), |command| {
+        command.arg("--apply").arg(written(&folder, "yard.yaml", YARD));
+    });
+    let command = || {
+        let mut command = hookyard();
+        command
+            .args(["endpoints", "list", "--json"])
+            .args(["--url", &running.url, "--token", TOKEN]);
+        command
+    };
+    assert_eq!(json_of(&mut command())[0]["slug"], "billing");
+    let named = json_of(command().env("HOOKYARD_WORKSPACE", "acme"));
+    assert_eq!(named[0]["slug"], "billing");
+    let other = run(command().args(["--workspace", "other"]));
+    assert!(stderr(&other).contains("unauthorized"), "{}", stderr(&other));
+
+    let told = &running.get("-", TOKEN, "/audit").await["audit"];
+    assert_eq!(told[0]["action"], "management_token.create");
+    assert_eq!(
+        told[0]["actor"],
+        json!({"kind": "command", "id": null, "name": "hookyard dev"})
+    );
+}
+
+#[tokio::test]
 async fn every_sender_is_believed_by_a_source_of_its_provider() {
     let folder = folder();
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -14,6 +14,7 @@ mod demo;
 mod distributed;
 mod doors;
 mod keys;
+mod listen;
 mod nahook;
 mod openapi;
 mod outbound;

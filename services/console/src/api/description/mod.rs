@@ -7,6 +7,7 @@
 //! that they get against the description; `docs/errors.md` has a line for every code.
 
 mod applications;
+mod audit;
 mod auth;
 mod claims;
 mod configuration;
@@ -56,6 +57,7 @@ pub fn api() -> Api {
         rejections::describe,
         claims::describe,
         configuration::describe,
+        audit::describe,
     ];
     for describe in resources {
         describe(&mut api);
@@ -78,7 +80,11 @@ fn manage(
     )
     .about(tag, summary)
     .auth(Auth::ManagementToken)
-    .path("workspace", text(), "The workspace's id or slug.")
+    .path(
+        "workspace",
+        text(),
+        "The workspace's id or slug; `-` is the management token's own.",
+    )
     .refuses(&OF_ALL)
 }
 

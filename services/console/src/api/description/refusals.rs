@@ -51,7 +51,7 @@ pub(super) const INVALID_DEFINITION: Refusal = refusal(
 pub(super) const INVALID_INPUT: Refusal = refusal(
     422,
     "invalid_input",
-    "The input is not what the playbook asks for.",
+    "The input is not what the playbook asks for, or over 256 KiB.",
 );
 pub(super) const PROJECT_NOT_FOUND: Refusal =
     refusal(422, "project_not_found", "The run's project is gone or disabled.");

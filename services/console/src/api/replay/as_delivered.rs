@@ -49,8 +49,10 @@ pub(super) async fn send(
             "there is no delivery of it to an endpoint that still exists, so nothing to replay",
         ));
     }
-    let deliveries = rows.iter().map(|row| row.id).collect();
-    if !console.store().replay(event_id, (rows, Vec::new()), now).await? {
+    let deliveries: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
+    let entry = past.told(opened, "as_delivered", &deliveries);
+    let record = console.on_record(entry);
+    if !record.replay(event_id, (rows, Vec::new()), now).await? {
         return Err(Error::NotFound { what: "event" });
     }
     Ok(Made {

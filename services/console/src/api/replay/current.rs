@@ -63,8 +63,10 @@ pub(super) async fn send(
             "today's rules make nothing of it there; the mode `diff` says why",
         ));
     }
+    let entry = past.told(opened, "current", &deliveries);
+    let entry = entry.with("runs", runs.iter().map(RunId::to_string).collect::<Vec<_>>());
     if !console
-        .store()
+        .on_record(entry)
         .replay(past.event.id, (decision.deliveries, decision.runs), decision.at)
         .await?
     {

@@ -17,7 +17,7 @@ use actix_web::web::{Data, Path};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
-use store::{Delivery, DeliveryFilter, Event};
+use store::{AuditEntry, Delivery, DeliveryFilter, Event};
 use wire::{DeliveryId, DeliveryState, EndpointId, EventId, RunId};
 
 /// The most deliveries of one event that are looked at, a page at a time.
@@ -51,6 +51,19 @@ struct Past {
     first: HashMap<EndpointId, Delivery>,
     /// Whether one delivery alone is replayed.
     is_one: bool,
+}
+
+impl Past {
+    /// That the caller replays it, so, and what that makes.
+    fn told(&self, opened: &Opened, mode: &'static str, deliveries: &[DeliveryId]) -> AuditEntry {
+        let one = self.first.values().next().filter(|_| self.is_one);
+        let entry = match one {
+            Some(delivery) => opened.did("delivery.replay", &delivery.id),
+            None => opened.did("event.replay", &self.event.id),
+        };
+        let deliveries: Vec<_> = deliveries.iter().map(DeliveryId::to_string).collect();
+        entry.with("mode", mode).with("deliveries", deliveries)
+    }
 }
 
 /// What a replay made.
