@@ -262,7 +262,7 @@ fn what_was_only_held_goes_on_little_by_little_and_one_failure_opens_nothing() {
     assert_eq!((circuit.state, circuit.limit), (CircuitState::Closed, Some(1)));
     assert_eq!(circuit.observe(ended(6, Answered::Badly), 0.5), Turn::None);
     assert_eq!(circuit.state, CircuitState::Closed);
-    for second in 7..40 {
+    for second in 7..60 {
         assert_eq!(
             circuit.observe(ended(second, Answered::Well), 0.5),
             Turn::None,
