@@ -54,6 +54,9 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<V
         .collect())
 }
 
+/// What an attempt needs of its event: id, body, content type, trace context, and when it was received.
+type PayloadRow = (Uid, Vec<u8>, Option<String>, Option<String>, Stamp);
+
 /// The jobs of what was leased with `token`: what their events bring is read beside them, once for each event.
 pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<Vec<Job>, Error> {
     let ids: BTreeSet<EventId> = leased.iter().map(|row| row.event_id).collect();
@@ -61,7 +64,7 @@ pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<
         return Ok(Vec::new());
     };
     let (first, last) = (Uid::from(*first), Uid::from(*last));
-    let payloads: Vec<(Uid, Vec<u8>, Option<String>, Option<String>, Stamp)> = events::table
+    let payloads: Vec<PayloadRow> = events::table
         .filter(events::id.eq_any(ids.into_iter().map(Uid::from).collect::<Vec<_>>()))
         .filter(events::id.between(first, last))
         .select((

@@ -230,12 +230,12 @@ on_both! {
     async fn deliveries_of_an_event_are_found_by_it(yard: &Yard) {
         let planner = Planner::over(yard).await;
         for endpoint_id in [None, Some(given::endpoint_id("1"))] {
-            let event_id = Some(EventId::generate());
-            let filter = DeliveryFilter { event_id, endpoint_id, state: None };
+            let event = EventId::generate();
+            let filter = DeliveryFilter { event_id: Some(event), endpoint_id, state: None };
             let of_endpoint = filter.endpoint_id.is_some();
             planner.store.deliveries(&workspace(), filter, None, 50).await.unwrap();
-            let (first, end) = (event_id.unwrap().instant(), event_id.unwrap().instant() + Duration::from_millis(1));
-            let uuids = vec![EventId::new(first, 0).uuid(), EventId::new(end, 0).uuid(), event_id.unwrap().uuid()];
+            let (first, end) = (event.instant(), event.instant() + Duration::from_millis(1));
+            let uuids = vec![EventId::new(first, 0).uuid(), EventId::new(end, 0).uuid(), event.uuid()];
             let (sqlite, postgres) = if of_endpoint {
                 ("deliveries_endpoint_idx (endpoint_id=? AND id>? AND id<?)", "'accepted'::text) AND (id >= ")
             } else {
