@@ -103,8 +103,11 @@ impl Actor {
 impl AuditEntry {
     /// That `actor` does `action` now.
     pub fn new(workspace: &WorkspaceId, actor: &Actor, action: &str, target_id: &impl ToString) -> Self {
+        let at = Instant::now();
+        // Of one millisecond, they are told in the order of their microseconds.
+        let micros = usize::try_from(at.unix_micros() % 1_000).unwrap_or(0);
         Self {
-            id: AuditId::numbered(Instant::now(), 0, rand::random()),
+            id: AuditId::numbered(at, micros, rand::random()),
             workspace_id: workspace.clone(),
             actor: actor.clone(),
             action: action.to_owned(),

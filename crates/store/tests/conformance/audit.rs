@@ -4,7 +4,6 @@ use crate::given::{accepted, delivery, endpoint, routed, tenant, workspace};
 use crate::on_both;
 use crate::yard::Yard;
 use hookyard_store::{Actor, ActorKind, AuditEntry, Edit, Error, QueueOptions, Steering};
-use std::time::Duration;
 use wire::{AuditId, Instant, ManagementTokenId, PortalSessionId, RecoveryId, WorkspaceId};
 
 fn entry(action: &str, id: &str) -> AuditEntry {
@@ -12,9 +11,12 @@ fn entry(action: &str, id: &str) -> AuditEntry {
     AuditEntry::new(&workspace(), &token, action, &id)
 }
 
+/// By the alphabet: of entries of one moment, which comes first is left to chance.
 async fn actions(yard: &Yard) -> Vec<String> {
     let page = yard.store.audit(&workspace(), None, 100).await.unwrap();
-    page.rows.into_iter().map(|entry| entry.action).collect()
+    let mut actions: Vec<String> = page.rows.into_iter().map(|entry| entry.action).collect();
+    actions.sort_unstable();
+    actions
 }
 
 on_both! {
@@ -90,9 +92,7 @@ on_both! {
         let recovery = RecoveryId::generate();
         let steered = record("recovery.pause").steer_recovery(&workspace(), recovery, Steering::Pause, now).await;
         assert!(!steered.unwrap());
-        assert_eq!(actions(yard).await.len(), 3);
-        tokio::time::sleep(Duration::from_millis(2)).await;
         record("source.test").keep().await.unwrap();
-        assert_eq!(actions(yard).await[0], "source.test");
+        assert_eq!(actions(yard).await, ["delivery.cancel", "delivery.retry", "event.replay", "source.test"]);
     }
 }

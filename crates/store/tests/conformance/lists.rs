@@ -182,4 +182,21 @@ on_both! {
         assert_eq!((counts.get(&events[0]), counts.get(&events[1])), (Some(&(2, 0)), None));
         assert!(yard.store.outcomes_of(vec![]).await.unwrap().is_empty());
     }
+
+    async fn events_of_one_millisecond_keep_their_deliveries_apart(yard: &Yard) {
+        let at = Instant::now();
+        let events = [accepted(&yard.store, 1, at).await[0], accepted(&yard.store, 1, at).await[0]];
+        assert_eq!(events[0].instant(), events[1].instant());
+        let routing = yard.store.routing_queue(QueueOptions::default()).unwrap();
+        let first = ["one", "two"].map(|endpoint| delivery(events[0], endpoint, at));
+        let second = [delivery(events[1], "one", at)];
+        routing.route(vec![routed(events[0], first.into()), routed(events[1], second.clone().into())]).await.unwrap();
+        let counts = yard.store.outcomes_of(events.into()).await.unwrap();
+        assert_eq!((counts.get(&events[0]), counts.get(&events[1])), (Some(&(2, 0)), Some(&(1, 0))));
+        for endpoint_id in [None, Some(second[0].endpoint_id.clone())] {
+            let filter = DeliveryFilter { event_id: Some(events[1]), endpoint_id, state: None };
+            let listed = yard.store.deliveries(&workspace(), filter, None, 10).await.unwrap();
+            assert_eq!(listed.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [second[0].id]);
+        }
+    }
 }
