@@ -231,7 +231,7 @@ macro_rules! ledger_schema {
             }
         }
         diesel::table! {
-            attempts (id) {
+            attempts (delivery_id, id) {
                 id -> $uid,
                 delivery_id -> $uid,
                 number -> Integer,

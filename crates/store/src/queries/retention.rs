@@ -92,37 +92,38 @@ fn without(all: Vec<Uid>, kept: Vec<Uid>) -> Vec<Uid> {
     all.into_iter().filter(|id| !kept.contains(id)).collect()
 }
 
-/// Removes the attempts of deliveries, of which none is much older than the oldest of their events.
-fn attempts_of(conn: &mut Conn, of: &[Uid]) -> Result<(), Error> {
+/// Removes the attempts of deliveries, of which none is much older than the oldest of their events; says how many there were.
+fn attempts_of(conn: &mut Conn, of: &[Uid]) -> Result<usize, Error> {
     let Some(oldest) = of.iter().map(|id| DeliveryId::from(*id).instant()).min() else {
-        return Ok(());
+        return Ok(0);
     };
     let made = attempts::table
         .filter(attempts::delivery_id.eq_any(of))
         .filter(attempts::id.ge(Uid(first_of(oldest - Duration::from_hours(24)))));
-    diesel::delete(made).execute(conn)?;
-    Ok(())
+    Ok(diesel::delete(made).execute(conn)?)
 }
 
+/// Goes by the deliveries that attempts were made for, and removes those of the ones that are gone.
 pub(crate) fn attempts(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {
     if range.workspace.is_some() {
         return Ok(Expired::default());
     }
-    let query = keys!(attempts, range, |query| query);
-    let rows: Vec<(Uid, Uid)> = query.select((attempts::id, attempts::delivery_id)).load(conn)?;
-    let looked_at: Vec<Uid> = rows.iter().map(|(id, _)| *id).collect();
-    let of: Vec<Uid> = rows.iter().map(|(_, delivery)| *delivery).collect();
+    let mut query = attempts::table
+        .filter(attempts::delivery_id.lt(Uid(first_of(range.before))))
+        .select(attempts::delivery_id)
+        .distinct()
+        .order(attempts::delivery_id)
+        .limit(range.limit)
+        .into_boxed();
+    if let Some(after) = range.after {
+        query = query.filter(attempts::delivery_id.gt(Uid(after)));
+    }
+    let looked_at: Vec<Uid> = query.load(conn)?;
     let kept: Vec<Uid> = deliveries::table
-        .filter(deliveries::id.eq_any(of))
+        .filter(deliveries::id.eq_any(&looked_at))
         .select(deliveries::id)
         .load(conn)?;
-    let kept: HashSet<Uid> = kept.into_iter().collect();
-    let done: Vec<Uid> = rows
-        .into_iter()
-        .filter(|(_, delivery)| !kept.contains(delivery))
-        .map(|(id, _)| id)
-        .collect();
-    let removed = diesel::delete(attempts::table.filter(attempts::id.eq_any(done))).execute(conn)?;
+    let removed = attempts_of(conn, &without(looked_at.clone(), kept))?;
     Ok(range.expired(removed, &looked_at))
 }
 

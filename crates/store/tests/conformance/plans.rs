@@ -4,7 +4,7 @@ use crate::given::{self, keyed, outcome, routed, workspace};
 use crate::on_both;
 use crate::planner::{Asked, Planner};
 use crate::yard::Yard;
-use hookyard_store::{DeliveryFilter, EventFilter, QueueOptions, RejectionFilter};
+use hookyard_store::{DeliveryFilter, EventFilter, History, QueueOptions, RejectionFilter};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::{
@@ -262,7 +262,20 @@ on_both! {
         let uuids = vec![Uuid::nil()];
         planner
             .explain("attempts", &Asked { uuids, ..Asked::default() })
-            .uses("attempts_delivery_idx (delivery_id=?", "attempts_{today}_delivery_id_number_idx on attempts_{today}");
+            .uses("sqlite_autoindex_attempts_1 (delivery_id=?", "attempts_{today}_pkey on attempts_{today}");
+    }
+
+    async fn attempts_without_a_delivery_are_looked_for_along_their_key(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let now = Instant::now();
+        for after in [None, Some(Uuid::nil())] {
+            planner.store.expire(History::Attempts, None, now, (after, 500)).await.unwrap();
+            let uuids = vec![EventId::generate().uuid(), Uuid::nil()];
+            planner
+                .explain("SELECT DISTINCT", &Asked { uuids, ..Asked::default() })
+                .uses("sqlite_autoindex_attempts_1", "attempts_{today}_pkey on attempts_{today}")
+                .sorts_nothing();
+        }
     }
 
     async fn rejections_are_listed_in_the_order_of_their_index(yard: &Yard) {

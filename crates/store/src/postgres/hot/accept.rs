@@ -2,6 +2,7 @@
 
 use super::made::{Deliveries, Runs};
 use super::routing::turns;
+use super::{new_or_again, unless_there};
 use crate::accept::{Claimed, Leader};
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
@@ -14,23 +15,32 @@ use wire::{Instant, SourceId};
 
 /// Writes the leaders' claims and events, and tells for each what became of it, in their order.
 pub(crate) fn accept(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
+    new_or_again(
+        conn,
+        |conn| settle::<false>(conn, leaders),
+        |conn| settle::<true>(conn, leaders),
+    )
+}
+
+/// Writes them, and settles whose turn it is among the deliveries of those that are decided.
+fn settle<const AGAIN: bool>(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
     let decided = leaders.iter().filter_map(|leader| leader.row.routed.as_ref());
     let Some(turns) = turns(decided) else {
-        return write(conn, leaders);
+        return write::<AGAIN>(conn, leaders);
     };
     conn.transaction(|conn| {
-        let claimed = write(conn, leaders)?;
+        let claimed = write::<AGAIN>(conn, leaders)?;
         turns.settle(conn, Instant::now())?;
         Ok(claimed)
     })
 }
 
-fn write(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
+fn write<const AGAIN: bool>(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claimed>> {
     // Nearly every batch has no decided event in it, and its statement is the shorter one.
     let stored: Vec<Uid> = if leaders.iter().any(|leader| leader.row.routed.is_some()) {
-        AcceptRouted::of(leaders).load(conn)?
+        AcceptRouted::<AGAIN>::of(leaders).load(conn)?
     } else {
-        Accept::of(leaders).load(conn)?
+        Accept::<AGAIN>::of(leaders).load(conn)?
     };
     let stored: HashSet<Uid> = stored.into_iter().collect();
     let is_stored = |leader: &Leader| stored.contains(&leader.row.event.id.into());
@@ -66,8 +76,8 @@ fn write(conn: &mut PgConnection, leaders: &[&Leader]) -> QueryResult<Vec<Claime
         .collect())
 }
 
-/// The columns of a batch, one array each.
-struct Accept<'a> {
+/// The columns of a batch, one array each. `AGAIN`: see [`new_or_again`].
+struct Accept<'a, const AGAIN: bool> {
     ids: Vec<Uid>,
     workspaces: Vec<&'a str>,
     sources: Vec<Option<&'a str>>,
@@ -89,9 +99,9 @@ struct Accept<'a> {
     windows_ms: Vec<i64>,
 }
 
-statement!(Accept, Uuid, PgConnection);
+statement!(Accept<AGAIN>, Uuid, PgConnection);
 
-impl<'a> Accept<'a> {
+impl<'a, const AGAIN: bool> Accept<'a, AGAIN> {
     fn of(leaders: &[&'a Leader]) -> Self {
         let events = || leaders.iter().map(|leader| &leader.row.event);
         let claims = || leaders.iter().map(|leader| leader.row.claim.as_ref());
@@ -177,7 +187,7 @@ impl<'a> Accept<'a> {
     }
 }
 
-impl Accept<'_> {
+impl<const AGAIN: bool> Accept<'_, AGAIN> {
     /// `WITH input AS (…), won AS (…)`: the rows, and those of them whose claim was won.
     fn claim<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS (SELECT * FROM ");
@@ -200,7 +210,7 @@ impl Accept<'_> {
     }
 }
 
-impl QueryFragment<Pg> for Accept<'_> {
+impl<const AGAIN: bool> QueryFragment<Pg> for Accept<'_, AGAIN> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.claim(&mut out)?;
         out.push_sql(
@@ -208,16 +218,17 @@ impl QueryFragment<Pg> for Accept<'_> {
              remote_address, headers, content_type, body, idempotency_key, traceparent) \
              SELECT id, workspace_id, source_id, event_type, 'accepted', verified, received_at, method, query, \
              remote_address, headers, content_type, body, idempotency_key, traceparent \
-             FROM input WHERE scope IS NULL OR id IN (SELECT event_id FROM won) \
-             ON CONFLICT (id) DO NOTHING RETURNING id",
+             FROM input WHERE scope IS NULL OR id IN (SELECT event_id FROM won)",
         );
+        out.push_sql(unless_there(AGAIN));
+        out.push_sql(" RETURNING id");
         Ok(())
     }
 }
 
 /// The same for a batch in which some events are decided already: their deliveries and runs are made beside them.
-struct AcceptRouted<'a> {
-    accept: Accept<'a>,
+struct AcceptRouted<'a, const AGAIN: bool> {
+    accept: Accept<'a, AGAIN>,
     decided: Vec<Uid>,
     states: Vec<&'a str>,
     traces: Vec<&'a [u8]>,
@@ -225,9 +236,9 @@ struct AcceptRouted<'a> {
     runs: Runs<'a>,
 }
 
-statement!(AcceptRouted, Uuid, PgConnection);
+statement!(AcceptRouted<AGAIN>, Uuid, PgConnection);
 
-impl<'a> AcceptRouted<'a> {
+impl<'a, const AGAIN: bool> AcceptRouted<'a, AGAIN> {
     fn of(leaders: &[&'a Leader]) -> Self {
         let mut batch = Self {
             accept: Accept::of(leaders),
@@ -256,7 +267,7 @@ impl<'a> AcceptRouted<'a> {
     }
 }
 
-impl QueryFragment<Pg> for AcceptRouted<'_> {
+impl<const AGAIN: bool> QueryFragment<Pg> for AcceptRouted<'_, AGAIN> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.accept.claim(&mut out)?;
         out.push_sql(", decided AS (SELECT * FROM unnest(");
@@ -272,11 +283,12 @@ impl QueryFragment<Pg> for AcceptRouted<'_> {
              SELECT input.id, workspace_id, source_id, event_type, coalesce(decided.state, 'accepted'), verified, received_at, \
              method, query, remote_address, headers, content_type, body, idempotency_key, traceparent, decided.trace \
              FROM input LEFT JOIN decided ON decided.id = input.id \
-             WHERE scope IS NULL OR input.id IN (SELECT event_id FROM won) \
-             ON CONFLICT (id) DO NOTHING RETURNING id)",
+             WHERE scope IS NULL OR input.id IN (SELECT event_id FROM won)",
         );
-        self.deliveries.insert(&mut out, "stored")?;
-        self.runs.insert(&mut out, "stored")?;
+        out.push_sql(unless_there(AGAIN));
+        out.push_sql(" RETURNING id)");
+        self.deliveries.insert(&mut out, "stored", AGAIN)?;
+        self.runs.insert(&mut out, "stored", AGAIN)?;
         out.push_sql(" SELECT id FROM stored");
         Ok(())
     }

@@ -54,8 +54,8 @@ impl QueryFragment<Pg> for Again<'_> {
         out.push_sql("WITH found AS (SELECT id FROM events WHERE id = ");
         out.push_bind_param::<Uuid, _>(&self.id)?;
         out.push_sql(" FOR SHARE)");
-        self.deliveries.insert(&mut out, "found")?;
-        self.runs.insert(&mut out, "found")?;
+        self.deliveries.insert(&mut out, "found", true)?;
+        self.runs.insert(&mut out, "found", true)?;
         out.push_sql(" SELECT id FROM found");
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! LEASE and REAP.
 
-use crate::due::{GivenUpRow, Leased, Order, PROBED, Share};
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
+use crate::sweep::{GivenUpRow, Leased, Order, PROBED, Share};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
@@ -88,14 +88,15 @@ impl Lease<'_> {
         out.push_bind_param::<Timestamptz, _>(&self.until)?;
         out.push_sql(", updated_at = ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
-        out.push_sql(" WHERE id = ANY(ARRAY(SELECT due.id FROM unnest(");
+        // Locked rows stay where they are, so that each is found by its place instead of by its key.
+        out.push_sql(" WHERE ctid = ANY(ARRAY(SELECT due.ctid FROM unnest(");
         out.push_bind_param::<Array<Text>, _>(&self.endpoints)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.shares)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.skipped)?;
         out.push_sql(
-            ") AS lane (endpoint_id, share, skipped), LATERAL (SELECT id FROM deliveries \
+            ") AS lane (endpoint_id, share, skipped), LATERAL (SELECT ctid FROM deliveries \
              WHERE deliveries.endpoint_id = lane.endpoint_id AND state IN ('pending', 'scheduled_retry') AND due_at <= ",
         );
         out.push_bind_param::<Timestamptz, _>(&self.now)?;

@@ -1,5 +1,6 @@
 //! What becomes of events: their deliveries and runs, inserted in the statement that routes or accepts the events.
 
+use super::unless_there;
 use crate::routing::{NewDelivery, NewRun};
 use crate::sql::{Stamp, Uid};
 use diesel::QueryResult;
@@ -86,8 +87,14 @@ impl<'a> Runs<'a> {
 }
 
 impl Deliveries<'_> {
-    /// `, gates AS (SELECT …), made AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`.
-    pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
+    /// `, gates AS (SELECT …), made AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`;
+    /// `is_again`: and that are not there yet.
+    pub(super) fn insert<'b>(
+        &'b self,
+        out: &mut AstPass<'_, 'b, Pg>,
+        of: &str,
+        is_again: bool,
+    ) -> QueryResult<()> {
         // One look-up by key for each endpoint of the batch: every endpoint that is disabled is gated for ever, so going
         // through those would become slower with each.
         out.push_sql(", gates AS MATERIALIZED (SELECT asked.endpoint_id FROM (SELECT DISTINCT one.endpoint_id FROM unnest(");
@@ -118,8 +125,10 @@ impl Deliveries<'_> {
              WHERE (row.event_id IN (SELECT id FROM ",
         );
         out.push_sql(of);
+        out.push_sql(")) IS TRUE");
+        out.push_sql(unless_there(is_again));
         out.push_sql(
-            ")) IS TRUE ON CONFLICT (id) DO NOTHING RETURNING endpoint_id, workspace_id, state, due_at, created_at), \
+            " RETURNING endpoint_id, workspace_id, state, due_at, created_at), \
              woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
              SELECT endpoint_id, min(workspace_id), min(due_at), max(created_at) FROM made WHERE state = 'pending' \
              GROUP BY endpoint_id ORDER BY endpoint_id \
@@ -172,8 +181,14 @@ impl Runs<'_> {
         self.ids.is_empty()
     }
 
-    /// `, started AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`.
-    pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, of: &str) -> QueryResult<()> {
+    /// `, started AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`;
+    /// `is_again`: and that are not there yet.
+    pub(super) fn insert<'b>(
+        &'b self,
+        out: &mut AstPass<'_, 'b, Pg>,
+        of: &str,
+        is_again: bool,
+    ) -> QueryResult<()> {
         out.push_sql(
             ", started AS (INSERT INTO runs (id, workspace_id, playbook_id, event_id, route_id, input, trigger, project, \
              template, generation, state, version, ready_at, created_at, updated_at) \
@@ -185,7 +200,9 @@ impl Runs<'_> {
         self.walk(out)?;
         out.push_sql(" WHERE (row.event_id IN (SELECT id FROM ");
         out.push_sql(of);
-        out.push_sql(")) IS TRUE ON CONFLICT (id) DO NOTHING)");
+        out.push_sql(")) IS TRUE");
+        out.push_sql(unless_there(is_again));
+        out.push_sql(")");
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! RECORD: attempts are kept, deliveries move on.
 
+use super::new_or_again;
 use crate::outcome::Outcome;
 use crate::postgres::queries::order::Turns;
 use crate::sql::{Stamp, Uid};
@@ -13,6 +14,18 @@ use wire::DeliveryState;
 
 /// Writes the outcomes, and returns the deliveries that they moved, and of each whether its endpoint is watched.
 pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
+    new_or_again(
+        conn,
+        |conn| settle::<false>(conn, outcomes),
+        |conn| settle::<true>(conn, outcomes),
+    )
+}
+
+/// Moves the deliveries, and settles whose turn it is after them.
+fn settle<const AGAIN: bool>(
+    conn: &mut PgConnection,
+    outcomes: &[&Outcome],
+) -> QueryResult<HashMap<Uid, bool>> {
     let mut turns = Turns::default();
     for outcome in outcomes.iter().filter(|outcome| outcome.due_at.is_none()) {
         turns.add(outcome.endpoint_id.as_str(), outcome.order_key.as_deref());
@@ -23,18 +36,21 @@ pub(crate) fn record(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryRes
         .max()
         .filter(|_| !turns.is_empty())
     else {
-        return write(conn, outcomes);
+        return write::<AGAIN>(conn, outcomes);
     };
     conn.transaction(|conn| {
-        let moved = write(conn, outcomes)?;
+        let moved = write::<AGAIN>(conn, outcomes)?;
         turns.settle(conn, now)?;
         Ok(moved)
     })
 }
 
-fn write(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<Uid, bool>> {
+fn write<const AGAIN: bool>(
+    conn: &mut PgConnection,
+    outcomes: &[&Outcome],
+) -> QueryResult<HashMap<Uid, bool>> {
     let wakes = |row: &&&Outcome| row.state != DeliveryState::Delivered || row.order_key.is_some();
-    let batch = Record::of(outcomes);
+    let batch = Record::<AGAIN>::of(outcomes);
     let moved: Vec<(Uid, bool)> = if outcomes.iter().any(|row| wakes(&row)) {
         batch.load(conn)?
     } else {
@@ -43,8 +59,8 @@ fn write(conn: &mut PgConnection, outcomes: &[&Outcome]) -> QueryResult<HashMap<
     Ok(moved.into_iter().collect())
 }
 
-/// The columns of a batch, one array each.
-struct Record<'a> {
+/// The columns of a batch, one array each. `AGAIN`: see [`new_or_again`].
+struct Record<'a, const AGAIN: bool> {
     deliveries: Vec<Uid>,
     leases: Vec<Uid>,
     states: Vec<&'a str>,
@@ -68,12 +84,12 @@ struct Record<'a> {
 
 /// The same for a batch after which no lane has to be looked at, as after most: to get ready for that costs as much as to
 /// move one.
-struct RecordDelivered<'a>(Record<'a>);
+struct RecordDelivered<'a, const AGAIN: bool>(Record<'a, AGAIN>);
 
-statement!(Record, (Uuid, Bool), PgConnection);
-statement!(RecordDelivered, (Uuid, Bool), PgConnection);
+statement!(Record<AGAIN>, (Uuid, Bool), PgConnection);
+statement!(RecordDelivered<AGAIN>, (Uuid, Bool), PgConnection);
 
-impl<'a> Record<'a> {
+impl<'a, const AGAIN: bool> Record<'a, AGAIN> {
     fn of(rows: &[&'a Outcome]) -> Self {
         Self {
             deliveries: rows.iter().map(|row| row.delivery_id.into()).collect(),
@@ -110,7 +126,7 @@ impl<'a> Record<'a> {
     }
 }
 
-impl Record<'_> {
+impl<const AGAIN: bool> Record<'_, AGAIN> {
     fn update<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS (SELECT * FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.deliveries)?;
@@ -156,8 +172,13 @@ impl Record<'_> {
              kept AS (INSERT INTO attempts (id, delivery_id, number, response_status, duration_ms, error_kind, error_message, \
              request_headers, response_headers, response_body, created_at) \
              SELECT id, delivery_id, number, response_status, duration_ms, error_kind, error_message, request_headers, \
-             response_headers, response_body, created_at FROM input WHERE is_made ON CONFLICT (id) DO NOTHING), \
-             moved AS (UPDATE deliveries AS held SET state = input.state, reason = input.reason, \
+             response_headers, response_body, created_at FROM input WHERE is_made",
+        );
+        if AGAIN {
+            out.push_sql(" ON CONFLICT (delivery_id, id) DO NOTHING");
+        }
+        out.push_sql(
+            "), moved AS (UPDATE deliveries AS held SET state = input.state, reason = input.reason, \
              error_kind = input.error_kind, due_at = input.due_at, \
              attempts = CASE WHEN input.counted < input.number THEN input.counted ELSE greatest(held.attempts, input.number) END, \
              lease_until = NULL, lease_token = NULL, \
@@ -174,7 +195,7 @@ impl Record<'_> {
 
 const MOVED: &str = " SELECT id, (endpoint_id IN (SELECT endpoint_id FROM endpoint_lanes WHERE is_watched)) IS TRUE FROM moved";
 
-impl QueryFragment<Pg> for Record<'_> {
+impl<const AGAIN: bool> QueryFragment<Pg> for Record<'_, AGAIN> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.update(&mut out)?;
         out.push_sql(
@@ -189,7 +210,7 @@ impl QueryFragment<Pg> for Record<'_> {
     }
 }
 
-impl QueryFragment<Pg> for RecordDelivered<'_> {
+impl<const AGAIN: bool> QueryFragment<Pg> for RecordDelivered<'_, AGAIN> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.0.update(&mut out)?;
         out.push_sql(MOVED);

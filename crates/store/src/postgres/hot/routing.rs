@@ -2,6 +2,7 @@
 
 use super::gifts;
 use super::made::{Deliveries, Runs};
+use super::new_or_again;
 use crate::postgres::queries::order::Turns;
 use crate::routing::RoutedEvent;
 use crate::sql::Uid;
@@ -19,15 +20,23 @@ use wire::Instant;
 /// One statement, unless some of them continue runs: then those are held first, so that what was decided still holds. Or
 /// unless some of their deliveries go after others: then whose turn it is, is settled behind it.
 pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
+    new_or_again(
+        conn,
+        |conn| settle::<false>(conn, events),
+        |conn| settle::<true>(conn, events),
+    )
+}
+
+fn settle<const AGAIN: bool>(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
     let gifts = waits::gifts_of(events);
     let turns = turns(events.iter().copied());
     let now = events.iter().map(|event| event.at).max();
     if gifts.is_empty() {
         let Some(turns) = turns else {
-            return Route::of(events).write(conn);
+            return Route::<AGAIN>::of(events).write(conn);
         };
         return conn.transaction(|conn| {
-            let routed = Route::of(events).write(conn)?;
+            let routed = Route::<AGAIN>::of(events).write(conn)?;
             turns.settle(conn, now.unwrap_or_else(Instant::now))?;
             Ok(routed)
         });
@@ -36,7 +45,7 @@ pub(crate) fn route(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryRe
         // All of the batch, in one order, or two routers that have the same events could each wait for the other.
         let ids: Vec<Uid> = events.iter().map(|event| event.id.into()).collect();
         let (events, mut gifts) = waits::standing(events, &gifts::hold(conn, &ids, &gifts)?);
-        let routed = Route::of(&events).write(conn)?;
+        let routed = Route::<AGAIN>::of(&events).write(conn)?;
         gifts.retain(|gift| routed.contains(&gift.event.into()));
         gifts::put(conn, &gifts)?;
         if let Some(turns) = turns {
@@ -58,8 +67,8 @@ pub(super) fn turns<'e>(events: impl Iterator<Item = &'e RoutedEvent>) -> Option
     turns
 }
 
-/// The columns of a batch: the events', then the deliveries', then the runs'.
-struct Route<'a> {
+/// The columns of a batch: the events', then the deliveries', then the runs'. `AGAIN`: see [`new_or_again`].
+struct Route<'a, const AGAIN: bool> {
     ids: Vec<Uid>,
     first: Uid,
     last: Uid,
@@ -71,12 +80,12 @@ struct Route<'a> {
 }
 
 /// The same where no run is started, as in most batches: to get ready for one costs as much as to insert one.
-struct RouteToEndpoints<'a>(Route<'a>);
+struct RouteToEndpoints<'a, const AGAIN: bool>(Route<'a, AGAIN>);
 
-statement!(Route, Uuid, PgConnection);
-statement!(RouteToEndpoints, Uuid, PgConnection);
+statement!(Route<AGAIN>, Uuid, PgConnection);
+statement!(RouteToEndpoints<AGAIN>, Uuid, PgConnection);
 
-impl<'a> Route<'a> {
+impl<'a, const AGAIN: bool> Route<'a, AGAIN> {
     fn of(events: &[&'a RoutedEvent]) -> Self {
         let ids = || events.iter().map(|event| event.id);
         let mut batch = Self {
@@ -134,20 +143,20 @@ impl<'a> Route<'a> {
         out.push_sql(" AND ");
         out.push_bind_param::<Uuid, _>(&self.last)?;
         out.push_sql(" RETURNING events.id)");
-        self.deliveries.insert(out, "routed")
+        self.deliveries.insert(out, "routed", AGAIN)
     }
 }
 
-impl QueryFragment<Pg> for Route<'_> {
+impl<const AGAIN: bool> QueryFragment<Pg> for Route<'_, AGAIN> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.update(&mut out)?;
-        self.runs.insert(&mut out, "routed")?;
+        self.runs.insert(&mut out, "routed", AGAIN)?;
         out.push_sql(" SELECT id FROM routed");
         Ok(())
     }
 }
 
-impl QueryFragment<Pg> for RouteToEndpoints<'_> {
+impl<const AGAIN: bool> QueryFragment<Pg> for RouteToEndpoints<'_, AGAIN> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.0.update(&mut out)?;
         out.push_sql(" SELECT id FROM routed");

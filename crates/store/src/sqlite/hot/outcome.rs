@@ -58,7 +58,7 @@ fn insert_attempt(conn: &mut SqliteConnection, outcome: &Outcome) -> QueryResult
             attempts::response_body.eq(attempt.response_body.as_ref()),
             attempts::created_at.eq(Stamp(attempt.created_at)),
         ))
-        .on_conflict(attempts::id)
+        .on_conflict((attempts::delivery_id, attempts::id))
         .do_nothing()
         .execute(conn)?;
     Ok(())
