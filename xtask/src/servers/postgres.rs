@@ -47,7 +47,7 @@ pub(super) fn start(folder: &Path, purpose: Purpose, programs: &Programs) -> any
         .args(["-p", &port.to_string()]);
     let further = match purpose {
         Purpose::Tests => FAST.as_slice(),
-        Purpose::Measurements => &[],
+        Purpose::Measurements => SHIPPED.as_slice(),
     };
     for setting in SETTINGS.iter().chain(further) {
         command.args(["-c", setting]);
@@ -66,11 +66,9 @@ pub(super) fn start(folder: &Path, purpose: Purpose, programs: &Programs) -> any
 }
 
 /// Every test has a database and pools of its own, hence the connections.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 5] = [
     "listen_addresses=127.0.0.1",
     "max_connections=200",
-    "shared_buffers=128MB",
-    "max_wal_size=1GB",
     "timezone=UTC",
     "lc_messages=C",
     "log_min_messages=warning",
@@ -78,3 +76,6 @@ const SETTINGS: [&str; 7] = [
 
 /// What the tests' data need not: to survive a power cut.
 const FAST: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+
+/// As `docker-compose.yml` sets them.
+const SHIPPED: [&str; 2] = ["shared_buffers=512MB", "max_wal_size=4GB"];
