@@ -99,7 +99,7 @@ impl OnRecord<'_> {
         ))
     }
 
-    /// As [`Store::unsubscribe`].
+    /// Ends a subscription; false when there was none.
     pub async fn unsubscribe(self, endpoint: &EndpointId, event_type: &EventTypeId) -> Result<bool, Error> {
         let (endpoint, event_type) = (endpoint.clone(), event_type.clone());
         kept!(self, |conn, queries| queries::routes::unsubscribe(
@@ -109,7 +109,7 @@ impl OnRecord<'_> {
         ))
     }
 
-    /// As [`Store::begin_portal_session`].
+    /// Makes a visit to the portal, which the code with this SHA-256 opens.
     pub async fn begin_portal_session(
         self,
         session: PortalSession,
@@ -120,7 +120,7 @@ impl OnRecord<'_> {
         ))
     }
 
-    /// As [`Store::retry_delivery`].
+    /// Makes a delivery due at once, whatever came of it before; false while a worker holds it, or when there is none.
     pub async fn retry_delivery(
         self,
         workspace: &WorkspaceId,
@@ -133,7 +133,7 @@ impl OnRecord<'_> {
         ))
     }
 
-    /// As [`Store::cancel_delivery`].
+    /// Gives a waiting delivery up; false when it was not waiting.
     pub async fn cancel_delivery(
         self,
         workspace: &WorkspaceId,
@@ -146,7 +146,8 @@ impl OnRecord<'_> {
         ))
     }
 
-    /// As [`Store::replay`].
+    /// Makes further deliveries and runs of an event that was routed before: replays. The sweepers pick them up. False when
+    /// the event is gone meanwhile, and then nothing is made.
     pub async fn replay(
         self,
         event: EventId,
@@ -178,7 +179,7 @@ impl OnRecord<'_> {
         }
     }
 
-    /// As [`Store::save_recovery`].
+    /// Saves a recovery; it begins nothing.
     pub async fn save_recovery(
         self,
         workspace: &WorkspaceId,
@@ -192,7 +193,7 @@ impl OnRecord<'_> {
         ))
     }
 
-    /// As [`Store::steer_recovery`].
+    /// Does what an operator wishes; false when the recovery's state does not allow it.
     pub async fn steer_recovery(
         self,
         workspace: &WorkspaceId,
@@ -206,7 +207,12 @@ impl OnRecord<'_> {
         ))
     }
 
-    /// As [`Store::control_run`].
+    /// Writes down what an operator wants of a run, for whoever runs it.
+    ///
+    /// - A run that has not ended can be cancelled, and paused unless it is; a paused one can be resumed; a faulted one
+    ///   can be retried. Everything else is refused.
+    /// - Wishes that no runner has taken in yet count: what is wished already is not written twice, and a run that is
+    ///   about to pause can be resumed.
     pub async fn control_run(
         self,
         workspace: &WorkspaceId,

@@ -1,6 +1,6 @@
 //! Opening a ledger, and one call on it.
 
-use crate::due::Turns;
+use crate::sweep::Turns;
 use crate::{Error, KeyRing, postgres, sqlite};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -34,6 +34,15 @@ pub struct Store {
 pub(crate) enum Ledger {
     Postgres(postgres::Ledger),
     Sqlite(sqlite::Ledger),
+}
+
+impl Ledger {
+    pub(crate) fn pool_state(&self) -> diesel::r2d2::State {
+        match self {
+            Self::Postgres(ledger) => ledger.pool_state(),
+            Self::Sqlite(ledger) => ledger.pool_state(),
+        }
+    }
 }
 
 /// Runs a query of `queries/` on a connection for reading: `read!(self, |conn, queries| queries::events::find(conn, id))`.

@@ -1,17 +1,17 @@
 //! What the console shows and what operators do to what is recorded.
 
-use crate::connect::{Ledger, read, write};
-use crate::due::LONGEST_SWEEP;
+use crate::connect::{read, write};
+use crate::sweep::LONGEST_SWEEP;
 use crate::{
-    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, NewRun,
-    Page, Store, postgres, sqlite,
+    Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, Page,
+    Store,
 };
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::time::Duration;
 use wire::{DeliveryId, EventId, Instant, WorkspaceId};
 
-/// How many attempts of one delivery are shown; schedules have at most 50, retries by hand come on top.
+/// How many attempts of one delivery are shown: the latest. Schedules have at most 50; retries by hand and probes come on top.
 const ATTEMPTS_SHOWN: i64 = 200;
 
 /// The longest page; whoever asks for more gets this much.
@@ -146,32 +146,6 @@ impl Store {
         ))
     }
 
-    /// Makes a delivery due at once, whatever came of it before; false while a worker holds it, or when there is none.
-    pub async fn retry_delivery(
-        &self,
-        workspace: &WorkspaceId,
-        id: DeliveryId,
-        now: Instant,
-    ) -> Result<bool, Error> {
-        let workspace = workspace.clone();
-        write!(self, |conn, queries| queries::by_hand::retry(
-            conn, &workspace, id, now
-        ))
-    }
-
-    /// Gives a waiting delivery up; false when it was not waiting.
-    pub async fn cancel_delivery(
-        &self,
-        workspace: &WorkspaceId,
-        id: DeliveryId,
-        now: Instant,
-    ) -> Result<bool, Error> {
-        let workspace = workspace.clone();
-        write!(self, |conn, queries| queries::by_hand::cancel(
-            conn, &workspace, id, now
-        ))
-    }
-
     /// Makes further deliveries of an event that was routed before, as given. The sweepers pick them up.
     pub async fn add_deliveries(
         &self,
@@ -182,28 +156,5 @@ impl Store {
         write!(self, |conn, queries| Ok(queries::deliveries::insert_all(
             conn, event, &rows, now
         )?))
-    }
-
-    /// Makes further deliveries and runs of an event that was routed before: replays. The sweepers pick them up. False when
-    /// the event is gone meanwhile, and then nothing is made.
-    pub async fn replay(
-        &self,
-        event: EventId,
-        (deliveries, runs): (Vec<NewDelivery>, Vec<NewRun>),
-        now: Instant,
-    ) -> Result<bool, Error> {
-        match &*self.ledger {
-            Ledger::Postgres(ledger) => {
-                // One statement is a transaction of its own.
-                ledger
-                    .read(move |conn| Ok(postgres::hot::again(conn, event, (&deliveries, &runs), now)?))
-                    .await
-            }
-            Ledger::Sqlite(ledger) => {
-                ledger
-                    .write(move |conn| Ok(sqlite::hot::again(conn, event, (&deliveries, &runs), now)?))
-                    .await
-            }
-        }
     }
 }

@@ -13,11 +13,10 @@
 //! for as long as it likes. What fails again is a dead letter of its own, and younger than the recovery, which therefore ends.
 
 use crate::connect::{Ledger, read, write};
-use crate::due::LONGEST_SWEEP;
 use crate::sql::{Maybe, Stamp, StoredText, Uid};
+use crate::sweep::LONGEST_SWEEP;
 use crate::{
-    Advance, DeadLetters, Error, Page, Recovery, RecoveryLease, RecoveryPreview, Steering, Store, postgres,
-    sqlite,
+    Advance, DeadLetters, Error, Page, Recovery, RecoveryLease, RecoveryPreview, Store, postgres, sqlite,
 };
 use diesel::Queryable;
 use std::time::Duration;
@@ -113,20 +112,6 @@ impl Store {
         Ok(preview)
     }
 
-    /// Saves a recovery; it begins nothing.
-    pub async fn save_recovery(
-        &self,
-        workspace: &WorkspaceId,
-        id: RecoveryId,
-        spec: RecoverySpec,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let workspace = workspace.clone();
-        write!(self, |conn, queries| queries::recoveries::insert(
-            conn, &workspace, id, &spec, now
-        ))
-    }
-
     /// One recovery.
     pub async fn recovery(&self, workspace: &WorkspaceId, id: RecoveryId) -> Result<Option<Recovery>, Error> {
         let workspace = workspace.clone();
@@ -151,20 +136,6 @@ impl Store {
             limit + 1
         ))?;
         Ok(Page::of(rows, limit))
-    }
-
-    /// Does what an operator wishes; false when the recovery's state does not allow it.
-    pub async fn steer_recovery(
-        &self,
-        workspace: &WorkspaceId,
-        id: RecoveryId,
-        steering: Steering,
-        now: Instant,
-    ) -> Result<bool, Error> {
-        let workspace = workspace.clone();
-        write!(self, |conn, queries| queries::recoveries::steer(
-            conn, &workspace, id, steering, now
-        ))
     }
 
     /// Takes the recovery whose next batch waits longest, for `hold`; none when none is due.

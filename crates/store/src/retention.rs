@@ -11,7 +11,7 @@
 //! unfinished things keep a partition for, the pass removes from around them. SQLite has the pass alone.
 
 use crate::connect::{Ledger, write};
-use crate::due::LONGEST_SWEEP;
+use crate::sweep::LONGEST_SWEEP;
 use crate::{Error, Store, partitions};
 use uuid::Uuid;
 use wire::{Instant, WorkspaceId};

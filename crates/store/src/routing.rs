@@ -1,7 +1,9 @@
 //! Routing: what the router decided of a batch of events becomes deliveries and runs, in one statement.
 
+use crate::connect::{read, write};
+use crate::sweep::LONGEST_SWEEP;
 use crate::write::{BatchError, PATIENCE, Writer, answered, statements, together};
-use crate::{Error, QueueError, QueueOptions, Store, postgres, sqlite};
+use crate::{Error, Event, QueueError, QueueOptions, Store, postgres, sqlite};
 use batcher::Batcher;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -111,6 +113,21 @@ pub struct Gift {
 pub struct RoutingQueue(Batcher<RoutedEvent, Result<bool, Arc<Error>>>);
 
 impl Store {
+    /// Reads the oldest events that were accepted before `before` and not routed since, at most `limit`.
+    ///
+    /// Several routers may get the same ones; whoever writes first routes them.
+    pub async fn unrouted_events(&self, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
+        let limit = limit.clamp(0, LONGEST_SWEEP);
+        read!(self, |conn, queries| queries::events::unrouted(
+            conn, before, limit
+        ))
+    }
+
+    /// Counts a failure to route `id`, and returns how many there were.
+    pub async fn count_routing_failure(&self, id: EventId) -> Result<i32, Error> {
+        write!(self, |conn, queries| queries::events::count_failure(conn, id))
+    }
+
     /// Starts a thread that writes what routers decide.
     pub fn routing_queue(&self, options: QueueOptions) -> Result<RoutingQueue, Error> {
         let mut writer = Writer::of(self);

@@ -2,7 +2,7 @@
 
 use crate::catalog::from_json;
 use crate::connect::{Ledger, read, write};
-use crate::due::LONGEST_SWEEP;
+use crate::sweep::LONGEST_SWEEP;
 use crate::{Error, HeldRun, Playbook, SlotLimit, Slotted, Store, Told, postgres, sqlite};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

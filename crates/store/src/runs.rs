@@ -1,8 +1,8 @@
 //! Runs as the management API sees them, and what operators want of them.
 
 use crate::connect::{read, write};
-use crate::due::LONGEST_SWEEP;
-use crate::{Control, Controlled, Error, Page, Run, RunsOf, StepRow, Store};
+use crate::sweep::LONGEST_SWEEP;
+use crate::{Control, Error, Page, Run, RunsOf, StepRow, Store};
 use uuid::Uuid;
 use wire::{EventId, Instant, PlaybookId, RunId, RunState, WorkspaceId};
 
@@ -78,25 +78,6 @@ impl Store {
             limit + 1
         ))?;
         Ok(Page::of(rows, limit))
-    }
-
-    /// Writes down what an operator wants of a run, for whoever runs it.
-    ///
-    /// - A run that has not ended can be cancelled, and paused unless it is; a paused one can be resumed; a faulted one
-    ///   can be retried. Everything else is refused.
-    /// - Wishes that no runner has taken in yet count: what is wished already is not written twice, and a run that is
-    ///   about to pause can be resumed.
-    pub async fn control_run(
-        &self,
-        workspace: &WorkspaceId,
-        id: RunId,
-        control: Control,
-        at: Instant,
-    ) -> Result<Controlled, Error> {
-        let workspace = workspace.clone();
-        write!(self, |conn, queries| queries::control::control(
-            conn, &workspace, id, control, at
-        ))
     }
 
     /// Has up to `limit` runs cancelled that have not ended, after `after`, in the order of their ids. Returns those there

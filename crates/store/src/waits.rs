@@ -6,8 +6,8 @@
 //! what a run waits for holds the run's row. So a gift is written for a wait that is there, and the wait goes with it.
 
 use crate::connect::{Ledger, read};
-use crate::due::LONGEST_SWEEP;
 use crate::routing::{Gift, RoutedEvent};
+use crate::sweep::LONGEST_SWEEP;
 use crate::{Error, Event, Store, postgres, sqlite};
 use std::collections::{HashMap, HashSet};
 use wire::{EventId, Instant, RunId, SourceId, WorkspaceId};

@@ -1,5 +1,5 @@
 //! What nobody asks for: the ledger's partitions ahead of time, what has expired out of the way, history whose
-//! window is over, and the batches of recoveries that run.
+//! window is over, the batches of recoveries that run, and the gauges of what waits.
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
@@ -23,7 +23,8 @@ const PACE: Duration = Duration::from_millis(200);
 pub async fn run(store: Store, retention: Retention, shutdown: boot::Shutdown) {
     let recovering = crate::recovering::run(store.clone(), shutdown.clone());
     let expiring = crate::expiring::run(store.clone(), retention, shutdown.clone());
-    tokio::join!(tidy(store, shutdown), recovering, expiring);
+    let watching = crate::watching::run(store.clone(), shutdown.clone());
+    tokio::join!(tidy(store, shutdown), recovering, expiring, watching);
 }
 
 async fn tidy(store: Store, shutdown: boot::Shutdown) {
@@ -183,7 +184,7 @@ pub(crate) mod tests {
             created_at: now,
             expires_at: now + Duration::from_hours(1),
         };
-        store.begin_portal_session(visit, [1; 32]).await
+        store.on_record(vec![]).begin_portal_session(visit, [1; 32]).await
     }
 
     #[tokio::test(flavor = "multi_thread")]

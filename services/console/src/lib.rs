@@ -32,6 +32,7 @@ mod problem;
 mod recovering;
 mod secret;
 mod show;
+mod watching;
 mod yaml;
 
 pub use api::{api, configure, not_found};

@@ -222,6 +222,9 @@ pub struct Send {
     /// How many requests may be under way at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallel: u16,
+    /// Where the doors are, when a slug was given and they are not beside the management API: a gateway's URL.
+    #[arg(long, value_name = "URL", env = "HOOKYARD_GATEWAY")]
+    pub gateway: Option<String>,
     /// How to reach the management API, when a slug was given.
     #[command(flatten)]
     pub connection: Connection,

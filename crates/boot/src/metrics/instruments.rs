@@ -50,7 +50,6 @@ pub(super) struct Instruments {
     pub(super) run_steps: Counter<u64>,
     pub(super) run_engine_failures: Counter<u64>,
     pub(super) runs_active: Gauge<u64>,
-    pub(super) pool_connections: Gauge<u64>,
 }
 
 impl Instruments {
@@ -167,10 +166,6 @@ impl Instruments {
                 "Runs that ended because the engine or the ledger could not go on with them",
             ),
             runs_active: gauge("hookyard.run.active", "Runs that this process holds"),
-            pool_connections: gauge(
-                "hookyard.db.pool.connections",
-                "Connections of the pool, by state",
-            ),
         }
     }
 }
@@ -200,5 +195,18 @@ pub(super) fn observe_conveyor(meter: &Meter, counts: impl Fn() -> broker::Count
         .u64_observable_counter("hookyard.conveyor.lost_connections")
         .with_description("Times that the connection to the broker was lost")
         .with_callback(move |observer| observer.observe(counts().lost_connections, &[]))
+        .build();
+}
+
+/// Declares the gauge of a ledger's pool.
+pub(super) fn observe_pool(meter: &Meter, state: impl Fn() -> (u32, u32) + Send + Sync + 'static) {
+    meter
+        .u64_observable_gauge("hookyard.db.pool.connections")
+        .with_description("Connections of the pool, by state")
+        .with_callback(move |observer| {
+            let (used, all) = state();
+            observer.observe(used.into(), &[KeyValue::new("state", "used")]);
+            observer.observe(all.saturating_sub(used).into(), &[KeyValue::new("state", "idle")]);
+        })
         .build();
 }

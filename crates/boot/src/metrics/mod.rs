@@ -179,6 +179,13 @@ pub(crate) fn observe_conveyor(counts: impl Fn() -> broker::Counts + Send + Sync
     OBSERVED.call_once(|| instruments::observe_conveyor(&meters().provider.meter("hookyard"), counts));
 }
 
+/// Shows how many of the ledger's connections are in use, and how many there are, whenever metrics are read. In a process with
+/// several, the first one stays.
+pub(crate) fn observe_pool(state: impl Fn() -> (u32, u32) + Send + Sync + 'static) {
+    static OBSERVED: Once = Once::new();
+    OBSERVED.call_once(|| instruments::observe_pool(&meters().provider.meter("hookyard"), state));
+}
+
 /// Counts references that came from a queue, and times what became of their message.
 pub fn consumed(queue: Queue, references: usize, took: Duration) {
     let labels = messaging(queue);
@@ -287,16 +294,6 @@ pub fn runs_active(runs: u64) {
     instruments().runs_active.record(runs, &[]);
 }
 
-/// Shows how many of the pool's connections are taken.
-pub fn database_pool(in_use: u64, size: u64) {
-    instruments()
-        .pool_connections
-        .record(in_use, &[KeyValue::new("state", "used")]);
-    instruments()
-        .pool_connections
-        .record(size.saturating_sub(in_use), &[KeyValue::new("state", "idle")]);
-}
-
 /// Counts an HTTP request of ours until it is dropped.
 #[must_use]
 pub(crate) fn request_began() -> ActiveRequest {
@@ -364,7 +361,7 @@ mod tests {
         run_steps("call", 3);
         run_broken();
         runs_active(1);
-        database_pool(1, 10);
+        observe_pool(|| (1, 10));
         observe_conveyor(broker::Counts::default);
         drop(request_began());
         request_answered(

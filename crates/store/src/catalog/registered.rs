@@ -3,7 +3,7 @@
 use super::{ASKED, CONFIGURED_LIMIT, is_possible, listed};
 use crate::catalog::RouteRow;
 use crate::connect::{read, write};
-use crate::due::LONGEST_SWEEP;
+use crate::sweep::LONGEST_SWEEP;
 use crate::{
     ApiKey, Application, Contact, Endpoint, Error, EventType, Playbook, PortalSession, Project, Route,
     Source, Store, Template,
@@ -202,16 +202,6 @@ impl Store {
         Ok(listed(counts, "event types")?.into_iter().collect())
     }
 
-    /// Ends a subscription; false when there was none.
-    pub async fn unsubscribe(&self, endpoint: &EndpointId, event_type: &EventTypeId) -> Result<bool, Error> {
-        let (endpoint, event_type) = (endpoint.clone(), event_type.clone());
-        write!(self, |conn, queries| queries::routes::unsubscribe(
-            conn,
-            &endpoint,
-            &event_type
-        ))
-    }
-
     /// A workspace's projects by slug.
     pub async fn projects(&self, workspace: &WorkspaceId) -> Result<Vec<Project>, Error> {
         let workspace = workspace.clone();
@@ -304,17 +294,6 @@ impl Store {
         ))?;
         let rows = listed(rows, "endpoints")?;
         rows.into_iter().map(|row| row.open(&self.keyring)).collect()
-    }
-
-    /// Makes a visit to the portal, which the code with this SHA-256 opens.
-    pub async fn begin_portal_session(
-        &self,
-        session: PortalSession,
-        code_hash: [u8; 32],
-    ) -> Result<(), Error> {
-        write!(self, |conn, queries| queries::applications::begin_session(
-            conn, &session, &code_hash
-        ))
     }
 
     /// Uses a code up, by its SHA-256: true once, and not when it is too late. From here on the browser shows what has

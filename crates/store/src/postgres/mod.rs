@@ -71,6 +71,10 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Ledger {
+    pub(crate) fn pool_state(&self) -> diesel::r2d2::State {
+        self.pool.state()
+    }
+
     pub(crate) fn open(settings: &Settings) -> Result<Self, Error> {
         let url: SecretString = address::complete(settings.url.expose_secret())?.into();
         let pool = Pool::builder()

@@ -5,8 +5,8 @@ use super::super::schema::{attempts, deliveries, events};
 use super::in_state;
 use super::lanes::Waiting;
 use super::order::Turns;
-use crate::due::Leased;
 use crate::sql::{Maybe, Stamp, Uid, made_between};
+use crate::sweep::Leased;
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use bytes::Bytes;
 use diesel::dsl::case_when;
@@ -319,14 +319,14 @@ pub(crate) fn counts(conn: &mut Conn, events: &[EventId]) -> Result<HashMap<Even
     Ok(counts.into_iter().map(|(id, count)| (id.into(), count)).collect())
 }
 
-/// The delivery's attempts in order. No attempt is older than its event, whose time the delivery's id carries: the bound
+/// The delivery's latest attempts, in order. No attempt is older than its event, whose time the delivery's id carries: the bound
 /// keeps Postgres out of the partitions before that day. The day is for clocks that disagree.
 pub(crate) fn attempts(conn: &mut Conn, delivery: DeliveryId, limit: i64) -> Result<Vec<Attempt>, Error> {
     let earliest = AttemptId::new(delivery.instant() - std::time::Duration::from_hours(24), 0);
-    Ok(attempts::table
+    let mut latest: Vec<Attempt> = attempts::table
         .filter(attempts::delivery_id.eq(Uid::from(delivery)))
         .filter(attempts::id.ge(Uid::from(earliest)))
-        .order((attempts::number, attempts::id))
+        .order((attempts::number.desc(), attempts::id.desc()))
         .limit(limit)
         .select((
             attempts::id,
@@ -340,7 +340,9 @@ pub(crate) fn attempts(conn: &mut Conn, delivery: DeliveryId, limit: i64) -> Res
             attempts::response_body,
             attempts::created_at,
         ))
-        .load(conn)?)
+        .load(conn)?;
+    latest.reverse();
+    Ok(latest)
 }
 
 /// Inserts deliveries of `event`, and wakes the lanes of those that wait.

@@ -5,6 +5,7 @@
 
 pub(crate) mod applications;
 pub(crate) mod audit;
+pub(crate) mod backlog;
 pub(crate) mod by_hand;
 pub(crate) mod control;
 pub(crate) mod deliveries;

@@ -3,8 +3,8 @@
 use super::super::Conn;
 use super::super::hot::clock;
 use super::super::schema::{run_inbox, runs, workers};
-use crate::due::LONGEST_SWEEP;
 use crate::sql::{Stamp, Uid};
+use crate::sweep::LONGEST_SWEEP;
 use crate::{Control, Error, Telling, Told};
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl};
 use std::time::Duration;

@@ -56,6 +56,10 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Ledger {
+    pub(crate) fn pool_state(&self) -> diesel::r2d2::State {
+        self.pool.state()
+    }
+
     pub(crate) fn open(path: &str, settings: &Settings) -> Result<Self, Error> {
         if let Some(fault) = fault(path) {
             return Err(Error::Address { fault });

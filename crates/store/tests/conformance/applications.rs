@@ -189,7 +189,7 @@ on_both! {
     async fn a_code_opens_the_portal_once(yard: &Yard) {
         customer(yard).await;
         let now = Instant::now();
-        yard.store.begin_portal_session(visit("one", now), [1; 32]).await.unwrap();
+        yard.store.on_record(vec![]).begin_portal_session(visit("one", now), [1; 32]).await.unwrap();
         assert_eq!(yard.store.portal_session([2; 32], now).await.unwrap(), None, "the link was not used yet");
         assert!(!yard.store.open_portal_session([9; 32], [2; 32], now).await.unwrap(), "no such code");
         assert!(yard.store.open_portal_session([1; 32], [2; 32], now).await.unwrap());
@@ -204,7 +204,7 @@ on_both! {
         customer(yard).await;
         let now = Instant::now();
         for round in 0..10 {
-            yard.store.begin_portal_session(visit(&round.to_string(), now), [round; 32]).await.unwrap();
+            yard.store.on_record(vec![]).begin_portal_session(visit(&round.to_string(), now), [round; 32]).await.unwrap();
             let (one, two) = (yard.another_process().await, yard.another_process().await);
             let opened = tokio::join!(
                 one.open_portal_session([round; 32], [100 + round; 32], now),
@@ -223,8 +223,8 @@ on_both! {
         customer(yard).await;
         let now = Instant::now();
         let end = visit("one", now).expires_at;
-        yard.store.begin_portal_session(visit("one", now), [1; 32]).await.unwrap();
-        yard.store.begin_portal_session(visit("two", now), [2; 32]).await.unwrap();
+        yard.store.on_record(vec![]).begin_portal_session(visit("one", now), [1; 32]).await.unwrap();
+        yard.store.on_record(vec![]).begin_portal_session(visit("two", now), [2; 32]).await.unwrap();
         assert!(!yard.store.open_portal_session([1; 32], [3; 32], end).await.unwrap());
         let just_before = end - Duration::from_micros(1);
         assert!(yard.store.open_portal_session([2; 32], [4; 32], just_before).await.unwrap());
@@ -237,9 +237,9 @@ on_both! {
         let now = Instant::now();
         for number in 0..3 {
             let begun = now - Duration::from_hours(2);
-            yard.store.begin_portal_session(visit(&number.to_string(), begun), [number; 32]).await.unwrap();
+            yard.store.on_record(vec![]).begin_portal_session(visit(&number.to_string(), begun), [number; 32]).await.unwrap();
         }
-        yard.store.begin_portal_session(visit("fresh", now), [9; 32]).await.unwrap();
+        yard.store.on_record(vec![]).begin_portal_session(visit("fresh", now), [9; 32]).await.unwrap();
         let forget = |limit| yard.store.forget_portal_sessions(now, limit);
         assert_eq!((forget(-1).await.unwrap(), forget(0).await.unwrap()), (0, 0));
         assert_eq!((forget(2).await.unwrap(), forget(i64::MAX).await.unwrap(), forget(10).await.unwrap()), (2, 1, 0));
@@ -249,13 +249,13 @@ on_both! {
     async fn visits_end_with_their_application(yard: &Yard) {
         customer(yard).await;
         let now = Instant::now();
-        yard.store.begin_portal_session(visit("one", now), [1; 32]).await.unwrap();
+        yard.store.on_record(vec![]).begin_portal_session(visit("one", now), [1; 32]).await.unwrap();
         assert!(yard.store.open_portal_session([1; 32], [2; 32], now).await.unwrap());
-        let twin = yard.store.begin_portal_session(visit("two", now), [1; 32]).await.unwrap_err();
+        let twin = yard.store.on_record(vec![]).begin_portal_session(visit("two", now), [1; 32]).await.unwrap_err();
         assert!(matches!(&twin, Error::Taken { constraint } if constraint.contains("code_hash")), "{twin}");
         edit(yard, vec![Edit::RemoveApplication(app("buyer"))]).await.unwrap();
         assert_eq!(yard.store.portal_session([2; 32], now).await.unwrap(), None);
-        let nobodys = yard.store.begin_portal_session(visit("two", now), [1; 32]).await.unwrap_err();
+        let nobodys = yard.store.on_record(vec![]).begin_portal_session(visit("two", now), [1; 32]).await.unwrap_err();
         assert!(matches!(nobodys, Error::Dangling { .. }), "{nobodys}");
     }
 }

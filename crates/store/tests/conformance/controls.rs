@@ -22,7 +22,7 @@ on_both! {
         let id = started(yard, 1).await[0];
         yard.execute("UPDATE runs SET ready_at = NULL, state = 'waiting'");
         let of = of();
-        let wish = |control| yard.store.control_run(&of, id, control, Instant::now());
+        let wish = |control| yard.store.on_record(vec![]).control_run(&of, id, control, Instant::now());
         for _ in 0..2 {
             assert_eq!(wish(Control::Pause).await.unwrap(), Controlled::Wished);
         }
@@ -35,7 +35,7 @@ on_both! {
     async fn a_run_that_ended_refuses_all_but_a_retry_of_its_fault(yard: &Yard) {
         let id = started(yard, 1).await[0];
         let of = of();
-        let wish = |control| yard.store.control_run(&of, id, control, Instant::now());
+        let wish = |control| yard.store.on_record(vec![]).control_run(&of, id, control, Instant::now());
         for (word, state) in [("completed", RunState::Completed), ("cancelled", RunState::Cancelled), ("faulted", RunState::Faulted)] {
             yard.execute(&format!("UPDATE runs SET state = '{word}', ready_at = NULL"));
             for control in [Control::Cancel, Control::Pause, Control::Resume] {
@@ -52,7 +52,7 @@ on_both! {
     async fn a_strangers_run_is_missing(yard: &Yard) {
         let id = started(yard, 1).await[0];
         let other = WorkspaceId::from_stored("ws_other");
-        let wished = yard.store.control_run(&other, id, Control::Cancel, Instant::now()).await.unwrap();
+        let wished = yard.store.on_record(vec![]).control_run(&other, id, Control::Cancel, Instant::now()).await.unwrap();
         assert_eq!((wished, open(yard)), (Controlled::Missing, vec![]));
         assert!(yard.store.steps(&other, id, None, 10).await.unwrap().rows.is_empty());
     }
@@ -61,7 +61,7 @@ on_both! {
         let id = started(yard, 1).await[0];
         let wishes = (0..8).map(|_| {
             let store = yard.store.clone();
-            tokio::spawn(async move { store.control_run(&of(), id, Control::Cancel, Instant::now()).await })
+            tokio::spawn(async move { store.on_record(vec![]).control_run(&of(), id, Control::Cancel, Instant::now()).await })
         });
         for wish in wishes.collect::<Vec<_>>() {
             assert_eq!(wish.await.unwrap().unwrap(), Controlled::Wished);
@@ -73,7 +73,7 @@ on_both! {
         let ids = started(yard, 5).await;
         yard.execute("UPDATE runs SET state = 'completed' WHERE id = (SELECT id FROM runs ORDER BY id LIMIT 1)");
         let at = Instant::now();
-        yard.store.control_run(&of(), ids[2], Control::Cancel, at).await.unwrap();
+        yard.store.on_record(vec![]).control_run(&of(), ids[2], Control::Cancel, at).await.unwrap();
         let first = yard.store.cancel_runs(RunsOf::Workspace(of()), None, 3, at).await.unwrap();
         assert_eq!(first, ids[1..4]);
         let rest = yard.store.cancel_runs(RunsOf::Workspace(of()), first.last().copied(), 3, at).await.unwrap();

@@ -177,7 +177,7 @@ on_both! {
         assert!(matches!(&taken, Error::Taken { constraint } if names(constraint)), "{taken}");
         let unsubscribe = |from: &'static str| {
             let (endpoint, from) = (endpoint_id("one"), type_id(from));
-            async move { yard.store.unsubscribe(&endpoint, &from).await.unwrap() }
+            async move { yard.store.on_record(vec![]).unsubscribe(&endpoint, &from).await.unwrap() }
         };
         assert!(unsubscribe("paid").await);
         assert!(!unsubscribe("paid").await, "it is ended already");

@@ -362,7 +362,7 @@ on_both! {
         record(yard, Outcome { answered: None, ..dead }).await;
         asleep(6).await;
         let at = at + (quarter(6).since(quarter(5)));
-        assert!(yard.store.retry_delivery(&workspace(), one, at).await.unwrap());
+        assert!(yard.store.on_record(vec![]).retry_delivery(&workspace(), one, at).await.unwrap());
         comes(at, "retried by hand").await;
 
         let at = asleep(7).await;

@@ -13,6 +13,7 @@ mod accept_decided;
 mod applications;
 mod apps;
 mod audit;
+mod backlog;
 mod controls;
 mod edits;
 mod event_types;

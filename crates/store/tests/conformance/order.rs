@@ -130,16 +130,16 @@ on_both! {
         let (token, _) = leases(yard, later).await;
         record(yard, ended(ids[0], token, DeliveryState::DeadLetter, later)).await;
         // The second waits now. One that is retried by hand is of an earlier event.
-        assert!(yard.store.retry_delivery(&workspace(), ids[0], later).await.unwrap());
+        assert!(yard.store.on_record(vec![]).retry_delivery(&workspace(), ids[0], later).await.unwrap());
         let (token, leased) = leases(yard, later).await;
         assert_eq!(leased, [ids[0]]);
         // One that waits for its turn goes on waiting.
-        assert!(yard.store.retry_delivery(&workspace(), ids[2], later).await.unwrap());
+        assert!(yard.store.on_record(vec![]).retry_delivery(&workspace(), ids[2], later).await.unwrap());
         assert_eq!(leases(yard, later).await.1, []);
-        assert!(yard.store.cancel_delivery(&workspace(), ids[1], later).await.unwrap());
+        assert!(yard.store.on_record(vec![]).cancel_delivery(&workspace(), ids[1], later).await.unwrap());
         assert_eq!(leases(yard, later).await.1, []);
         record(yard, ended(ids[0], token, DeliveryState::ScheduledRetry, later)).await;
-        assert!(yard.store.cancel_delivery(&workspace(), ids[0], later).await.unwrap());
+        assert!(yard.store.on_record(vec![]).cancel_delivery(&workspace(), ids[0], later).await.unwrap());
         assert_eq!(leases(yard, later).await.1, [ids[2]], "a head that is cancelled lets the next one go");
     }
 

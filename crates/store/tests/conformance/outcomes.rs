@@ -51,6 +51,17 @@ on_both! {
         assert_eq!((kept[0].duration_ms, &kept[0].error_kind, &*kept[0].response_body), (12, &None, &b"no"[..]));
     }
 
+    async fn of_very_many_attempts_the_latest_are_shown_in_order(yard: &Yard) {
+        let (id, token) = held(yard, "one").await;
+        let queue = queue(yard);
+        for number in 1..=203 {
+            // All but the first come from a worker that has lost its lease.
+            queue.record(outcome(id, token, number, Failed)).await.unwrap();
+        }
+        let shown: Vec<i32> = yard.store.attempts(id).await.unwrap().iter().map(|attempt| attempt.number).collect();
+        assert_eq!(shown, (4..=203).collect::<Vec<i32>>());
+    }
+
     async fn an_end_without_an_attempt_keeps_none_and_takes_its_lease_off_the_count(yard: &Yard) {
         let (id, token) = held(yard, "one").await;
         let ended = Outcome { is_made: false, ..outcome(id, token, 1, Failed) };
@@ -166,18 +177,18 @@ on_both! {
         let (id, token) = held(yard, "one").await;
         let store = &yard.store;
         let of = workspace();
-        assert!(!store.retry_delivery(&of, id, now).await.unwrap(), "a worker holds it");
-        assert!(!store.cancel_delivery(&of, id, now).await.unwrap());
+        assert!(!store.on_record(vec![]).retry_delivery(&of, id, now).await.unwrap(), "a worker holds it");
+        assert!(!store.on_record(vec![]).cancel_delivery(&of, id, now).await.unwrap());
         queue(yard).record(outcome(id, token, 1, DeadLetter)).await.unwrap();
-        assert!(!store.cancel_delivery(&of, id, now).await.unwrap(), "it does not wait");
+        assert!(!store.on_record(vec![]).cancel_delivery(&of, id, now).await.unwrap(), "it does not wait");
         let stranger = wire::WorkspaceId::from_stored("ws_other");
-        assert!(!store.retry_delivery(&stranger, id, now).await.unwrap());
-        assert!(store.retry_delivery(&of, id, now).await.unwrap());
+        assert!(!store.on_record(vec![]).retry_delivery(&stranger, id, now).await.unwrap());
+        assert!(store.on_record(vec![]).retry_delivery(&of, id, now).await.unwrap());
         let again = store.lease_due(now, 1, (token, Duration::from_secs(1)), vec![]).await.unwrap().jobs;
         assert_eq!(again[0].number(), 2, "a retry by hand goes on counting");
         store.release(vec![(id, token)], now).await.unwrap();
         assert_eq!(find(yard, id).await.state, ScheduledRetry);
-        assert!(store.cancel_delivery(&of, id, now).await.unwrap());
+        assert!(store.on_record(vec![]).cancel_delivery(&of, id, now).await.unwrap());
         let cancelled = find(yard, id).await;
         assert_eq!((cancelled.state, cancelled.reason.as_deref(), cancelled.due_at), (Failed, Some("cancelled"), None));
     }

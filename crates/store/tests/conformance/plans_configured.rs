@@ -215,7 +215,7 @@ on_both! {
         let (endpoint, event_type) = (EndpointId::from_stored("ep_none"), EventTypeId::from_stored("evt_none"));
         assert!(store.subscriptions(&endpoint).await.unwrap().is_empty());
         planner.finds("routes", "endpoint_id", ("(endpoint_id=?)", "routes_subscription_key"));
-        assert!(!store.unsubscribe(&endpoint, &event_type).await.unwrap());
+        assert!(!store.on_record(vec![]).unsubscribe(&endpoint, &event_type).await.unwrap());
         planner.finds("routes", "event_type_id", ("(endpoint_id=? AND event_type_id=?)", "using routes_"));
         assert!(store.published_event_types(&EnvironmentId::from_stored("env_none")).await.unwrap().is_empty());
         planner.finds("published_event_types", "environment_id", ("(environment_id=?)", "published_event_types_pkey"));

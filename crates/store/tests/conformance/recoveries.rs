@@ -51,12 +51,14 @@ pub(crate) async fn dead(yard: &Yard, endpoints: &[&str], count: usize) -> Vec<D
 pub(crate) async fn started(yard: &Yard, spec: RecoverySpec) -> RecoveryId {
     let (id, now) = (RecoveryId::generate(), Instant::now());
     yard.store
+        .on_record(vec![])
         .save_recovery(&workspace(), id, spec, now)
         .await
         .unwrap();
     let start = Steering::Start { total: 0 };
     assert!(
         yard.store
+            .on_record(vec![])
             .steer_recovery(&workspace(), id, start, now)
             .await
             .unwrap()
@@ -184,7 +186,7 @@ on_both! {
         assert_eq!(advanced(yard, now).await, Advance::Sent(2));
         let later = now + Duration::from_secs(10);
         let in_hand = taken(yard, later).await;
-        let steer = async |steering| yard.store.steer_recovery(&workspace(), id, steering, later).await.unwrap();
+        let steer = async |steering| yard.store.on_record(vec![]).steer_recovery(&workspace(), id, steering, later).await.unwrap();
         assert!(steer(Steering::Pause).await);
         assert!(!steer(Steering::Pause).await && !steer(Steering::Start { total: 1 }).await);
         // Whoever was in the middle does no more.
@@ -204,11 +206,11 @@ on_both! {
         let id = started(yard, RecoverySpec { per_second: 1, ..spec() }).await;
         let now = Instant::now();
         assert_eq!(advanced(yard, now).await, Advance::Sent(1));
-        assert!(yard.store.steer_recovery(&workspace(), id, Steering::Cancel, now).await.unwrap());
+        assert!(yard.store.on_record(vec![]).steer_recovery(&workspace(), id, Steering::Cancel, now).await.unwrap());
         assert!(yard.store.take_recovery(now + HOLD, HOLD).await.unwrap().is_none());
-        assert!(!yard.store.steer_recovery(&workspace(), id, Steering::Resume, now).await.unwrap());
+        assert!(!yard.store.on_record(vec![]).steer_recovery(&workspace(), id, Steering::Resume, now).await.unwrap());
         let stranger = WorkspaceId::from_stored("ws_other");
-        assert!(!yard.store.steer_recovery(&stranger, id, Steering::Cancel, now).await.unwrap());
+        assert!(!yard.store.on_record(vec![]).steer_recovery(&stranger, id, Steering::Cancel, now).await.unwrap());
         assert!(yard.store.recovery(&stranger, id).await.unwrap().is_none());
         assert_eq!(replayed(yard).await.len(), 1);
     }
@@ -265,7 +267,7 @@ on_both! {
         started(yard, spec()).await;
         assert_eq!(advanced(yard, Instant::now()).await, Advance::Completed(1));
         assert!(yard.store.dead_letters(&workspace(), None).await.unwrap().0.is_empty());
-        assert!(yard.store.retry_delivery(&workspace(), made[0], Instant::now()).await.unwrap());
+        assert!(yard.store.on_record(vec![]).retry_delivery(&workspace(), made[0], Instant::now()).await.unwrap());
         yard.execute("UPDATE deliveries SET state = 'dead_letter', due_at = NULL WHERE replay_of IS NULL");
         let (groups, _) = yard.store.dead_letters(&workspace(), None).await.unwrap();
         assert_eq!(groups.iter().map(|group| group.count).sum::<i64>(), 1);
@@ -301,7 +303,7 @@ on_both! {
         for number in 0..3 {
             let at = Instant::now() + Duration::from_millis(number);
             let id = RecoveryId::new(at, 0);
-            yard.store.save_recovery(&workspace(), id, spec(), at).await.unwrap();
+            yard.store.on_record(vec![]).save_recovery(&workspace(), id, spec(), at).await.unwrap();
             made.insert(0, id);
         }
         let page = yard.store.recoveries(&workspace(), None, 2).await.unwrap();

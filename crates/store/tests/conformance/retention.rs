@@ -127,7 +127,7 @@ on_both! {
         let (event, done) = delivered(yard, now - DAY * 40, "delivered").await;
         let replay = NewDelivery { replay_of: Some(done), ..delivery(event, "two", now) };
         let id = replay.id;
-        assert!(yard.store.replay(event, (vec![replay], vec![]), now).await.unwrap());
+        assert!(yard.store.on_record(vec![]).replay(event, (vec![replay], vec![]), now).await.unwrap());
         assert_eq!(passed(yard, now - DAY * 30).await, [1, 1, 0, 0]);
         assert!(is_there(yard, event).await);
         assert_eq!(yard.store.delivery(&workspace(), id).await.unwrap().unwrap().state, DeliveryState::Pending);
@@ -136,7 +136,7 @@ on_both! {
     async fn what_was_tried_again_since_has_its_own_end_to_wait_for(yard: &Yard) {
         let now = Instant::now();
         let (_, id) = delivered(yard, now - DAY * 40, "dead_letter").await;
-        assert!(yard.store.retry_delivery(&workspace(), id, now - DAY).await.unwrap());
+        assert!(yard.store.on_record(vec![]).retry_delivery(&workspace(), id, now - DAY).await.unwrap());
         yard.execute("UPDATE deliveries SET state = 'delivered'");
         assert_eq!(passed(yard, now - DAY * 30).await, [0; 4]);
         assert_eq!(passed(yard, now).await, [1, 1, 1, 0]);
@@ -180,7 +180,7 @@ on_both! {
         let (event, _) = delivered(yard, now - DAY * 40, "delivered").await;
         passed(yard, now - DAY * 30).await;
         let again = delivery(event, "one", now);
-        assert!(!yard.store.replay(event, (vec![again], vec![run_of(event)]), now).await.unwrap());
+        assert!(!yard.store.on_record(vec![]).replay(event, (vec![again], vec![run_of(event)]), now).await.unwrap());
         assert_eq!(yard.number("SELECT count(*) AS value FROM deliveries"), 0);
         assert_eq!(yard.number("SELECT count(*) AS value FROM runs"), 0);
     }
@@ -246,9 +246,9 @@ on_both! {
         };
         for nonce in 0..2 {
             let id = RecoveryId::new(at + Duration::from_secs(nonce), 0);
-            yard.store.save_recovery(&workspace(), id, spec(), at).await.unwrap();
+            yard.store.on_record(vec![]).save_recovery(&workspace(), id, spec(), at).await.unwrap();
             if nonce == 0 {
-                assert!(yard.store.steer_recovery(&workspace(), id, Steering::Cancel, at).await.unwrap());
+                assert!(yard.store.on_record(vec![]).steer_recovery(&workspace(), id, Steering::Cancel, at).await.unwrap());
             }
         }
         assert_eq!(emptied(yard, History::Recoveries, None, now - DAY * 30).await, 1);

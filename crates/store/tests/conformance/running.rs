@@ -139,7 +139,7 @@ on_both! {
     async fn a_step_is_kept_with_all_that_came_of_it(yard: &Yard) {
         let (worker, run) = held(yard).await;
         let queue = commits(yard);
-        yard.store.control_run(&workspace(), run.id, Control::Pause, Instant::now()).await.unwrap();
+        yard.store.on_record(vec![]).control_run(&workspace(), run.id, Control::Pause, Instant::now()).await.unwrap();
         assert_eq!(yard.store.told(worker).await.unwrap(), [run.id]);
         let told = yard.store.inbox(vec![run.id]).await.unwrap();
         assert_eq!(told[0].what, Telling::Control(Control::Pause));
@@ -168,7 +168,7 @@ on_both! {
         assert_eq!(queue.commit(second).await.unwrap(), Committed::Kept(vec![]));
         assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 1);
         assert!(claimed(&yard.store, worker).await.is_empty(), "nothing is to be done about it");
-        yard.store.control_run(&workspace(), run.id, Control::Cancel, Instant::now()).await.unwrap();
+        yard.store.on_record(vec![]).control_run(&workspace(), run.id, Control::Cancel, Instant::now()).await.unwrap();
         let again = claimed(&yard.store, worker).await.remove(0);
         assert_eq!((again.engine.as_deref(), again.revision, again.epoch), (Some(&b"two"[..]), 2, 2));
         let last = RunCommit {
@@ -240,7 +240,7 @@ on_both! {
 
     async fn a_run_is_not_parked_over_what_it_was_told(yard: &Yard) {
         let (worker, run) = held(yard).await;
-        yard.store.control_run(&workspace(), run.id, Control::Cancel, Instant::now()).await.unwrap();
+        yard.store.on_record(vec![]).control_run(&workspace(), run.id, Control::Cancel, Instant::now()).await.unwrap();
         let later = Instant::now() + Duration::from_hours(1);
         let parked = RunCommit { state: RunState::Waiting, hold: Hold::Parked(Some(later)), ..commit(&run, worker, "x") };
         commits(yard).commit(parked).await.unwrap();
@@ -256,7 +256,7 @@ on_both! {
             let parked = RunCommit { state: RunState::Waiting, hold: Hold::Parked(None), ..commit(run, worker, "x") };
             let (queue, store, id) = (queue.clone(), yard.store.clone(), run.id);
             tokio::spawn(async move {
-                let telling = tokio::spawn(async move { store.control_run(&workspace(), id, Control::Cancel, Instant::now()).await });
+                let telling = tokio::spawn(async move { store.on_record(vec![]).control_run(&workspace(), id, Control::Cancel, Instant::now()).await });
                 queue.commit(parked).await.unwrap();
                 assert_eq!(telling.await.unwrap().unwrap(), Controlled::Wished);
             })
@@ -294,7 +294,7 @@ on_both! {
 
     async fn what_a_run_was_told_and_nobody_heard_wakes_it_in_the_end(yard: &Yard) {
         let (worker, run) = held(yard).await;
-        yard.store.control_run(&workspace(), run.id, Control::Cancel, Instant::now()).await.unwrap();
+        yard.store.on_record(vec![]).control_run(&workspace(), run.id, Control::Cancel, Instant::now()).await.unwrap();
         yard.execute("UPDATE runs SET owner = NULL, ready_at = NULL");
         assert_eq!(yard.store.wake_told(Duration::from_hours(1), 10).await.unwrap(), 0);
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -87,7 +87,7 @@ on_both! {
             assert_eq!(slotted, expected, "{index}");
         }
         // An operator's wish brings it to another worker, which finds another key.
-        yard.store.control_run(&workspace(), ids[1], Control::Pause, Instant::now()).await.unwrap();
+        yard.store.on_record(vec![]).control_run(&workspace(), ids[1], Control::Pause, Instant::now()).await.unwrap();
         let other = Uuid::new_v4();
         let again = claimed(&yard.store, other).await.remove(0);
         assert_eq!((again.id, again.slot_key.as_deref()), (ids[1], Some("ada")));

@@ -15,26 +15,28 @@ pub(super) async fn one(
     path: Path<(String, String, String)>,
 ) -> Result<HttpResponse, Error> {
     let (_, scope, key) = path.into_inner();
-    let missing = Error::NotFound { what: "claim" };
-    let Some(scope) = find(&console, &opened, &scope).await? else {
-        return Err(missing);
-    };
-    let claim = console.store().claim(&scope, &key).await?;
-    Ok(ok(ClaimView::of(claim.ok_or(missing)?)))
+    // A source and a playbook, say, may share a slug.
+    for scope in find(&console, &opened, &scope).await? {
+        if let Some(claim) = console.store().claim(&scope, &key).await? {
+            return Ok(ok(ClaimView::of(claim)));
+        }
+    }
+    Err(Error::NotFound { what: "claim" })
 }
 
-/// The id of what has keys of its own.
-async fn find(console: &Console, opened: &Opened, asked: &str) -> Result<Option<String>, Error> {
+/// The ids of what is called this and has keys of its own.
+async fn find(console: &Console, opened: &Opened, asked: &str) -> Result<Vec<String>, Error> {
     let directory = directory(console, opened.id()).await?;
-    let source = directory.sources.find(asked).map(ToString::to_string);
-    let playbook = || directory.playbooks.find(asked).map(ToString::to_string);
-    let endpoint = || directory.endpoints.find(asked).map(ToString::to_string);
-    if let Some(found) = source.or_else(playbook).or_else(endpoint) {
-        return Ok(Some(found));
-    }
+    let configured = [
+        directory.sources.find(asked).map(ToString::to_string),
+        directory.playbooks.find(asked).map(ToString::to_string),
+        directory.endpoints.find(asked).map(ToString::to_string),
+    ];
+    let mut found: Vec<String> = configured.into_iter().flatten().collect();
     match event_types::find(console, opened, asked).await {
-        Ok(row) => Ok(Some(row.id.to_string())),
-        Err(Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
+        Ok(row) => found.push(row.id.to_string()),
+        Err(Error::NotFound { .. }) => {}
+        Err(error) => return Err(error),
     }
+    Ok(found)
 }

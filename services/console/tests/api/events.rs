@@ -168,6 +168,18 @@ on_both! {
         }
     }
 
+    async fn a_claim_is_found_by_its_scopes_name_whatever_else_has_that_name(yard: &Yard) {
+        let endpoint = json!({"slug": "stripe", "url": "https://example.com/hooks"});
+        let endpoint = yard.post("endpoints", &endpoint).await.expect(201);
+        let endpoint = endpoint["id"].as_str().unwrap();
+        given::claimed(yard, "so_stripe", "of-the-source").await;
+        given::claimed(yard, endpoint, "of-the-endpoint").await;
+        for (key, scope) in [("of-the-source", "so_stripe"), ("of-the-endpoint", endpoint)] {
+            let claim = yard.get(&format!("claims/stripe/{key}")).await.expect(200);
+            assert_eq!(claim["scope"], json!(scope), "{key}");
+        }
+    }
+
     async fn rejections_are_listed_newest_first(yard: &Yard) {
         let now = Instant::now();
         let first = given::rejected(yard, now - Duration::from_secs(1)).await;

@@ -135,7 +135,11 @@ async fn link_until(yard: &Yard, expires_at: Instant) -> String {
         expires_at,
     };
     let hash = Sha256::digest(code.as_bytes()).into();
-    yard.store.begin_portal_session(session, hash).await.unwrap();
+    yard.store
+        .on_record(vec![])
+        .begin_portal_session(session, hash)
+        .await
+        .unwrap();
     format!("/portal/{code}")
 }
 

@@ -65,6 +65,7 @@ async fn a_schedule_that_is_used_up_leaves_a_dead_letter_that_a_retry_by_hand_re
     yard.receiver.answer_all(Reply::status(204));
     let revived = yard
         .store
+        .on_record(vec![])
         .retry_delivery(&delivery.workspace_id, id, Instant::now());
     assert!(revived.await.unwrap());
     let delivery = yard.comes_to(id, DeliveryState::Delivered).await;

@@ -97,6 +97,7 @@ impl Sender {
             id,
             data,
             headers,
+            gateway,
             connection,
             ..
         } = send;
@@ -118,7 +119,8 @@ impl Sender {
                 )
             })?;
             let source: Source = api.get(&["sources", &to], &[]).await?;
-            format!("{}/ingest/{}", api.origin(), source.token)
+            let gateway = gateway.unwrap_or_else(|| api.origin());
+            format!("{}/ingest/{}", gateway.trim_end_matches('/'), source.token)
         };
         Ok(Self {
             http: api::client()?,

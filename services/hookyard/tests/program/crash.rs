@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use testkit::receiver::{Receiver, Reply};
 use tokio::time::Instant;
 
-const SOURCE_SECRET: &str = "it is a secret to everybody";
+pub(crate) const SOURCE_SECRET: &str = "it is a secret to everybody";
 /// The path of its door 4.
 pub(crate) const SOURCE_TOKEN: &str = "src_crash_test_0001";
 const ENDPOINT_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -1,7 +1,7 @@
 //! The same promises with every role in processes of its own.
 
-use crate::crash::{SOURCE_TOKEN, TOKEN, Yard, burst};
-use crate::running::{hookyard, http, run, stdout};
+use crate::crash::{SOURCE_SECRET, SOURCE_TOKEN, TOKEN, Yard, burst};
+use crate::running::{hookyard, http, run, stderr, stdout};
 use crate::services::{Deployment, Service};
 use broker::{Conveyor, RabbitSettings};
 use nix::sys::signal::Signal;
@@ -37,6 +37,36 @@ async fn two_of_each_role_deliver_an_event_and_end_in_order() {
     until("the management API shows all as routed", async || {
         stdout(&run(&mut events)).matches(" routed ").count() == 20
     })
+    .await;
+    let console = url_of(&services, "hookyard-console");
+    let mut send = hookyard();
+    send.env("HOOKYARD_URL", &console)
+        .env("HOOKYARD_GATEWAY", url_of(&services, "hookyard-gateway"))
+        .env("HOOKYARD_TOKEN", TOKEN)
+        .env("HOOKYARD_WORKSPACE", "acme")
+        .args(["send", "github", "--as", "github", "--secret", SOURCE_SECRET]);
+    let sent = run(&mut send);
+    assert_eq!(sent.status.code(), Some(0), "{}{}", stdout(&sent), stderr(&sent));
+    until(
+        "the console shows what waits, for alarms and scaling",
+        async || {
+            let metrics = reqwest::get(format!("{console}/metrics"))
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap();
+            [
+                "hookyard_queue_depth{",
+                "hookyard_queue_oldest_age_seconds{",
+                "hookyard_dlq_size",
+                "hookyard_breaker_open",
+                "hookyard_db_pool_connections{",
+            ]
+            .iter()
+            .all(|gauge| metrics.contains(gauge))
+        },
+    )
     .await;
     let doctor = run(deployment.told(&mut hookyard()).arg("doctor"));
     assert_eq!(doctor.status.code(), Some(0), "{}", stdout(&doctor));

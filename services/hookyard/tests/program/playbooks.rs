@@ -261,6 +261,33 @@ fn a_case_that_fails_says_what_is_different() {
 }
 
 #[test]
+fn a_rehearsal_has_the_project_and_the_patience_of_a_run() {
+    let text = "document: {dsl: 1.0.3, namespace: demo, name: patient, version: 1.0.0}
+do:
+  - ask:
+      call: http
+      with: {method: get, endpoint: 'https://api.example/'}
+      output: {as: '$context.project'}
+";
+    let cases = "cases:
+  - name: a project is an object
+    project: website
+    calls: [{task: ask, answers: [{}]}]
+    expect: {output: {id: prj_00000000000000000000000001, slug: website, name: null, enabled: true}}
+  - name: a project has a name
+    project: {slug: website, name: Web}
+    calls: [{task: ask, answers: [{}]}]
+    expect: {output: {id: prj_00000000000000000000000001, slug: website, name: Web, enabled: true}}
+  - name: no call takes longer than a runner waits
+    calls: [{task: ask, answers: [{after: 45s}]}]
+    expect: {error: {type: communication, status: 504}, took: 30s}
+";
+    let folder = folder(&[("patient.yaml", text), ("patient.test.yaml", cases)]);
+    let tested = playbook(&["test"], &[&folder.path().join("patient.yaml")]);
+    assert!(tested.status.success(), "{}{}", stdout(&tested), stderr(&tested));
+}
+
+#[test]
 fn files_that_cannot_be_used_say_why() {
     for (cases, expected) in [
         (None, "the cases of a playbook are in a file beside it"),

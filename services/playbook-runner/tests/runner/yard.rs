@@ -221,6 +221,7 @@ impl Yard {
     pub(crate) async fn control(&self, id: RunId, control: Control) -> Controlled {
         let controlled = self
             .store
+            .on_record(vec![])
             .control_run(&workspace().id, id, control, Instant::now())
             .await;
         controlled.unwrap()

@@ -1,8 +1,8 @@
 //! LEASE and REAP: the statements of Postgres, in the caller's transaction, which locks out everybody else.
 
-use crate::due::{GivenUpRow, Leased, Order, PROBED, Share};
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
+use crate::sweep::{GivenUpRow, Leased, Order, PROBED, Share};
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 use diesel::sqlite::Sqlite;

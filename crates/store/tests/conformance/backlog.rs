@@ -1,0 +1,92 @@
+//! What waits is counted, and what must not be taken up is not.
+
+use crate::given::{accepted, deliveries};
+use crate::lanes::{lease, of};
+use crate::on_both;
+use crate::planner::Planner;
+use crate::runs::started;
+use crate::yard::Yard;
+use hookyard_store::{Backlog, Waiting};
+use std::time::Duration;
+use wire::{DeliveryId, Instant};
+
+async fn backlog(yard: &Yard, now: Instant) -> Backlog {
+    yard.store.backlog(now).await.unwrap()
+}
+
+/// Deliveries to an endpoint, one due at each of these times.
+async fn due(yard: &Yard, endpoint: &str, times: &[Instant]) -> Vec<DeliveryId> {
+    deliveries(&yard.store, |event| {
+        let each = times.iter().zip(0..);
+        each.map(|(at, nonce)| of("acme", event, endpoint, nonce, *at))
+            .collect()
+    })
+    .await
+}
+
+on_both! {
+    async fn an_empty_yard_has_nothing_that_waits(yard: &Yard) {
+        let nothing = Waiting::default();
+        let expected = Backlog { events: nothing, deliveries: nothing, runs: nothing, dead_letters: 0, open_circuits: 0 };
+        assert_eq!(backlog(yard, Instant::now()).await, expected);
+    }
+
+    async fn events_wait_until_they_are_routed(yard: &Yard) {
+        let at = Instant::now() - Duration::from_secs(7);
+        accepted(&yard.store, 3, at).await;
+        assert_eq!(backlog(yard, Instant::now()).await.events, Waiting { depth: 3, since: Some(at) });
+    }
+
+    async fn runs_wait_while_they_are_ready_and_nobody_has_them(yard: &Yard) {
+        started(yard, 3).await;
+        let now = Instant::now();
+        let waiting = backlog(yard, now).await.runs;
+        assert_eq!(waiting.depth, 3);
+        assert!(waiting.since.is_some_and(|since| since <= now), "{waiting:?}");
+        assert_eq!(yard.store.claim_runs(uuid::Uuid::new_v4(), now, 2).await.unwrap().len(), 2);
+        assert_eq!(backlog(yard, now).await.runs.depth, 1);
+    }
+
+    async fn deliveries_wait_once_they_are_due_and_until_they_are_leased(yard: &Yard) {
+        let now = Instant::now();
+        let ago = |seconds| now - Duration::from_secs(seconds);
+        due(yard, "one", &[ago(9), ago(60), now + Duration::from_hours(1)]).await;
+        due(yard, "two", &[ago(30)]).await;
+        assert_eq!(backlog(yard, now).await.deliveries, Waiting { depth: 3, since: Some(ago(60)) });
+        let (_, swept) = lease(yard, now, 10).await;
+        assert_eq!(swept.jobs.len(), 3);
+        assert_eq!(backlog(yard, now).await.deliveries, Waiting::default());
+    }
+
+    async fn what_an_endpoint_holds_waits_for_nobody(yard: &Yard) {
+        let now = Instant::now();
+        due(yard, "one", &[now]).await;
+        yard.execute(&format!("UPDATE endpoint_lanes SET held_at = {}, held_reason = 'paused'", yard.literal(now)));
+        assert_eq!(backlog(yard, now).await.deliveries, Waiting::default());
+    }
+
+    async fn dead_letters_and_open_circuits_are_counted(yard: &Yard) {
+        let now = Instant::now();
+        due(yard, "one", &[now, now]).await;
+        yard.execute("UPDATE deliveries SET state = 'dead_letter', due_at = NULL");
+        yard.execute("UPDATE endpoint_lanes SET circuit = 'open', is_gated = TRUE");
+        let found = backlog(yard, now).await;
+        assert_eq!((found.dead_letters, found.open_circuits), (2, 1));
+    }
+
+    async fn counting_goes_by_the_indexes_of_what_waits(yard: &Yard) {
+        let planner = Planner::over(yard).await;
+        let now = Instant::now();
+        for (part, sqlite, postgres) in [
+            ("FROM \"events\"", "events_accepted_idx", "events_{today}_id_idx on events_{today}"),
+            ("\"ready_at\"", "runs_ready_idx", "runs_ready_idx"),
+            ("count(*) AS depth", "deliveries_due_idx (endpoint_id=? AND due_at<?)", "deliveries_due_idx"),
+            ("min(first.due_at)", "deliveries_due_idx (endpoint_id=? AND due_at<?)", "deliveries_due_idx"),
+            ("dead_letter", "deliveries_failed_idx", "deliveries_"),
+        ] {
+            planner.store.backlog(now).await.unwrap();
+            let part = if yard.is_postgres() { part.to_owned() } else { part.replace('"', "`") };
+            planner.plan(&part).uses(sqlite, postgres);
+        }
+    }
+}
