@@ -467,6 +467,9 @@ pub struct Doctor {
     /// Where the settings come from.
     #[command(flatten)]
     pub settings: SettingsFrom,
+    /// A platform that runs, to be asked instead.
+    #[command(flatten)]
+    pub connection: Connection,
 }
 
 /// `hookyard keys`

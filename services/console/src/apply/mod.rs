@@ -93,17 +93,26 @@ pub async fn plan(store: &Store, checks: &Checks, file: &str, inputs: Inputs<'_>
     Ok(Plan::of(reading, wanted))
 }
 
-/// The same file with everything in it that stands outside, for sending it to a server. It is JSON, which is YAML too.
+/// The same file with everything in it that stands outside, for sending it to a server; and what is missing there, so that it
+/// can only be checked. It is JSON, which is YAML too.
 ///
-/// Fails with [`Error::Invalid`] when something is missing or the file cannot be parsed; its meaning is the server's to
-/// check.
-pub async fn inline(file: &str, outside: Outside<'_>) -> Result<String, Error> {
+/// Fails with [`Error::Invalid`] when the file cannot be parsed; its meaning is the server's to check.
+pub async fn inline(file: &str, outside: Outside<'_>) -> Result<(String, Vec<Problem>), Error> {
     let (mut document, unfilled) = filled(file, outside).await?;
-    if !unfilled.is_empty() {
-        return Err(Error::Invalid(unfilled));
-    }
     fill::seal(&mut document);
-    Ok(document.to_string())
+    Ok((document.to_string(), unfilled))
+}
+
+/// All that is wrong with a file: what could not be filled in, and what is wrong with the rest.
+pub fn together(unfilled: Vec<Problem>, mut problems: Vec<Problem>) -> Vec<Problem> {
+    let follows = |path: &str| {
+        unfilled
+            .iter()
+            .any(|cause| cause.path == path || cause.path.strip_suffix(".file") == Some(path))
+    };
+    problems.retain(|problem| !follows(&problem.path));
+    problems.splice(0..0, unfilled);
+    problems
 }
 
 async fn filled(file: &str, outside: Outside<'_>) -> Result<(Value, Vec<Problem>), Error> {
@@ -189,18 +198,12 @@ fn made_of(draft: Option<workspace::Draft>, current: Option<&Workspace>, now: In
 
 /// Ends the report, with what could not be filled in first; whatever was wrong because of that is not said twice.
 async fn settle(checks: &Checks, report: Report, unfilled: Vec<Problem>) -> Result<(), Error> {
-    let mut problems = match checks.settle(report).await {
+    let problems = match checks.settle(report).await {
         Ok(()) => Vec::new(),
         Err(Error::Invalid(problems)) => problems,
         Err(other) => return Err(other),
     };
-    let follows = |path: &str| {
-        unfilled
-            .iter()
-            .any(|cause| cause.path.strip_suffix(".file").unwrap_or(&cause.path) == path)
-    };
-    problems.retain(|problem| !follows(&problem.path));
-    problems.splice(0..0, unfilled);
+    let problems = together(unfilled, problems);
     if problems.is_empty() {
         Ok(())
     } else {

@@ -69,7 +69,9 @@ async fn filled(file: &str, variables: &[(&str, &str)]) -> String {
         variables: Some(&variables),
         folder: Some(folder.path()),
     };
-    apply::inline(file, outside).await.unwrap()
+    let (inlined, missing) = apply::inline(file, outside).await.unwrap();
+    assert!(missing.is_empty(), "{missing:?}");
+    inlined
 }
 
 #[tokio::test(flavor = "multi_thread")]

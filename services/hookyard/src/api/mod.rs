@@ -114,6 +114,28 @@ pub(crate) fn client() -> Result<reqwest::Client, Error> {
         .map_err(Error::Client)
 }
 
+/// A page that everybody may see, as JSON, whatever its status.
+pub(crate) async fn page<T: DeserializeOwned>(url: &str, path: &str) -> Result<T, Error> {
+    let origin = url.trim_end_matches('/');
+    let address = Url::parse(&format!("{origin}/{path}"))
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| Error::Url { url: url.to_owned() })?;
+    let origin = address.origin().ascii_serialization();
+    let unreachable = |source: reqwest::Error| Error::Unreachable {
+        origin: origin.clone(),
+        source: source.without_url(),
+    };
+    let answer = client()?.get(address).send().await.map_err(unreachable)?;
+    let status = answer.status();
+    let body = answer.bytes().await.map_err(unreachable)?;
+    serde_json::from_slice(&body).map_err(|_foreign| Error::Foreign {
+        origin: origin.clone(),
+        status,
+        quoted: String::from_utf8_lossy(&body).chars().take(QUOTED).collect(),
+    })
+}
+
 impl Api {
     /// Takes what the command line or the environment says; asks nobody yet.
     pub(crate) fn new(connection: &Connection) -> Result<Self, Error> {

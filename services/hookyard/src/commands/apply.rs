@@ -58,7 +58,7 @@ fn read(file: &Path) -> anyhow::Result<(String, String)> {
 }
 
 async fn over_the_api(options: &Apply, text: &str, outside: Outside<'_>) -> anyhow::Result<Applied> {
-    let inlined = apply::inline(text, outside).await?;
+    let (inlined, unfilled) = apply::inline(text, outside).await?;
     let connection = Connection {
         // A file is about one workspace, so it names the one to ask for.
         workspace: options
@@ -70,15 +70,30 @@ async fn over_the_api(options: &Apply, text: &str, outside: Outside<'_>) -> anyh
     };
     let api = Api::new(&connection)?;
     let flag = |is_set: bool| is_set.then_some("true");
-    let query = [("dryRun", flag(options.dry_run)), ("prune", flag(options.prune))];
-    let applied = api.put_text(&["configuration"], &query, inlined).await;
-    Ok(applied.map_err(|mut error| {
-        if let api::Error::Refused { problems, .. } = &mut error {
+    // What lacks something is not applied, and checked all the same: whoever mends it wants to know of everything.
+    let is_checked_only = options.dry_run || !unfilled.is_empty();
+    let query = [("dryRun", flag(is_checked_only)), ("prune", flag(options.prune))];
+    match api.put_text(&["configuration"], &query, inlined).await {
+        Ok(applied) if unfilled.is_empty() => Ok(applied),
+        Err(api::Error::Refused {
+            status,
+            code,
+            message,
+            mut problems,
+        }) if unfilled.is_empty() || !problems.is_empty() => {
             // The server has not seen the file as it is written.
-            apply::locate(problems, text);
+            apply::locate(&mut problems, text);
+            Err(api::Error::Refused {
+                status,
+                code,
+                message,
+                problems: apply::together(unfilled, problems),
+            }
+            .into())
         }
-        error
-    })?)
+        Err(error) if unfilled.is_empty() => Err(error.into()),
+        Ok(_) | Err(_) => Err(console::Error::Invalid(unfilled).into()),
+    }
 }
 
 /// The slug in a file that was made JSON.

@@ -1,7 +1,10 @@
 //! `hookyard doctor`: looks for what keeps an installation from working, from the settings to the last queue.
 //!
-//! It reads the settings of a service, so it is run where a service would run, with the same environment. A check whose
-//! ground is missing is left out: without a database nothing can be said about its schema.
+//! It reads the settings of a service, so it is run where a service would run, with the same environment; or, given a URL, it
+//! asks a platform that runs. A check whose ground is missing is left out: without a database nothing can be said about its
+//! schema.
+
+mod running;
 
 use super::migrate::settings;
 use crate::arguments::Doctor;
@@ -104,7 +107,11 @@ impl Findings {
 
 pub(crate) async fn run(options: Doctor, screen: Screen) -> anyhow::Result<ExitCode> {
     let spinner = screen.waiting("looking around");
-    let findings = examine(&options).await;
+    let url = options.connection.url.as_deref().filter(|url| !url.is_empty());
+    let findings = match url {
+        Some(url) => running::examine(url, &options.connection).await,
+        None => examine(&options).await,
+    };
     spinner.finish_and_clear();
     screen.show(&findings, Findings::text)?;
     Ok(if findings.has_problems() {

@@ -311,6 +311,31 @@ async fn a_running_platform_takes_a_change_at_once() {
         1,
         "nothing was done"
     );
+    // What cannot be filled in here, and what is wrong with the rest, which the server knows: all at once.
+    let incomplete = changed.replace("name: Acme", "name: \"${HOOKYARD_TEST_NOBODY_SETS_THIS}\"");
+    written(&folder, "yard.yaml", &incomplete.replace("timeout:", "time_out:"));
+    let refused = apply(&[]);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    for part in ["HOOKYARD_TEST_NOBODY_SETS_THIS is not set", "time_out"] {
+        assert!(
+            stderr(&refused).contains(part),
+            "no {part} in {}",
+            stderr(&refused)
+        );
+    }
+    written(&folder, "yard.yaml", &incomplete);
+    let refused = apply(&[]);
+    assert!(
+        stderr(&refused).contains("HOOKYARD_TEST_NOBODY_SETS_THIS is not set"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(
+        running.get("acme", TOKEN, "/routes").await[0]["name"],
+        "all",
+        "nothing was done"
+    );
+    written(&folder, "yard.yaml", &changed);
     let done = apply(&["--prune"]);
     assert!(done.status.success(), "{}", stderr(&done));
     assert_eq!(running.get("acme", TOKEN, "/routes").await[0]["name"], "big");
@@ -327,6 +352,30 @@ async fn a_running_platform_takes_a_change_at_once() {
         run(&mut door).status.code() == Some(1)
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_doctor_asks_a_platform_that_runs() {
+    let folder = folder();
+    let running = Running::start_with(&folder.path().join("data"), |command| {
+        command.arg("--apply").arg(written(&folder, "yard.yaml", YARD));
+    });
+    let ask = |url: &str, token: &str| run(hookyard().args(["doctor", "--url", url, "--token", token]));
+    let well = ask(&running.url, TOKEN);
+    assert_eq!(well.status.code(), Some(0), "{}", stdout(&well));
+    for line in ["ok       readiness     ready", "opens the workspace acme"] {
+        assert!(stdout(&well).contains(line), "no {line} in {}", stdout(&well));
+    }
+    let stranger = ask(&running.url, "nhm_nobody_has_this_token");
+    assert_eq!(stranger.status.code(), Some(1));
+    assert!(
+        stdout(&stranger).contains("problem  token"),
+        "{}",
+        stdout(&stranger)
+    );
+    let nowhere = ask("http://127.0.0.1:1", TOKEN);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(stdout(&nowhere).contains("--url"), "{}", stdout(&nowhere));
 }
 
 #[tokio::test]
