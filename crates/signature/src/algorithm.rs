@@ -56,11 +56,12 @@ impl Algorithm {
         decoded.ok_or(Reason::SignatureMalformed)
     }
 
-    /// Refuses a public key that no signature can be checked with.
+    /// Refuses a key that no signature can be checked with.
     pub(crate) fn check_key(self, key: &[u8]) -> Result<(), &'static str> {
         match self {
             Self::Ed25519 if key.len() != 32 => Err("an Ed25519 public key has 32 bytes"),
             Self::EcdsaP256Sha256 if key.len() != 65 => Err("a P-256 public key has 65 bytes"),
+            Self::Basic if !key.contains(&b':') => Err("it is not `user:password`"),
             _ => Ok(()),
         }
     }

@@ -68,6 +68,14 @@ impl Code {
         }
     }
 
+    /// False where the key is Amazon's to publish, and where there is no key to be had.
+    pub(crate) fn needs_secret(&self) -> bool {
+        match self {
+            Self::AwsSns | Self::Unverifiable => false,
+            Self::Paypal | Self::AdyenPayments | Self::Braintree | Self::Jwt(_) => true,
+        }
+    }
+
     pub(crate) fn check_secret(&self, secret: &Secret) -> Result<(), &'static str> {
         match self {
             Self::AwsSns => aws_sns::check_secret(secret),

@@ -18,6 +18,7 @@ use crate::request::Request;
 use crate::select::Selector;
 use crate::template::{Token, tokens};
 use crate::verdict::Credentials;
+use crate::wanted::Wanted;
 
 /// The longest value that is echoed, in characters.
 const MAX_ECHO: usize = 256;
@@ -57,7 +58,7 @@ pub struct Answer {
 pub(crate) struct HandshakeRule {
     method: Option<String>,
     #[serde(default)]
-    when: BTreeMap<Selector, Scalar>,
+    when: BTreeMap<Selector, Wanted>,
     #[serde(default)]
     equals: BTreeMap<Selector, Echo>,
     #[serde(default)]
@@ -76,23 +77,6 @@ struct Respond {
     headers: BTreeMap<String, Echo>,
     body: Option<Echo>,
     json: Option<JsonEcho>,
-}
-
-/// A value to compare with; numbers and booleans compare by their spelling.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "Value")]
-struct Scalar(String);
-
-impl TryFrom<Value> for Scalar {
-    type Error = &'static str;
-
-    fn try_from(value: Value) -> Result<Self, Self::Error> {
-        match value {
-            Value::String(text) => Ok(Self(text)),
-            Value::Number(_) | Value::Bool(_) => Ok(Self(value.to_string())),
-            _ => Err("only a text, a number or a boolean can be compared with"),
-        }
-    }
 }
 
 /// A text with values of the request in it.
@@ -183,17 +167,13 @@ impl HandshakeRule {
     }
 
     fn is_for(&self, request: &Request<'_>) -> bool {
-        let is_wanted = |(selector, wanted): (&Selector, &Scalar)| {
-            selector
-                .find(request, &[])
-                .ok()
-                .flatten()
-                .is_some_and(|found| wanted.0 == "*" || found.as_ref() == wanted.0.as_bytes())
-        };
         self.method
             .as_deref()
             .is_none_or(|method| method == request.method)
-            && self.when.iter().all(is_wanted)
+            && self
+                .when
+                .iter()
+                .all(|(place, wanted)| wanted.is_at(place, request))
     }
 
     fn respond(&self, asked: &Asked<'_>) -> Result<Answer, Refusal> {

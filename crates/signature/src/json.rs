@@ -40,10 +40,26 @@ impl Pointer {
     ///
     /// Numbers keep their spelling, so that `1.50` is signed as `1.50`.
     pub(crate) fn find(&self, body: &[u8]) -> Vec<Option<String>> {
+        self.read(body, scalar_text)
+    }
+
+    /// Whether an array without elements is at this pointer.
+    pub(crate) fn is_empty_array(&self, body: &[u8]) -> bool {
+        let found = self.read(body, |raw| {
+            let inside = raw.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            Ok(inside
+                .filter(|text| text.trim_ascii().is_empty())
+                .map(str::to_owned))
+        });
+        matches!(found.as_slice(), [Some(_)])
+    }
+
+    fn read(&self, body: &[u8], read: Read) -> Vec<Option<String>> {
         let mut found = Vec::new();
         let mut json = serde_json::Deserializer::from_slice(body);
         let walk = Walk {
             path: &self.0,
+            read,
             found: &mut found,
         };
         if walk.deserialize(&mut json).and_then(|()| json.end()).is_err() {
@@ -85,9 +101,13 @@ pub(crate) fn first_key_not(body: &[u8], except: &str) -> Option<String> {
         .flatten()
 }
 
+/// What is looked for at the end of a pointer: how the text of a JSON value is read.
+type Read = fn(&str) -> Result<Option<String>, serde_json::Error>;
+
 /// One step along a pointer.
 struct Walk<'p, 'f> {
     path: &'p [Segment],
+    read: Read,
     found: &'f mut Vec<Option<String>>,
 }
 
@@ -97,8 +117,8 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         if self.path.is_empty() {
             let raw = <&RawValue>::deserialize(json)?;
-            let scalar = scalar_text(raw.get()).map_err(D::Error::custom)?;
-            self.found.push(scalar);
+            let value = (self.read)(raw.get()).map_err(D::Error::custom)?;
+            self.found.push(value);
             return Ok(());
         }
         json.deserialize_any(self)
@@ -122,6 +142,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
                 self.found.truncate(before);
                 map.next_value_seed(Walk {
                     path,
+                    read: self.read,
                     found: &mut *self.found,
                 })?;
             } else {
@@ -145,6 +166,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         for index in 0_usize.. {
             let step = Walk {
                 path,
+                read: self.read,
                 found: &mut *self.found,
             };
             let more = if wanted.is_none_or(|wanted| wanted == index) {
@@ -212,6 +234,27 @@ mod tests {
             [None],
             "an empty array has not one of them"
         );
+    }
+
+    #[test]
+    fn an_empty_array_is_told_from_a_full_one_and_from_none() {
+        let is_empty = |body: &str| {
+            let pointer = Pointer::parse("/a").expect("a pointer");
+            pointer.is_empty_array(body.as_bytes())
+        };
+        assert!(is_empty(r#"{"a":[]}"#) && is_empty("{\"a\" : [ \n ] }"));
+        for other in [
+            r#"{"a":[[]]}"#,
+            r#"{"a":"[]"}"#,
+            r#"{"a":{}}"#,
+            r#"{"a":null}"#,
+            r#"{"a":[],"a":[1]}"#,
+            r#"{"a":[]"#,
+            "[]",
+            "",
+        ] {
+            assert!(!is_empty(other), "{other}");
+        }
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod url;
 pub mod vectors;
 mod verdict;
 mod verify;
+mod wanted;
 
 pub use catalogue::builtin_names;
 pub use handshake::{Answer, Handshake};

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use crate::SignatureError;
+use crate::algorithm::Algorithm;
 use crate::catalogue;
 use crate::code::Code;
 use crate::content::Part;
@@ -14,6 +16,7 @@ use crate::key::Secret;
 use crate::reason::Reason;
 use crate::request::Request;
 use crate::scheme::Written;
+use crate::sign::generate_secret;
 use crate::trail::{Explanation, Trail};
 use crate::verdict::{Check, Credentials, Verdict};
 use crate::verify::Scheme;
@@ -182,6 +185,28 @@ impl Profile {
     ) -> Option<Handshake> {
         let mut rules = self.handshakes.iter().filter(|rule| rule.signed == signed);
         rules.find_map(|rule| rule.answer(request, credentials, secret))
+    }
+
+    /// False where a source does without a secret: the sender publishes its key (Amazon SNS), or
+    /// keeps it to itself (eBay).
+    pub fn needs_secret(&self) -> bool {
+        match &self.verifier {
+            Verifier::Scheme(_) => true,
+            Verifier::Code(code) => code.needs_secret(),
+        }
+    }
+
+    /// Makes a secret of 32 random bytes, for senders that take any: `whsec_…`, and `hookyard:…`
+    /// where it is a user and a password.
+    ///
+    /// Where the sender makes the secret, [`Self::check_secret`] refuses this one.
+    pub fn generate_secret(&self, random: &[u8; 32]) -> SecretString {
+        match &self.verifier {
+            Verifier::Scheme(scheme) if scheme.algorithm == Algorithm::Basic => {
+                SecretString::from(format!("hookyard:{}", hex::encode(random)))
+            }
+            Verifier::Scheme(_) | Verifier::Code(_) => generate_secret(random),
+        }
     }
 
     /// True where the sender makes the secret and hands it over in a handshake (Notion, Asana).

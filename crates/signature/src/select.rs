@@ -129,6 +129,11 @@ impl Selector {
         };
         Ok(found.filter(|value| !value.is_empty()))
     }
+
+    /// Whether a JSON array without elements is here, which is no value for [`Self::find`].
+    pub(crate) fn is_empty_array(&self, request: &Request<'_>) -> bool {
+        matches!(&self.place, Place::Json(pointer) if pointer.is_empty_array(request.body))
+    }
 }
 
 /// The value of the one header that goes by this name or an alias of it.

@@ -17,6 +17,8 @@ mod near;
 mod outbound;
 #[path = "signature/properties.rs"]
 mod properties;
+#[path = "signature/senders.rs"]
+mod senders;
 #[path = "signature/vectors.rs"]
 mod vectors;
 

@@ -24,6 +24,11 @@ pub(crate) fn generate_signing() -> SecretString {
     signature::generate_secret(&rand::random())
 }
 
+/// A new secret of the kind that this sender takes, if it takes any.
+pub(crate) fn generate_for(sender: &signature::Profile) -> SecretString {
+    sender.generate_secret(&rand::random())
+}
+
 /// What an endpoint's deliveries are signed with: Standard Webhooks 1.0, "Signature scheme".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

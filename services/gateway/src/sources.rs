@@ -23,7 +23,7 @@ pub(crate) const REMEMBERED: u64 = 10_000;
 #[derive(Debug)]
 pub(crate) struct OpenSource {
     pub(crate) source: Source,
-    /// How its requests are verified; none: no check.
+    /// What is known of its senders and how they are verified; none: nothing.
     pub(crate) check: Option<Check>,
     /// For metrics: a built-in profile's name, `custom` or `none`.
     pub(crate) provider: &'static str,
@@ -35,7 +35,8 @@ pub(crate) struct OpenSource {
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) profile: Arc<Profile>,
-    pub(crate) enforce: bool,
+    /// Also without a check, the profile says how events are called and which headers are secrets.
+    mode: VerifyMode,
 }
 
 impl OpenSource {
@@ -45,13 +46,13 @@ impl OpenSource {
         self.source.spec.max_body_bytes.map_or(door, |own| own.min(most))
     }
 
-    /// How door 4's requests are checked; none: they are not.
+    /// How door 4's requests are checked; none: nothing is known of their senders.
     pub(crate) fn guard(&self) -> Option<Guard<'_>> {
         let check = self.check.as_ref()?;
         Some(Guard {
             source: &self.source,
             profile: &check.profile,
-            enforce: check.enforce,
+            mode: check.mode,
             provider: self.provider,
             secrets: live(&self.source.secrets, Instant::now()),
             verify_token: self.source.verify_token.as_ref(),
@@ -158,17 +159,12 @@ fn open(found: Option<(Source, bool)>) -> Result<Option<Arc<OpenSource>>, store:
         source: "no such profile, or a scheme that does not parse".into(),
     };
     let (check, provider) = match &source.spec.verify {
-        Some(verify) if verify.mode != VerifyMode::Off => {
+        Some(verify) => {
             let (profile, provider) = profile(verify).ok_or_else(corrupt)?;
-            (
-                Some(Check {
-                    profile,
-                    enforce: verify.mode == VerifyMode::Enforce,
-                }),
-                provider,
-            )
+            let mode = verify.mode;
+            (Some(Check { profile, mode }), provider)
         }
-        _ => (None, "none"),
+        None => (None, "none"),
     };
     let app = source.spec.app.as_ref().map(App::of).transpose();
     Ok(Some(Arc::new(OpenSource {

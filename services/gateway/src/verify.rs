@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Captured, Source};
 use wire::Instant;
+use wire::resource::VerifyMode;
 
 /// How long a provider may take to hand out its key, or to hear a confirmation.
 const PROVIDER_PATIENCE: Duration = Duration::from_secs(3);
@@ -34,8 +35,8 @@ pub(crate) enum Checked {
     Handshake(HttpResponse),
     /// An event, and whether its signature is valid.
     Event {
-        /// False only where the source merely records.
-        verified: bool,
+        /// False only where the source merely records; none where it checks nothing.
+        verified: Option<bool>,
     },
 }
 
@@ -96,8 +97,8 @@ impl PublishedKeys {
 pub(crate) struct Guard<'a> {
     pub(crate) source: &'a Source,
     pub(crate) profile: &'a Profile,
-    /// False where a request that fails is accepted all the same, and says so.
-    pub(crate) enforce: bool,
+    /// What becomes of a request that fails.
+    pub(crate) mode: VerifyMode,
     /// For metrics.
     pub(crate) provider: &'static str,
     /// Those that count now, whenever the request came.
@@ -133,6 +134,11 @@ pub(crate) async fn verify(
         let allow = allow(guard.profile);
         return Err(Problem::MethodNotAllowed { allow }.into());
     }
+    if guard.mode == VerifyMode::Off {
+        // What has to be signed to be a handshake is an event as any other. Answering it unverified would confirm
+        // subscriptions, and hand out signatures, to everybody who knows the address.
+        return Ok(Checked::Event { verified: None });
+    }
     let verdict = judge(gateway, guard, &signed, arrival.at).await;
     metrics::signature_verified(guard.provider, verdict.reason().map_or("valid", Reason::as_str));
     match verdict {
@@ -141,10 +147,12 @@ pub(crate) async fn verify(
                 let answer = shake(gateway, arrival, guard, handshake).await?;
                 Ok(Checked::Handshake(answer))
             }
-            None => Ok(Checked::Event { verified: true }),
+            None => Ok(Checked::Event { verified: Some(true) }),
         },
-        Verdict::Invalid(reason) if guard.enforce => Err(Refused::signature(reason)),
-        Verdict::Invalid(_) => Ok(Checked::Event { verified: false }),
+        Verdict::Invalid(reason) if guard.mode == VerifyMode::Enforce => Err(Refused::signature(reason)),
+        Verdict::Invalid(_) => Ok(Checked::Event {
+            verified: Some(false),
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hookyard_signature::{Profile, Secret, builtin_names};
+use secrecy::ExposeSecret;
 
 use super::builtin;
 
@@ -28,7 +29,7 @@ fn the_catalogue_has_every_provider_of_the_design() {
 
 #[test]
 fn the_catalogue_is_what_it_was_when_it_was_last_reviewed() {
-    assert_eq!(builtin_names().count(), 79);
+    assert_eq!(builtin_names().count(), 83);
     assert!(builtin_names().is_sorted());
     assert!(Profile::builtin("Stripe").is_none(), "names are exact");
 }
@@ -91,6 +92,7 @@ fn a_secret_that_could_never_match_is_refused_before_it_is_stored() {
         ("adyen-payments", "xyz"),
         ("adyen-payments", ""),
         ("braintree", "no colon"),
+        ("basic-auth", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("aws-sns", "a password"),
         ("paypal", " "),
         ("messagebird", ""),
@@ -108,12 +110,32 @@ fn a_secret_that_could_never_match_is_refused_before_it_is_stored() {
         ("aws-sns", "arn:aws:sns:us-west-2:1:T"),
         ("paypal", "8PT597110X687430LKGECATA"),
         ("braintree", "public:private"),
+        ("basic-auth", "user:p@ss:word"),
     ] {
         assert_eq!(
             builtin(provider).check_secret(&Secret::new("s1", value)),
             Ok(()),
             "{provider}"
         );
+    }
+}
+
+#[test]
+fn a_source_does_without_a_secret_where_there_is_none_to_have() {
+    let without: Vec<_> = builtin_names()
+        .filter(|name| !builtin(name).needs_secret())
+        .collect();
+    assert_eq!(without, ["aws-sns", "ebay"]);
+}
+
+#[test]
+fn a_secret_is_made_of_the_kind_that_the_sender_takes() {
+    let made = |name| Secret::new("s1", builtin(name).generate_secret(&[1; 32]));
+    let text = |name| made(name).value.expose_secret().to_owned();
+    assert_eq!(text("basic-auth"), format!("hookyard:{}", "01".repeat(32)));
+    assert!(text("github").starts_with("whsec_"));
+    for name in ["basic-auth", "github", "standard-webhooks", "telegram"] {
+        assert_eq!(builtin(name).check_secret(&made(name)), Ok(()), "{name}");
     }
 }
 

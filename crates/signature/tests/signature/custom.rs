@@ -150,6 +150,10 @@ fn a_mistake_beside_the_signature_is_named_with_its_path() {
             with("handshake", json!([{"respond": {"body": "{nowhere}"}}])),
             "handshake[0].respond.body: `nowhere` is not a selector",
         ),
+        (
+            with("handshake", json!([{"when": {"json:/events": [1]}}])),
+            "handshake[0].when",
+        ),
         (with("code", json!("paypal")), "signature: is known to the code"),
         (with("code", json!("perl")), "code: unknown variant `perl`"),
         (json!({"code": "jwt"}), "jwt: is missing"),

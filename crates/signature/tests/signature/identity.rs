@@ -77,6 +77,33 @@ fn two_events_of_one_thing_have_two_ids() {
 }
 
 #[test]
+fn an_adyen_event_is_named_by_the_best_that_it_carries() {
+    let id = |rest: &str| {
+        let body = format!(r#"{{"type":"t.updated","data":{{"id":"d1"}}{rest}}}"#);
+        id_and_type("adyen-banking", &[], &body)
+    };
+    assert_eq!(
+        id(r#","timestamp":"T1","createdAt":"C1""#),
+        pair("t.updated/d1/T1", "t.updated")
+    );
+    assert_eq!(id(r#","createdAt":"C1""#), pair("t.updated/d1/C1", "t.updated"));
+    // The same account may be updated twice, so its id alone would have the second one taken for a repeat.
+    let (unnamed, of_type) = id("");
+    assert_eq!((unnamed, of_type.as_deref()), (None, Some("t.updated")));
+}
+
+#[test]
+fn senders_with_basic_credentials_name_their_events() {
+    let of = |body: &str| id_and_type("basic-auth", &[], body);
+    assert_eq!(
+        of(r#"{"id":"ev_1","event_type":"customer_created"}"#),
+        pair("ev_1", "customer_created")
+    );
+    assert_eq!(of(r#"{"id":"9","eventType":"git.push"}"#), pair("9", "git.push"));
+    assert_eq!(of(r#"{"RecordType":"Bounce"}"#).1.as_deref(), Some("Bounce"));
+}
+
+#[test]
 fn a_repeated_header_identifies_nothing() {
     let twice: [(&str, &[u8]); 2] = [("Idempotency-Key", b"a"), ("Idempotency-Key", b"b")];
     assert_eq!(id_and_type("gitlab", &twice, "{}").0, None);

@@ -175,7 +175,8 @@ pub(super) async fn rotate(
         let of = of.unwrap_or_else(|| Rotated::usual(&row));
         let new = match of {
             Rotated::Verify => {
-                let new = given.unwrap_or_else(secret::generate_signing);
+                let made = || row.spec.verify.as_ref().map(source::made_for);
+                let new = given.or_else(made).unwrap_or_default();
                 check_fits(row.spec.verify.as_ref(), &new, source::fits)?;
                 row.secrets = rotation.rotate(row.secrets, new.clone(), now);
                 new

@@ -1,8 +1,8 @@
 //! Sources: where webhooks come in.
 
 use super::app::{self, AppDraft};
-pub(crate) use super::verify::fits;
 use super::verify::{self, TokenDraft, VerifyDraft};
+pub(crate) use super::verify::{fits, made_for};
 use super::{Around, Built, Fields, Made, value};
 use crate::secret;
 use secrecy::{ExposeSecret, SecretString};

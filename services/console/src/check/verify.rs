@@ -9,9 +9,6 @@ use store::SigningSecret;
 use wire::Instant;
 use wire::resource::{VerifyMode, VerifySpec};
 
-/// Whose requests are signed with a key that is published, so that a source needs no secret.
-const PUBLISHED_KEYS: [&str; 1] = ["aws_sns"];
-
 /// The secrets of a source's check, as a document describes them.
 #[derive(Debug)]
 pub(crate) enum VerifyDraft {
@@ -21,8 +18,8 @@ pub(crate) enum VerifyDraft {
     Given(Vec<SecretString>),
     /// Those that are there; the document says nothing of them.
     Kept,
-    /// One is to be made.
-    Make,
+    /// One that was made for them.
+    Made(SecretString),
 }
 
 /// What a handshake of the sender must show, as a document describes it.
@@ -158,12 +155,8 @@ fn read_secrets(
         fits(&secret)?;
         Ok(secret)
     });
-    let is_published = spec
-        .provider
-        .as_deref()
-        .is_some_and(|name| PUBLISHED_KEYS.contains(&name));
     // Where the sender hands its secret over, it comes with a handshake and waits to be accepted.
-    let needs_none = is_published || profile.is_some_and(Profile::captures_secret);
+    let needs_none = profile.is_some_and(|profile| !profile.needs_secret() || profile.captures_secret());
     if let Some(given) = given {
         if given.len() > MOST_SECRETS {
             verify.refuse("secrets", format!("may be at most {MOST_SECRETS}"));
@@ -180,13 +173,14 @@ fn read_secrets(
         if needs_none || spec.mode == VerifyMode::Off {
             return VerifyDraft::Given(Vec::new());
         }
-        if fits(&secret::generate_signing()).is_err() {
+        let made = profile.map_or_else(secret::generate_signing, secret::generate_for);
+        if fits(&made).is_err() {
             verify.refuse(
                 "secrets",
                 "is missing, and this sender's secrets come from the sender",
             );
         }
-        return VerifyDraft::Make;
+        return VerifyDraft::Made(made);
     }
     if let Some(Err(refused)) = existing
         .iter()
@@ -203,14 +197,22 @@ fn read_secrets(
 
 /// Refuses a secret with which nothing could verify.
 pub(crate) fn fits(verify: &VerifySpec, secret: &SecretString) -> Result<(), value::Refused> {
-    let custom = verify
-        .scheme
-        .as_ref()
-        .and_then(|scheme| Profile::from_json(scheme).ok());
-    let builtin = verify.provider.as_deref().and_then(Profile::builtin);
-    match builtin.or(custom.as_ref()) {
-        Some(profile) => fits_profile(profile, secret),
+    match profile(verify) {
+        Some(profile) => fits_profile(&profile, secret),
         None => Err(value::Refused::new("has no check to be used in")),
+    }
+}
+
+/// A new secret of the kind that this check takes, if it takes any.
+pub(crate) fn made_for(verify: &VerifySpec) -> SecretString {
+    profile(verify).map_or_else(secret::generate_signing, |profile| secret::generate_for(&profile))
+}
+
+fn profile(verify: &VerifySpec) -> Option<Profile> {
+    match (&verify.provider, &verify.scheme) {
+        (Some(name), _) => Profile::builtin(name).cloned(),
+        (None, Some(scheme)) => Profile::from_json(scheme).ok(),
+        (None, None) => None,
     }
 }
 
@@ -254,8 +256,7 @@ impl VerifyDraft {
             Self::Nothing => Vec::new(),
             Self::Kept => existing.to_vec(),
             Self::Given(given) => secret::replace(existing, given, now),
-            Self::Make => {
-                let value = secret::generate_signing();
+            Self::Made(value) => {
                 made.push(Made {
                     field: "verify.secrets",
                     value: value.clone(),

@@ -55,6 +55,32 @@ on_both! {
         assert_eq!(secrets(yard, &made).await, [secret]);
     }
 
+    async fn a_sender_that_publishes_its_key_needs_no_secret(yard: &Yard) {
+        for (slug, verify) in [
+            ("a", json!({"provider": "aws-sns"})),
+            ("b", json!({"provider": "aws-sns", "secrets": []})),
+        ] {
+            let made = yard.post("sources", &json!({"slug": slug, "verify": verify})).await.expect(201);
+            assert_eq!((made.get("secret"), &made["verify"]["secrets"]), (None, &json!([])));
+            assert!(secrets(yard, &made).await.is_empty());
+        }
+    }
+
+    async fn a_secret_for_basic_credentials_is_a_user_and_a_password(yard: &Yard) {
+        let body = json!({"slug": "a", "verify": {"provider": "basic-auth"}});
+        let made = yard.post("sources", &body).await.expect(201);
+        let secret = made["secret"].as_str().unwrap();
+        assert!(secret.strip_prefix("hookyard:").is_some_and(|password| password.len() == 64), "{secret}");
+        assert_eq!(secrets(yard, &made).await, [secret]);
+        let rotated = yard.post("sources/a/rotate-secret", &json!({})).await.expect(200);
+        assert!(rotated["secret"].as_str().unwrap().starts_with("hookyard:"));
+        let bare = json!({"verify": {"secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}});
+        let details = yard.patch("sources/a", &bare).await.refused(400, "invalid_request");
+        assert_eq!(details, ["verify.secrets[0]: cannot be a key: it is not `user:password`"]);
+        yard.patch("sources/a", &json!({"verify": {"secrets": ["ada:lovelace"]}})).await.expect(200);
+        assert_eq!(secrets(yard, &made).await, ["ada:lovelace"]);
+    }
+
     async fn a_verify_token_is_given_or_made_and_never_shown_again(yard: &Yard) {
         let verify = json!({"provider": "meta", "secrets": ["app"]});
         let made = yard.post("sources", &json!({"slug": "a", "verify": verify})).await.expect(201);

@@ -25,7 +25,7 @@ use signature::{Profile, SignatureError};
 use std::sync::{Arc, LazyLock};
 use store::Source;
 use wire::Instant;
-use wire::resource::{Adapter, AppSpec};
+use wire::resource::{Adapter, AppSpec, VerifyMode};
 
 /// What a custom app without a scheme signs with: `X-Signature` is the HMAC-SHA256 of the body in hexadecimal.
 static PLAIN: LazyLock<Arc<Profile>> = LazyLock::new(|| {
@@ -137,7 +137,7 @@ impl App {
         let guard = Guard {
             source,
             profile,
-            enforce: true,
+            mode: VerifyMode::Enforce,
             provider: self.name(),
             secrets: live(&source.app_secrets.signing, Instant::now()),
             verify_token: source.app_secrets.verify_token.as_ref(),

@@ -93,7 +93,7 @@ pub(crate) async fn admit(
     let verified = match open.guard() {
         Some(guard) => match verify::verify(gateway, arrival, &guard).await? {
             Checked::Handshake(answer) => return Ok(Admitted::Handshake(answer)),
-            Checked::Event { verified } => Some(verified),
+            Checked::Event { verified } => verified,
         },
         None => None,
     };

@@ -78,6 +78,23 @@ async fn a_secret_that_the_source_knows_waits_for_nobody() {
 }
 
 #[tokio::test]
+async fn an_intent_to_receive_is_answered_where_it_is_signed_right_and_refused_where_not() {
+    let yard = Yard::start().await;
+    yard.edit(vec![Edit::Source(source(
+        verified_by("xero", "xero"),
+        &["xero-key"],
+    ))])
+    .await;
+    let body = r#"{"events":[],"firstEventSequence":0,"lastEventSequence":0,"entropy":"S0m3r4Nd0mt3xt"}"#;
+    let right = ("x-xero-signature", "tLm9ka/XQyvHySA0OzOTW5+CZY1uJm058kZFXiiMUag=");
+    let reply = post(&yard, "src_xero", &[right], body).await;
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &b""[..]));
+    let wrong = ("x-xero-signature", "TLm9ka/XQyvHySA0OzOTW5+CZY1uJm058kZFXiiMUag=");
+    assert_eq!(post(&yard, "src_xero", &[wrong], body).await.status, 401);
+    assert!(yard.events().await.rows.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_refused_is_no_handshake() {
     let yard = Yard::start().await;
     yard.edit(vec![

@@ -22,5 +22,6 @@ mod send;
 mod send_batches;
 mod token;
 mod trigger;
+mod unchecked;
 mod wire_http;
 mod yard;

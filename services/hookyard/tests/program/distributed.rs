@@ -56,15 +56,14 @@ async fn two_of_each_role_deliver_an_event_and_end_in_order() {
                 .text()
                 .await
                 .unwrap();
-            [
+            let gauges = [
                 "hookyard_queue_depth{",
                 "hookyard_queue_oldest_age_seconds{",
                 "hookyard_dlq_size",
                 "hookyard_breaker_open",
                 "hookyard_db_pool_connections{",
-            ]
-            .iter()
-            .all(|gauge| metrics.contains(gauge))
+            ];
+            gauges.iter().all(|gauge| metrics.contains(gauge))
         },
     )
     .await;
