@@ -11,18 +11,20 @@ use uuid::Uuid;
 /// Runs that are taken together: the slots of a runner.
 const TAKEN: i64 = 64;
 
-/// Claims of so many ready runs, and claims that find none.
-pub(super) async fn measure(bench: &Bench<'_>, yard: &Deployment<'_>, parked: u64) -> Result<[Row; 2]> {
+/// Claims of as many ready runs as a runner has slots, of one, and claims that find none.
+pub(super) async fn measure(bench: &Bench<'_>, yard: &Deployment<'_>, parked: u64) -> Result<[Row; 3]> {
     let claims = bench.effort.pick(50, 1_000);
     bench.progress.on("claims");
-    let ready = READY.replace("$count", &(claims * TAKEN).to_string());
+    let ready = READY.replace("$count", &(claims * (TAKEN + 1)).to_string());
     yard.sql().await?.batch_execute(&ready).await?;
     bench.servers.settle().await?;
-    let found = format!("claims of {TAKEN} ready runs beside {parked} that wait");
-    let found = claim(bench, yard, &found, claims, TAKEN).await?;
+    let many = format!("claims of {TAKEN} ready runs beside {parked} that wait");
+    let many = claim(bench, yard, &many, claims, TAKEN).await?;
+    let one = format!("claims of one ready run beside {parked} that wait");
+    let one = claim(bench, yard, &one, claims, 1).await?;
     let none = format!("claims that find none beside {parked} that wait");
     let none = claim(bench, yard, &none, claims, 0).await?;
-    Ok([found, none])
+    Ok([many, one, none])
 }
 
 async fn claim(
@@ -37,12 +39,14 @@ async fn claim(
     let worker = Uuid::new_v4();
     // The first connects and prepares.
     store.claim_runs(worker, wire::Instant::now(), 0).await?;
+    // Whoever looks for runs has a slot, even if there are none.
+    let limit = if expected == 0 { TAKEN } else { expected };
     let latencies = Latencies::new();
     let started = Instant::now();
     let mut made = 0;
     for _ in 0..claims {
         let began = Instant::now();
-        let taken = store.claim_runs(worker, wire::Instant::now(), TAKEN).await?;
+        let taken = store.claim_runs(worker, wire::Instant::now(), limit).await?;
         latencies.record(began.elapsed());
         made += 1;
         ensure!(
