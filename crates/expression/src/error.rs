@@ -89,13 +89,8 @@ pub enum ExpressionError {
     #[error("the expression was stopped: it {0}; simplify it, or narrow what it reads")]
     Stopped(StopCause),
     /// An evaluation of a [`Guest`](crate::Guest)'s was stopped, and so were its retries.
-    #[error("the expression was stopped: it {cause}; simplify it, or narrow what it reads")]
-    StoppedIn {
-        /// Which of the request's evaluations, from 0.
-        evaluation: u32,
-        /// How it ended.
-        cause: StopCause,
-    },
+    #[error("the expression was stopped: it {}; simplify it, or narrow what it reads", .0.cause)]
+    StoppedIn(Box<GuestStop>),
     /// The expression was stopped too often lately and is not run for a while.
     #[error("the expression was stopped too often and is not run for {} s; simplify it", wait.as_secs())]
     Suspended {
@@ -121,7 +116,7 @@ impl ExpressionError {
             Self::NotText { .. } => "not_text",
             Self::NotJson(_) => "not_json",
             Self::OutputTooLarge { .. } => "output_too_large",
-            Self::Stopped(_) | Self::StoppedIn { .. } => "stopped",
+            Self::Stopped(_) | Self::StoppedIn(_) => "stopped",
             Self::Suspended { .. } => "suspended",
         }
     }
@@ -162,6 +157,21 @@ pub enum NotJson {
     TooDeep,
 }
 
+/// Says which evaluation of a [`Guest`](crate::Guest)'s was stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestStop {
+    /// Which of the request's evaluations, from 0.
+    pub evaluation: u32,
+    /// Where it stands, as the guest told with [`Evaluator::stand_at`](crate::Evaluator::stand_at).
+    pub place: String,
+    /// How it ended.
+    pub cause: StopCause,
+    /// How long the request has taken so far, with all earlier tries.
+    pub spent: Duration,
+    /// Whether the request is to be given up: its time is over, or its account was stopped too often lately.
+    pub is_last: bool,
+}
+
 /// Says how an evaluation ended that had no end of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum StopCause {
@@ -169,6 +179,12 @@ pub enum StopCause {
     #[error("took longer than {limit:?}")]
     Time {
         /// How long it may run.
+        limit: Duration,
+    },
+    /// The request that it is a part of ran longer than allowed.
+    #[error("and what came before it took longer than {limit:?}")]
+    Total {
+        /// How long the request may take.
         limit: Duration,
     },
     /// The worker ended under it: out of memory or out of stack.

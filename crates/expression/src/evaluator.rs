@@ -23,11 +23,12 @@ pub struct Evaluator {
     count: u32,
     refused: Vec<(u32, StopCause)>,
     note: Option<Note>,
+    place: String,
     is_quiet: bool,
 }
 
-/// Is told the number of each evaluation before it begins.
-pub(crate) type Note = Box<dyn FnMut(u32)>;
+/// Is told the number and the place of each evaluation before it begins.
+pub(crate) type Note = Box<dyn FnMut(u32, &str)>;
 
 impl std::fmt::Debug for Evaluator {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -47,6 +48,7 @@ impl Evaluator {
             count: 0,
             refused: Vec::new(),
             note: None,
+            place: String::new(),
             is_quiet: false,
         }
     }
@@ -55,6 +57,7 @@ impl Evaluator {
     /// their worker.
     pub fn begin(&mut self, refused: Vec<(u32, StopCause)>) {
         self.count = 0;
+        self.place.clear();
         self.refused = refused;
         self.is_quiet = false;
     }
@@ -68,6 +71,16 @@ impl Evaluator {
 
     pub(crate) fn set_note(&mut self, note: Option<Note>) {
         self.note = note;
+    }
+
+    /// Whether evaluations are announced, and so should have a place.
+    pub fn is_announcing(&self) -> bool {
+        self.note.is_some()
+    }
+
+    /// Says where the evaluations from here on stand, for the case that one of them ends the worker.
+    pub fn stand_at(&mut self, place: String) {
+        self.place = place;
     }
 
     /// Compiles a program, whose variables have these names without `$`, or says where it is wrong.
@@ -117,7 +130,7 @@ impl Evaluator {
             return Err(ExpressionError::Stopped(*cause));
         }
         if let Some(note) = &mut self.note {
-            note(number);
+            note(number, &self.place);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::str;
 
 use jaq_json::{Val, read};
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::{ExpressionError, Limits};
 
@@ -46,6 +47,52 @@ pub(crate) fn parse(text: &str) -> Result<Val, ExpressionError> {
         .map_err(|error| ExpressionError::InputNotJson {
             reason: error.to_string(),
         })
+}
+
+/// Reads a JSON text as a value, as near to what [`parse`] reads as a value comes: half a surrogate pair is the
+/// replacement character, and a number beyond doubles is the largest of them, as jq has it.
+///
+/// It evaluates nothing, and so needs no worker.
+pub fn read_json(bytes: &[u8], limits: &Limits) -> Result<Value, ExpressionError> {
+    let text = validate(bytes, limits)?;
+    serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&clamp_numbers(&replace_lone_surrogates(text))))
+        .map_err(|error| ExpressionError::InputNotJson {
+            reason: error.to_string(),
+        })
+}
+
+/// [`f64::MAX`] as JSON.
+const LARGEST_DOUBLE: &str = "1.7976931348623157e308";
+
+/// Writes the largest double for each number that is beyond it.
+fn clamp_numbers(json: &str) -> String {
+    let mut clamped = String::with_capacity(json.len());
+    let (mut number, mut in_text, mut is_escaped) = (String::new(), false, false);
+    // The space ends a number that the text ends with.
+    for character in json.chars().chain([' ']) {
+        if !in_text && matches!(character, '0'..='9' | '+' | '-' | '.' | 'e' | 'E') {
+            number.push(character);
+            continue;
+        }
+        match number.parse::<f64>() {
+            Ok(double) if double.is_infinite() => {
+                clamped.push_str(if double < 0.0 { "-" } else { "" });
+                clamped.push_str(LARGEST_DOUBLE);
+            }
+            // The letters of `true` and `false` are among those of numbers.
+            _ => clamped.push_str(&number),
+        }
+        number.clear();
+        if in_text {
+            in_text = is_escaped || character != '"';
+            is_escaped = !is_escaped && character == '\\';
+        } else {
+            in_text = character == '"';
+        }
+        clamped.push(character);
+    }
+    clamped
 }
 
 /// How deep a JSON text nests and how long its longest number is.
@@ -114,6 +161,7 @@ fn unit(escape: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -185,6 +233,31 @@ mod tests {
             let value = parse(validate(json.as_bytes(), &Limits::default()).unwrap()).unwrap();
             assert_eq!(value, Val::utf8_str(text.to_owned()), "{json}");
         }
+    }
+
+    #[test]
+    fn a_value_has_what_a_program_would_read() {
+        let read = |json: &str| read_json(json.as_bytes(), &Limits::default());
+        for (json, expected) in [
+            (r#"{"a": [1, "x"]}"#, json!({"a": [1, "x"]})),
+            (
+                r#"["\ud800", true, false, null]"#,
+                json!(["\u{fffd}", true, false, null]),
+            ),
+            (
+                r#"{"1e400": -1e400, "b": 1e400}"#,
+                json!({"1e400": f64::MIN, "b": f64::MAX}),
+            ),
+            (r#"["\"1e400", 2E+400]"#, json!(["\"1e400", f64::MAX])),
+            ("1e400", json!(f64::MAX)),
+        ] {
+            assert_eq!(read(json), Ok(expected), "{json}");
+        }
+        assert_eq!(read("{").map_err(|error| error.kind()), Err("input_not_json"));
+        assert_eq!(
+            read(&"9".repeat(1_025)).map_err(|error| error.kind()),
+            Err("input_number_too_long")
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use futures_channel::oneshot;
 
 use crate::{
     ExpressionError, JailError, Job, Limits, Output, Want,
-    job::{Ask, Outcome, Task},
+    job::{Account, Ask, GuestJob, Outcome, Task},
     keeper::keep,
     path::PlainPath,
     process::Launch,
@@ -141,6 +141,8 @@ impl Jail {
             program,
             input: Bytes::new(),
             ask: Ask::Check,
+            account: Account::Program,
+            spent: Duration::ZERO,
         };
         let outcomes = self.submit(programs.into_iter().map(check).collect()).await?;
         Ok(outcomes
@@ -152,14 +154,9 @@ impl Jail {
     /// Hands a program and an input to the worker's [`Guest`](crate::Guest), and returns its answer.
     ///
     /// Where one of the guest's evaluations ends the worker, the error is [`ExpressionError::StoppedIn`] with its
-    /// number; [`Evaluator::begin`](crate::Evaluator::begin) of the next try can be told.
-    pub async fn ask_guest(
-        &self,
-        program: Arc<str>,
-        input: Bytes,
-    ) -> Result<Result<Bytes, ExpressionError>, JailError> {
-        let ask = Ask::Guest { is_named: false };
-        let outcomes = self.submit(vec![Task { program, input, ask }]).await?;
+    /// number; [`Evaluator::begin`](crate::Evaluator::begin) of the next try can be told, unless it was the last.
+    pub async fn ask_guest(&self, job: GuestJob) -> Result<Result<Bytes, ExpressionError>, JailError> {
+        let outcomes = self.submit(vec![Task::from(job)]).await?;
         let outcome = outcomes.into_iter().next().ok_or(JailError::Lost)?;
         Ok(outcome.and_then(|output| match output {
             Some(Output::Value(answer)) => Ok(answer),

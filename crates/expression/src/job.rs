@@ -1,6 +1,6 @@
 //! What callers ask for and get: one [`Job`] in, one [`Output`] out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -49,12 +49,60 @@ pub(crate) enum Ask {
     Guest { is_named: bool },
 }
 
+/// A request to the worker's [`Guest`](crate::Guest).
+#[derive(Clone, Debug)]
+pub struct GuestJob {
+    /// A text that the guest may keep what it makes of.
+    pub program: Arc<str>,
+    /// What it is asked.
+    pub input: Bytes,
+    /// Whom stopped evaluations are put down to.
+    pub account: Account,
+    /// How long the same request has taken before, when it is asked again.
+    pub spent: Duration,
+}
+
+/// Whom a stopped evaluation is put down to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// The program: it is not run for a while when it was stopped too often.
+    Program,
+    /// One of many that share the program, and do not answer for each other. It is never refused in advance, but told
+    /// when a stopped evaluation is [its last](crate::GuestStop::is_last).
+    Own(Arc<str>),
+}
+
 /// A [`Job`] on its way to a worker, or a program to check.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) program: Arc<str>,
     pub(crate) input: Bytes,
     pub(crate) ask: Ask,
+    pub(crate) account: Account,
+    /// How long the same request has taken before.
+    pub(crate) spent: Duration,
+}
+
+impl Task {
+    /// Whose name is on the list of suspects.
+    pub(crate) fn suspect(&self) -> &Arc<str> {
+        match &self.account {
+            Account::Program => &self.program,
+            Account::Own(name) => name,
+        }
+    }
+}
+
+impl From<GuestJob> for Task {
+    fn from(job: GuestJob) -> Self {
+        Self {
+            program: job.program,
+            input: job.input,
+            ask: Ask::Guest { is_named: false },
+            account: job.account,
+            spent: job.spent,
+        }
+    }
 }
 
 impl From<Job> for Task {
@@ -63,6 +111,8 @@ impl From<Job> for Task {
             program,
             input,
             ask: Ask::Evaluate(want),
+            account: Account::Program,
+            spent: Duration::ZERO,
         }
     }
 }

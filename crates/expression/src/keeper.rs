@@ -8,15 +8,15 @@
 use std::{
     io,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tracing::{info, warn};
 
 use crate::{
-    ExpressionError, JailError, StopCause,
+    ExpressionError, GuestStop, JailError, StopCause,
     jail::{Request, Shared},
-    job::{Ask, Outcome, Task},
+    job::{Account, Ask, Outcome, Task},
     process::{Process, Report},
 };
 
@@ -52,6 +52,7 @@ struct Keeper<'s> {
 
 impl Keeper<'_> {
     fn answer(&mut self, tasks: &[Task], is_abandoned: &dyn Fn() -> bool) -> Result<Vec<Outcome>, JailError> {
+        let begun = Instant::now();
         let mut outcomes: Vec<_> = tasks
             .iter()
             .map(|task| (task, self.refuse(task).map(Err)))
@@ -72,7 +73,7 @@ impl Keeper<'_> {
             let asked: Vec<_> = chunk.iter().map(|(task, _)| *task).collect();
             let Report {
                 outcomes, stopped, ..
-            } = self.ask(&asked)?;
+            } = self.ask(&asked, None)?;
             let (answered, unanswered) = chunk.split_at_mut(outcomes.len());
             for (place, outcome) in answered.iter_mut().zip(outcomes) {
                 place.1 = Some(outcome);
@@ -82,7 +83,7 @@ impl Keeper<'_> {
                 if is_abandoned() {
                     return Err(JailError::Lost);
                 }
-                *outcome = Some(self.ask_alone(task, cause)?);
+                *outcome = Some(self.ask_alone(task, cause, begun)?);
             }
         }
         drop(open);
@@ -111,52 +112,83 @@ impl Keeper<'_> {
                 limit: limits.input_bytes,
             });
         }
-        let wait = self.shared.suspects().wait(&task.program, Instant::now())?;
-        Some(ExpressionError::Suspended { wait })
+        match task.account {
+            Account::Program => self
+                .suspension(task)
+                .map(|wait| ExpressionError::Suspended { wait }),
+            Account::Own(_) => None,
+        }
+    }
+
+    fn suspension(&self, task: &Task) -> Option<Duration> {
+        self.shared.suspects().wait(task.suspect(), Instant::now())
     }
 
     /// Asks for one task whose batch ended its worker, and for it again, and then blames it.
-    fn ask_alone(&mut self, task: &Task, mut cause: StopCause) -> Result<Outcome, JailError> {
+    fn ask_alone(&mut self, task: &Task, cause: StopCause, begun: Instant) -> Result<Outcome, JailError> {
         // Others of the batch may have been the same program.
         if let Some(refusal) = self.refuse(task) {
             return Ok(Err(refusal));
         }
+        let mut stop = Stop {
+            cause,
+            evaluation: None,
+        };
         // Which evaluation of a guest's is fatal is found out only now: announcing each costs a write.
+        let (named, limit) = match task.ask {
+            Ask::Guest { .. } => (
+                Ask::Guest { is_named: true },
+                Some(self.shared.options.limits.guest_time),
+            ),
+            other => (other, None),
+        };
         let named = Task {
-            ask: match task.ask {
-                Ask::Guest { .. } => Ask::Guest { is_named: true },
-                other => other,
-            },
+            ask: named,
             ..task.clone()
         };
-        let mut evaluation = None;
+        let deadline = limit.map(|limit| begun + limit.saturating_sub(task.spent));
         for _ in 0..RETRIES {
-            let mut report = self.ask(&[&named])?;
-            evaluation = report.evaluation;
-            match report.stopped {
-                None => {
-                    return Ok(report
-                        .outcomes
-                        .pop()
-                        .expect("a worker that was not stopped answered each task"));
-                }
-                Some(again) => cause = again,
+            let mut report = self.ask(&[&named], deadline)?;
+            let Some(cause) = report.stopped else {
+                return Ok(report
+                    .outcomes
+                    .pop()
+                    .expect("a worker that was not stopped answered each task"));
+            };
+            let evaluation = report.evaluation;
+            stop = Stop { cause, evaluation };
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
             }
         }
-        self.shared.suspects().record(&task.program, Instant::now());
+        Ok(Err(self.blame(task, stop, begun, deadline)))
+    }
+
+    /// Puts a stopped evaluation down to its account.
+    fn blame(&self, task: &Task, stop: Stop, begun: Instant, deadline: Option<Instant>) -> ExpressionError {
+        let now = Instant::now();
+        let Stop { cause, evaluation } = stop;
+        self.shared.suspects().record(task.suspect(), now);
         info!(
             error.kind = "stopped",
             program_bytes = task.program.len(),
             "An expression was stopped: it {cause}"
         );
-        Ok(Err(match evaluation {
-            Some(evaluation) => ExpressionError::StoppedIn { evaluation, cause },
-            None => ExpressionError::Stopped(cause),
+        let Some((evaluation, place)) = evaluation else {
+            return ExpressionError::Stopped(cause);
+        };
+        let is_over = deadline.is_some_and(|deadline| now >= deadline);
+        ExpressionError::StoppedIn(Box::new(GuestStop {
+            evaluation,
+            place,
+            cause,
+            spent: task.spent + begun.elapsed(),
+            is_last: is_over || self.suspension(task).is_some(),
         }))
     }
 
     /// Asks the worker, after starting or replacing it if need be.
-    fn ask(&mut self, tasks: &[&Task]) -> Result<Report, JailError> {
+    fn ask(&mut self, tasks: &[&Task], deadline: Option<Instant>) -> Result<Report, JailError> {
         if self.process.as_mut().is_some_and(Process::is_spent) {
             self.dismiss();
         }
@@ -167,7 +199,7 @@ impl Keeper<'_> {
                 source,
             })?),
         };
-        let report = process.ask(tasks);
+        let report = process.ask(tasks, deadline);
         if report.stopped.is_some() {
             self.dismiss();
             self.shared.counters.stopped.fetch_add(1, Relaxed);
@@ -181,6 +213,12 @@ impl Keeper<'_> {
             self.shared.lock().workers.retain(|id| Some(*id) != process.id());
         }
     }
+}
+
+/// How a task ended its worker, and in which evaluation of a guest's, if it is one and announced any.
+struct Stop {
+    cause: StopCause,
+    evaluation: Option<(u32, String)>,
 }
 
 impl Drop for Keeper<'_> {
@@ -225,6 +263,8 @@ mod tests {
             program: Arc::from("."),
             input,
             ask: Ask::Check,
+            account: Account::Program,
+            spent: Duration::ZERO,
         }
     }
 

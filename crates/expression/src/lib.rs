@@ -53,11 +53,12 @@ mod value;
 pub mod worker;
 
 pub use crate::{
-    error::{CompileError, ExpressionError, JailError, NotJson, StopCause},
+    error::{CompileError, ExpressionError, GuestStop, JailError, NotJson, StopCause},
     evaluator::Evaluator,
     guest::{Guest, NewGuest},
+    input::read_json,
     jail::{Jail, Options, Status},
-    job::{Job, Output, Want},
+    job::{Account, GuestJob, Job, Output, Want},
     limits::Limits,
     process::Launch,
 };

@@ -24,6 +24,9 @@ pub struct Limits {
     pub output_bytes: usize,
     /// How long one evaluation may take before its worker is killed. 1 s.
     pub time: Duration,
+    /// How long one request to a [`Guest`](crate::Guest) may take, with all its tries. 10 s: three evaluations that are
+    /// each stopped and tried twice more take nine, and honest steps take milliseconds.
+    pub guest_time: Duration,
     /// The address space of a worker, all in all. 512 MiB.
     pub memory_bytes: u64,
 }
@@ -39,6 +42,7 @@ impl Default for Limits {
             number_bytes: 1024,
             output_bytes: 1 << 20,
             time: Duration::from_secs(1),
+            guest_time: Duration::from_secs(10),
             memory_bytes: 512 << 20,
         }
     }

@@ -23,9 +23,6 @@ use crate::{
 /// How long a worker may take to say that it is ready. It takes some 10 ms; more on a machine that is all swap.
 const START: Duration = Duration::from_secs(10);
 
-/// How many evaluations of one request may be announced: each has a time limit of its own.
-const MOST_ANNOUNCED: u32 = 100_000;
-
 /// What becomes a worker.
 #[derive(Clone, Debug)]
 pub enum Launch {
@@ -71,8 +68,8 @@ pub(crate) struct Report {
     pub(crate) outcomes: Vec<Outcome>,
     /// Why there are no more. The worker is dead or of no use.
     pub(crate) stopped: Option<StopCause>,
-    /// The last evaluation that it announced.
-    pub(crate) evaluation: Option<u32>,
+    /// The last evaluation that it announced, and its place.
+    pub(crate) evaluation: Option<(u32, String)>,
 }
 
 impl Process {
@@ -131,14 +128,19 @@ impl Process {
     }
 
     /// Asks for outcomes. A worker that makes no progress for as long as one evaluation may take is given up: it must
-    /// be dropped, as one that is dead.
-    pub(crate) fn ask(&mut self, tasks: &[&Task]) -> Report {
+    /// be dropped, as one that is dead. So is one that is not done at the deadline, however much progress it makes.
+    pub(crate) fn ask(&mut self, tasks: &[&Task], deadline: Option<Instant>) -> Report {
         let mut outcomes = Vec::with_capacity(tasks.len());
         let mut evaluation = None;
         let stopped = self
-            .gather(tasks, &mut outcomes, &mut evaluation)
+            .gather(tasks, deadline, &mut outcomes, &mut evaluation)
             .err()
             .map(|error| match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if is_past(deadline) => {
+                    StopCause::Total {
+                        limit: self.limits.guest_time,
+                    }
+                }
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => StopCause::Time {
                     limit: self.limits.time,
                 },
@@ -156,11 +158,11 @@ impl Process {
     fn gather(
         &mut self,
         tasks: &[&Task],
+        deadline: Option<Instant>,
         outcomes: &mut Vec<Outcome>,
-        evaluation: &mut Option<u32>,
+        evaluation: &mut Option<(u32, String)>,
     ) -> io::Result<()> {
         write_frame(self.socket.get_mut(), &encode_request(tasks))?;
-        let mut announced = 0_u32;
         while outcomes.len() < tasks.len() {
             let asked = Instant::now();
             if !read_frame(&mut self.socket, &mut self.frame)? {
@@ -172,12 +174,12 @@ impl Process {
             }
             let (is_spent, more) = match Answers::decode(&self.frame)? {
                 Said::Outcomes { is_spent, outcomes } => (is_spent, outcomes),
-                Said::Evaluation(number) => {
-                    announced += 1;
-                    if announced > MOST_ANNOUNCED {
+                Said::Evaluation(number, place) => {
+                    *evaluation = Some((number, place));
+                    // Each evaluation has a time of its own, and there may be thousands.
+                    if is_past(deadline) {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
-                    *evaluation = Some(number);
                     continue;
                 }
             };
@@ -194,6 +196,10 @@ impl Process {
         }
         Ok(())
     }
+}
+
+fn is_past(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// Whether an outcome has the shape that was asked for.

@@ -5,7 +5,7 @@
 //! worker → parent   Ready as JSON                                      once
 //! parent → worker   programs, inputs, tasks                            a request
 //! worker → parent   outcomes, in the order of the tasks, in as many frames as it likes;
-//!                   between them, where asked for, the number of the evaluation that begins
+//!                   between them, where asked for, the number and place of the evaluation that begins
 //! ```
 //!
 //! Both ends are the same program, so the bytes have no version. The parent trusts lengths and tags no further than a
@@ -234,8 +234,12 @@ impl Answers {
             1 => true,
             EVALUATION => {
                 let number = u32::try_from(reader.number()?);
+                let place = std::str::from_utf8(reader.bytes()?);
                 return Ok(Said::Evaluation(
                     number.map_err(|_too_large| malformed("a number is too large"))?,
+                    place
+                        .map_err(|_not_utf8| malformed("a place is not UTF-8"))?
+                        .to_owned(),
                 ));
             }
             _ => return Err(malformed("a frame is of no known kind")),
@@ -274,14 +278,15 @@ pub(crate) enum Said {
         /// In the order of the tasks.
         outcomes: Vec<Outcome>,
     },
-    /// The evaluation of this number begins.
-    Evaluation(u32),
+    /// The evaluation of this number, at this place, begins.
+    Evaluation(u32, String),
 }
 
 /// The frame that announces an evaluation.
-pub(crate) fn evaluation_frame(number: u32) -> Vec<u8> {
+pub(crate) fn evaluation_frame(number: u32, place: &str) -> Vec<u8> {
     let mut payload = vec![EVALUATION];
     payload.extend_from_slice(&number.to_le_bytes());
+    push_bytes(&mut payload, place.as_bytes());
     payload
 }
 
@@ -343,7 +348,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{CompileError, ExpressionError, NotJson, StopCause};
+    use crate::{Account, CompileError, ExpressionError, NotJson, StopCause};
 
     fn ask() -> impl Strategy<Value = Ask> {
         (0..6u8).prop_map(|tag| ask_of_tag(tag).unwrap())
@@ -376,7 +381,7 @@ mod tests {
                 tasks.iter().map(|(_, input, _)| (input.clone(), Bytes::from(input.clone()))).collect();
             let tasks: Vec<_> = tasks
                 .into_iter()
-                .map(|(program, input, ask)| Task { program: Arc::from(program), input: inputs[&input].clone(), ask })
+                .map(|(program, input, ask)| Task { program: Arc::from(program), input: inputs[&input].clone(), ask, account: Account::Program, spent: Duration::ZERO })
                 .collect();
             let payload = encode_request(&tasks.iter().collect::<Vec<_>>());
             let request = Request::decode(&payload).unwrap();
@@ -412,8 +417,8 @@ mod tests {
     #[test]
     fn an_announced_evaluation_arrives() {
         assert_eq!(
-            Answers::decode(&evaluation_frame(7)).unwrap(),
-            Said::Evaluation(7)
+            Answers::decode(&evaluation_frame(7, "/do/0/a")).unwrap(),
+            Said::Evaluation(7, "/do/0/a".to_owned())
         );
     }
 

@@ -4,6 +4,9 @@
 //! So a program has a budget: three stopped evaluations at once, and one more every half a minute. Beyond it the
 //! program is answered at once, and what is left of the workers belongs to the others. That an evaluation succeeded in
 //! between counts for nothing, or every other event would buy a hostile program its next three seconds.
+//!
+//! A guest's program may be many tenants' runs at once, of which one is hostile: there the budget is each run's own
+//! ([`Account`](crate::Account)).
 
 use std::{
     collections::HashMap,

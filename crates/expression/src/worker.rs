@@ -173,9 +173,9 @@ impl<W: Write + 'static> Worker<W> {
         let (guest, evaluator) = self.guest.as_mut().ok_or(ExpressionError::NoOutput)?;
         let writer = Rc::clone(&self.writer);
         evaluator.set_note(is_named.then(|| -> Note {
-            Box::new(move |number| {
+            Box::new(move |number, place| {
                 // It fails when the parent is gone, and then so will the answer.
-                let _ = write_frame(&mut *writer.borrow_mut(), &evaluation_frame(number));
+                let _ = write_frame(&mut *writer.borrow_mut(), &evaluation_frame(number, place));
             })
         }));
         let answer = guest.answer(program, input, evaluator);

@@ -1,17 +1,15 @@
 //! The engine as services hold it: the same functions, in a worker that may die of a stranger's expression.
 
 use crate::guest::{Answer, Ask, Source, Worker};
-use crate::{Code, Error, Event, Issue, Operations, Out, Outline};
+use crate::{Code, Error, Event, Issue, Operations, Out, Outline, error_types};
 use bytes::Bytes;
-use expression::{ExpressionError, Jail, JailError, StopCause};
+use expression::{Account, ExpressionError, GuestJob, GuestStop, Jail, JailError, StopCause};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::Instant;
-
-/// How many evaluations of one step may end their worker until the step itself is given up.
-const FATAL: usize = 3;
 
 /// The largest state, in bytes.
 pub const LARGEST_STATE: usize = 1 << 20;
@@ -108,7 +106,7 @@ impl Engine {
     /// Says which OpenAPI documents a definition needs, by their URIs: whoever saves it fetches them. Of another text
     /// than a definition, what is wrong with it.
     pub async fn needs(&self, definition: &str) -> Result<Vec<String>, CheckError> {
-        match self.ask(definition.into(), &Ask::Needs).await? {
+        match self.ask(definition.into(), Account::Program, &Ask::Needs).await? {
             Asked::Answered(Answer::Needs(uris)) => Ok(uris),
             Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
             Asked::Answered(other) => Err(broken(&other).into()),
@@ -124,8 +122,8 @@ impl Engine {
         definition: &str,
         documents: BTreeMap<String, Result<String, String>>,
     ) -> Result<Checked, CheckError> {
-        let asked = self.ask(definition.into(), &Ask::Check { documents }).await?;
-        match asked {
+        let check = Ask::Check { documents };
+        match self.ask(definition.into(), Account::Program, &check).await? {
             Asked::Answered(Answer::Sound { outline, operations }) => Ok(Checked {
                 outline: *outline,
                 operations,
@@ -138,7 +136,8 @@ impl Engine {
 
     /// Sums up a version that was saved. Of one that an earlier release let through, what is wrong with it.
     pub async fn outline(&self, version: &Version) -> Result<Outline, CheckError> {
-        match self.ask(Arc::clone(&version.text), &Ask::Outline).await? {
+        let text = Arc::clone(&version.text);
+        match self.ask(text, Account::Program, &Ask::Outline).await? {
             Asked::Answered(Answer::Sound { outline, .. }) => Ok(*outline),
             Asked::Answered(Answer::Unsound(issues)) => Err(CheckError::Unsound(issues)),
             Asked::Answered(other) => Err(broken(&other).into()),
@@ -146,18 +145,27 @@ impl Engine {
         }
     }
 
-    /// Makes one step. `state` is what the step before it returned; only [`Event::Start`] goes without.
+    /// Makes one step of a run. `state` is what the step before it returned; only [`Event::Start`] goes without. `run`
+    /// is a name that no other run has: what goes wrong is put down to it alone.
     ///
-    /// An expression that ends its worker is an expression error of its task, which the playbook may catch. Where that
-    /// cannot be told apart, or a state grows too large, the run ends as faulted.
+    /// An expression that ends its worker is an expression error of its task, which the playbook may catch. The third of
+    /// a run within half a minute, and one at which the step's time is over, end the run as faulted, and so does a state
+    /// that grows too large.
     pub async fn step(
         &self,
         version: &Version,
+        run: &str,
         state: Option<&Bytes>,
         at: Instant,
         event: &Event,
     ) -> Result<Stepped, StepError> {
-        let stepped = self.try_step(version, state, at, event).await?;
+        let run = Standing {
+            version,
+            name: run,
+            state,
+            at,
+        };
+        let stepped = self.try_step(run, event).await?;
         match stepped {
             Ok(stepped) if stepped.state.len() <= LARGEST_STATE => Ok(stepped),
             Ok(stepped) => {
@@ -166,36 +174,26 @@ impl Engine {
                      less with `output.as`, or send large data by reference",
                     stepped.state.len()
                 );
-                self.fault(version, state, at, "runtime", detail).await
+                self.fault(run, fatal("runtime", detail, None)).await
             }
             Err(error) => {
-                self.fault(version, state, at, "expression", error.to_string())
+                let place = match &error {
+                    ExpressionError::StoppedIn(stop) => Some(stop.place.clone()),
+                    _ => None,
+                };
+                self.fault(run, fatal("expression", error.to_string(), place))
                     .await
             }
         }
     }
 
     /// Ends a run as faulted at the state that it had, which it can be retried from.
-    async fn fault(
-        &self,
-        version: &Version,
-        state: Option<&Bytes>,
-        at: Instant,
-        kind: &str,
-        detail: String,
-    ) -> Result<Stepped, StepError> {
-        let error = Error {
-            kind: format!("https://open-workflow-specification.org/dsl/errors/types/{kind}"),
-            status: if kind == "expression" { 400 } else { 500 },
-            title: Some("the engine cannot go on".to_owned()),
-            detail: Some(detail),
-            instance: None,
-        };
-        if state.is_none() {
+    async fn fault(&self, run: Standing<'_>, error: Error) -> Result<Stepped, StepError> {
+        if run.state.is_none() {
             return Err(StepError::Unstartable(error));
         }
         let fault = Event::Fault { error };
-        match self.try_step(version, state, at, &fault).await? {
+        match self.try_step(run, &fault).await? {
             Ok(stepped) => Ok(stepped),
             Err(error) => Err(StepError::Broken(format!("a run cannot be faulted: {error}"))),
         }
@@ -203,12 +201,11 @@ impl Engine {
 
     async fn try_step(
         &self,
-        version: &Version,
-        state: Option<&Bytes>,
-        at: Instant,
+        run: Standing<'_>,
         event: &Event,
     ) -> Result<Result<Stepped, ExpressionError>, StepError> {
-        let state = state
+        let state = run
+            .state
             .map(|state| std::str::from_utf8(state).map(str::to_owned))
             .transpose()
             .map_err(|error| StepError::Broken(error.to_string()))?
@@ -217,10 +214,13 @@ impl Engine {
             .map_err(|error| StepError::Broken(error.to_string()))?;
         let ask = Ask::Step {
             state,
-            at,
+            at: run.at,
             event: Box::new(event.clone()),
         };
-        Ok(match self.ask(Arc::clone(&version.text), &ask).await? {
+        // Others run the same version, and must not be stopped for what this one does.
+        let account = Account::Own(run.name.into());
+        let text = Arc::clone(&run.version.text);
+        Ok(match self.ask(text, account, &ask).await? {
             Asked::Answered(Answer::Stepped { state, out }) => Ok(Stepped {
                 state: Bytes::from(String::from(Box::<str>::from(state))),
                 out: *out,
@@ -230,20 +230,23 @@ impl Engine {
         })
     }
 
-    /// Asks a worker, and once more for each evaluation that ended one, which is refused then.
-    async fn ask(&self, program: Arc<str>, ask: &Ask) -> Result<Asked, StepError> {
+    /// Asks a worker, and once more for each evaluation that ended one, which is refused then, but for the last.
+    async fn ask(&self, program: Arc<str>, account: Account, ask: &Ask) -> Result<Asked, StepError> {
         let mut refused: Vec<(u32, StopCause)> = Vec::new();
+        let mut before: Option<Box<GuestStop>> = None;
         loop {
             let request = RequestRef {
                 ask,
                 refused: &refused,
             };
             let input = serde_json::to_vec(&request).map_err(|error| StepError::Broken(error.to_string()))?;
-            let answered = self
-                .jail
-                .ask_guest(Arc::clone(&program), Bytes::from(input))
-                .await
-                .map_err(StepError::Unavailable)?;
+            let job = GuestJob {
+                program: Arc::clone(&program),
+                input: Bytes::from(input),
+                account: account.clone(),
+                spent: before.as_ref().map_or(Duration::ZERO, |stop| stop.spent),
+            };
+            let answered = self.jail.ask_guest(job).await.map_err(StepError::Unavailable)?;
             match answered {
                 Ok(answer) => {
                     let answer = serde_json::from_slice(&answer);
@@ -251,12 +254,41 @@ impl Engine {
                         .map(Asked::Answered)
                         .map_err(|error| StepError::Broken(error.to_string()));
                 }
-                Err(ExpressionError::StoppedIn { evaluation, cause }) if refused.len() < FATAL => {
-                    refused.push((evaluation, cause));
+                Err(ExpressionError::StoppedIn(mut stop)) => {
+                    // The time was over before the new try came as far: it was spent on the one before.
+                    if let Some(before) = before.filter(|before| before.evaluation >= stop.evaluation) {
+                        stop.place = before.place;
+                        stop.is_last = true;
+                    }
+                    if stop.is_last {
+                        return Ok(Asked::GivenUp(ExpressionError::StoppedIn(stop)));
+                    }
+                    refused.push((stop.evaluation, stop.cause));
+                    before = Some(stop);
                 }
                 Err(error) => return Ok(Asked::GivenUp(error)),
             }
         }
+    }
+}
+
+/// A run before a step.
+#[derive(Clone, Copy)]
+struct Standing<'r> {
+    version: &'r Version,
+    name: &'r str,
+    state: Option<&'r Bytes>,
+    at: Instant,
+}
+
+/// An error that the engine itself ends a run with, at the pointer of a task where that is known.
+fn fatal(kind: &str, detail: String, instance: Option<String>) -> Error {
+    Error {
+        kind: error_types::of(kind),
+        status: if kind == "expression" { 400 } else { 500 },
+        title: Some("the engine cannot go on".to_owned()),
+        detail: Some(detail),
+        instance,
     }
 }
 

@@ -20,7 +20,7 @@ use store::HeldRun;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How long a call may take in all.
-const TIME: Duration = Duration::from_secs(30);
+pub const TIME: Duration = Duration::from_secs(30);
 
 /// How much of an answer's body is taken.
 const ANSWER_BYTES: usize = 1 << 20;

@@ -47,7 +47,7 @@ use store::{Control, HeldRun, SlotLimit, Telling, Told};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use waitbox::Wait;
-use wire::{EventId, Instant, RunId};
+use wire::{EventId, Instant, ProjectId, RunId};
 
 /// A run whose nearest timer is further away than this is let go of.
 const SOON: Duration = Duration::from_secs(1);
@@ -64,6 +64,8 @@ struct Course {
     places: Option<Places>,
     /// What it gives back when it ends.
     limit: Option<SlotLimit>,
+    /// The project of its playbook, where the run itself names none.
+    target: Option<ProjectId>,
     /// Whether it is to end, since its playbook or its workspace is switched off.
     is_unwanted: bool,
     /// Whether its playbook was removed.

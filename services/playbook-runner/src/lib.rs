@@ -29,9 +29,12 @@ mod courses;
 mod heart;
 mod keep;
 mod listen;
+pub mod project;
 mod runner;
 mod secrets;
 mod versions;
+
+pub use call::TIME as CALL_TIME;
 
 use boot::Platform;
 use expression::Jail;

@@ -28,6 +28,10 @@ impl Machine<'_, '_> {
                 own.insert(name.clone(), text.into());
             }
         }
+        if own.get("type").is_none_or(|kind| kind == "") {
+            // No route could choose it, and nothing could listen for it.
+            return Err(self.expression_error(&view, "the type of the event to emit is null or empty"));
+        }
         if let Some(data) = &event.data {
             own.insert("data".to_owned(), self.fill(&view, data, input)?);
         }

@@ -79,6 +79,10 @@ impl Machine<'_, '_> {
         expression: &Expression,
         input: &Value,
     ) -> Result<Value, Error> {
+        if self.evaluator.is_announcing() {
+            let place = self.instance(view.place);
+            self.evaluator.stand_at(place);
+        }
         let seen = variables::seen(self.program, &self.state, view, expression);
         let names: Vec<_> = seen.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         let result = self.evaluator.run(&expression.code, input, &names);

@@ -125,19 +125,23 @@ impl<'p> Machine<'p, '_> {
         let task = self.task(thread)?;
         let place = self.place(thread);
         let output = self.give_out(Some(place), &task.output, yielded)?;
-        if let Some(export) = &task.export.as_ {
-            let view = View::at(place).with_output(output.clone());
-            let context = self.fill(&view, export, &output)?;
-            self.check(
-                Some(place),
-                task.export.schema.as_ref(),
-                &context,
-                "what `export` makes of the output",
-            )?;
-            self.state.context = context;
-        }
+        self.export(place, &task.export, &output)?;
         self.close(thread, &Ending::Completed(output.clone()));
         self.deliver(thread, output, then)
+    }
+
+    /// `export`: the output is transformed to the new context, which is checked. Without `as` the context stays as it is,
+    /// and is checked all the same.
+    fn export(&mut self, place: Place, export: &Outlet, output: &Value) -> Result<(), Error> {
+        let schema = export.schema.as_ref();
+        let Some(as_) = &export.as_ else {
+            return self.check(Some(place), schema, &self.state.context, "the context");
+        };
+        let view = View::at(place).with_output(output.clone());
+        let context = self.fill(&view, as_, output)?;
+        self.check(Some(place), schema, &context, "what `export` makes of the output")?;
+        self.state.context = context;
+        Ok(())
     }
 
     /// `input`: checked, then transformed.

@@ -70,6 +70,29 @@ Feature: Data Flow
     at: /do/0/guarded/try/0/a
     """
 
+  Scenario: A schema of the context alone checks the context as it is
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: context-schema, version: '1.0.0'}
+    do:
+      - guarded:
+          try:
+            - a:
+                set: {n: 1}
+                export: {schema: {document: {type: object}}}
+          catch: {do: [{note: {set: "${ {at: $error.instance, is_told: ($error.detail | contains(\"/export/schema\"))} }"}}]}
+    """
+    And given its context is:
+    """yaml
+    before
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    at: /do/0/guarded/try/0/a
+    is_told: true
+    """
+
   Scenario: The run's output is transformed and checked, and may be retried
     Given a workflow with definition:
     """yaml

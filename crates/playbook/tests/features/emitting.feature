@@ -23,6 +23,30 @@ Feature: Events of a Run
     [began, began]
     """
 
+  Scenario: An event without a type is not emitted
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: an-event-without-a-type, version: '1.0.0'}
+    do:
+      - nothing:
+          try: [tell: {emit: {event: {with: {type: "${ .none }"}}}}]
+          catch: {do: [{note: {set: "${ {status: $error.status, at: $error.instance} }"}}]}
+      - empty:
+          try: [tell: {emit: {event: {with: {type: "${ \"\" }"}}}}]
+          catch: {do: [{note: {set: "${ . + {then: $error.instance} }"}}]}
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    status: 400
+    at: /do/0/nothing/try/0/tell
+    then: /do/1/empty/try/0/tell
+    """
+    And the events emitted should be:
+    """yaml
+    []
+    """
+
   Scenario: A run tells nothing of its life unless it is asked to
     Given a workflow with definition:
     """yaml

@@ -22,13 +22,18 @@ fn hasty() -> Engine {
 
 /// One worker, so that all runs are neighbours.
 fn engine_within(time: Duration) -> Engine {
+    engine_with(Limits {
+        time,
+        guest_time: 10 * time,
+        ..Limits::default()
+    })
+}
+
+fn engine_with(limits: Limits) -> Engine {
     Engine::new(Jail::new(Options {
         launch: Launch::Program(env!("CARGO_BIN_EXE_hookyard-playbook-worker").into()),
         workers: NonZero::<usize>::MIN,
-        limits: Limits {
-            time,
-            ..Limits::default()
-        },
+        limits,
         ..Options::default()
     }))
 }
@@ -58,13 +63,17 @@ fn at() -> Instant {
 }
 
 fn begin(engine: &Engine, version: &Version, input: Value) -> Result<Stepped, StepError> {
-    block_on(engine.step(version, None, at(), &start(input)))
+    begin_as("run_1", engine, version, input)
+}
+
+fn begin_as(run: &str, engine: &Engine, version: &Version, input: Value) -> Result<Stepped, StepError> {
+    block_on(engine.step(version, run, None, at(), &start(input)))
 }
 
 /// A neighbour in the same worker comes to its end as if nothing had happened.
 fn assert_unharmed(engine: &Engine) {
     let version = saved(engine, &definition("  - fine: {set: {answer: '${ .n + 1 }'}}\n"));
-    let stepped = begin(engine, &version, json!({"n": 41})).expect("the engine works");
+    let stepped = begin_as("run_2", engine, &version, json!({"n": 41})).expect("the engine works");
     assert_eq!(stepped.out.summary.status, RunState::Completed);
     assert_eq!(stepped.out.summary.output, Some(json!({"answer": 42})));
 }
@@ -111,6 +120,73 @@ fn a_stopped_expression_is_an_error_that_a_playbook_can_catch() {
         out.summary.output,
         Some(json!({"caught": "/do/0/guarded/try/0/evil"}))
     );
+}
+
+#[test]
+fn a_run_that_is_stopped_again_and_again_is_no_fault_of_its_versions_other_runs() {
+    let engine = hasty();
+    let document = definition(
+        "  - some: {set: {x: '${ if .evil then def f: f; f else 1 end }'}}\n  - rest: {wait: {seconds: 1}}\n",
+    );
+    let version = saved(&engine, &document);
+    for number in 0..4 {
+        let run = format!("run_of_evil_{number}");
+        let out = begin_as(&run, &engine, &version, json!({"evil": true}))
+            .expect("the run faults, the engine does not")
+            .out;
+        let error = out.summary.error.expect("a faulted run has an error");
+        assert_eq!(
+            error.instance.as_deref(),
+            Some("/do/0/some"),
+            "{number}: {error:?}"
+        );
+    }
+    let waiting = begin(&engine, &version, json!({"evil": false})).expect("a neighbour is stepped");
+    assert_eq!(waiting.out.summary.status, RunState::Waiting);
+}
+
+#[test]
+fn the_third_stopped_expression_of_one_step_ends_its_run_at_its_pointer_though_it_is_guarded() {
+    let engine = hasty();
+    let evil = "try: [evil: {set: {x: '${ def f: f; f }'}}], catch: {do: [note: {set: {x: 1}}]}";
+    let document = definition(&format!(
+        "  - wait: {{wait: {{seconds: 1}}}}\n  - a: {{{evil}}}\n  - b: {{{evil}}}\n  - c: {{{evil}}}\n  - d: {{{evil}}}\n"
+    ));
+    let version = saved(&engine, &document);
+    let waiting = begin(&engine, &version, json!({})).expect("it waits");
+    let later = at() + Duration::from_secs(2);
+    let faulted = block_on(engine.step(&version, "run_1", Some(&waiting.state), later, &Event::Tick))
+        .expect("it faults");
+    assert_eq!(faulted.out.summary.status, RunState::Faulted);
+    let error = faulted.out.summary.error.expect("a faulted run has an error");
+    assert!(error.kind.ends_with("/expression"), "{error:?}");
+    assert_eq!(error.instance.as_deref(), Some("/do/3/c/try/0/evil"));
+    assert_unharmed(&engine);
+}
+
+#[test]
+fn a_step_of_many_slow_expressions_ends_when_its_own_time_is_over() {
+    let limit = Duration::from_secs(3);
+    let engine = engine_with(Limits {
+        time: Duration::from_secs(1),
+        guest_time: limit,
+        ..Limits::default()
+    });
+    // Each takes a part of the second that it may take, and there are thousands of them.
+    let document = definition(
+        "  - loop:\n      for: {in: '${ [range(9000)] }'}\n      do:\n        - slow: {set: {x: '${ last(range(100000)) }'}}\n",
+    );
+    let version = saved(&engine, &document);
+    let begun = std::time::Instant::now();
+    let answer = begin(&engine, &version, json!({}));
+    let Err(StepError::Unstartable(error)) = answer else {
+        panic!("it was let through: {answer:?}");
+    };
+    assert!(begun.elapsed() < 3 * limit, "{:?}", begun.elapsed());
+    assert!(error.kind.ends_with("/expression"), "{error:?}");
+    assert_eq!(error.instance.as_deref(), Some("/do/0/loop/do/0/slow"));
+    assert!(error.detail.expect("a reason").contains("longer than 3s"));
+    assert_unharmed(&engine);
 }
 
 #[test]
@@ -190,8 +266,8 @@ fn a_state_that_grows_too_large_faults_its_run_at_what_it_had() {
     let waiting = begin(&engine, &version, json!({})).expect("it waits");
     assert_eq!(waiting.out.summary.status, RunState::Waiting);
     let later = at() + Duration::from_secs(2);
-    let faulted =
-        block_on(engine.step(&version, Some(&waiting.state), later, &Event::Tick)).expect("it faults");
+    let faulted = block_on(engine.step(&version, "run_1", Some(&waiting.state), later, &Event::Tick))
+        .expect("it faults");
     assert_eq!(faulted.out.summary.status, RunState::Faulted);
     let error = faulted.out.summary.error.expect("a faulted run has an error");
     let detail = error.detail.expect("a reason");
@@ -205,7 +281,7 @@ fn a_state_of_another_release_is_our_fault_and_not_the_runs() {
     let engine = engine();
     let version = saved(&engine, &definition("  - a: {set: {x: 1}}\n"));
     let foreign = Bytes::from_static(br#"{"version":99}"#);
-    let answer = block_on(engine.step(&version, Some(&foreign), at(), &Event::Tick));
+    let answer = block_on(engine.step(&version, "run_1", Some(&foreign), at(), &Event::Tick));
     assert!(matches!(answer, Err(StepError::Broken(_))), "{answer:?}");
     assert_unharmed(&engine);
 }

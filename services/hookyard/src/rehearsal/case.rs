@@ -56,9 +56,9 @@ pub(crate) struct Case {
     /// Left out: an empty object, as at the doors.
     #[serde(default = "nothing")]
     pub(crate) input: Value,
-    /// The slug in `$context.project`.
+    /// What `$context.project` is made of.
     #[serde(default)]
-    pub(crate) project: Option<String>,
+    pub(crate) project: Option<Project>,
     /// Instead of the file's.
     #[serde(default)]
     pub(crate) secrets: Secrets,
@@ -85,6 +85,26 @@ fn nothing() -> Value {
 
 const fn beginning() -> Instant {
     BEGINNING
+}
+
+/// A project that the run is targeted at.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a project is its slug, or `{slug: …, name: …}`")]
+pub(crate) enum Project {
+    /// Without a name.
+    Slug(String),
+    /// With one.
+    Named(NamedProject),
+}
+
+/// A project with a name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedProject {
+    /// Unique in its workspace.
+    pub(crate) slug: String,
+    /// For people.
+    pub(crate) name: String,
 }
 
 /// How some calls are answered.
@@ -120,7 +140,7 @@ pub(crate) struct Answer {
     /// `timeout`, `connect`, `dns`, `tls`, `reset` …: there is no answer.
     #[serde(default)]
     pub(crate) fail: Option<String>,
-    /// How long it takes.
+    /// How long it takes. No call waits longer than it would in earnest.
     #[serde(default, with = "duration")]
     pub(crate) after: Duration,
 }

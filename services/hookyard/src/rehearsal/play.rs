@@ -1,20 +1,23 @@
 //! One rehearsed run, from its beginning to where nothing happens to it any more.
 
-use super::case::Case;
+use super::case::{Case, NamedProject, Project};
 use super::sent::Sent;
 use super::stage::Stage;
 use anyhow::bail;
 use expression::Jail;
 use playbook::{Emitted, Engine, Error, Event, HttpRequest, Start, Step, StepError, Summary, Version};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::time::Duration;
-use wire::RunState;
+use wire::resource::ProjectSpec;
+use wire::{ProjectId, RunId, RunState};
 
 /// In the places of secrets. Nobody outside can guess at it, since there is no outside.
 pub(super) const NONCE: &str = "rehearsal";
 /// The run's id.
 const RUN: &str = "run_00000000000000000000000001";
+/// The id of the project that the run is targeted at.
+const PROJECT: &str = "prj_00000000000000000000000001";
 /// What a run of 10,000 steps cannot need.
 const MOST_EVENTS: usize = 100_000;
 
@@ -86,10 +89,12 @@ pub(crate) async fn play(
         took: Duration::ZERO,
         trouble: None,
     };
+    // All cases have the same run's id, and what one of them does wrong is not to be put down to another.
+    let name = RunId::generate().to_string();
     let (mut now, mut reached) = (case.now, None);
     let mut event = start(case, shape);
     for _ in 0..MOST_EVENTS {
-        let stepped = match engine.step(version, reached.as_ref(), now, &event).await {
+        let stepped = match engine.step(version, &name, reached.as_ref(), now, &event).await {
             Ok(stepped) => stepped,
             Err(StepError::Unstartable(error)) => {
                 (played.status, played.error) = (RunState::Faulted, Some(error));
@@ -155,14 +160,21 @@ fn start(case: &Case, secrets: Value) -> Event {
     Event::Start(Start {
         run: RUN.to_owned(),
         input: case.input.clone(),
-        context: case
-            .project
-            .as_ref()
-            .map_or(Value::Null, |project| json!({ "project": project })),
+        context: case.project.as_ref().map_or(Value::Null, context),
         secrets,
         nonce: NONCE.to_owned(),
         version: 1,
     })
+}
+
+/// `$context` as a runner makes it.
+fn context(project: &Project) -> Value {
+    let (slug, name) = match project {
+        Project::Slug(slug) => (slug, None),
+        Project::Named(NamedProject { slug, name }) => (slug, Some(name.clone())),
+    };
+    let spec = ProjectSpec { name, enabled: true };
+    playbook_runner::project::context(&ProjectId::from_stored(PROJECT), slug, &spec)
 }
 
 /// The names of secrets, each with null.

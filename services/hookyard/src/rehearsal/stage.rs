@@ -7,8 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use expression::{Jail, Job, Output, Want};
 use playbook::{Awaited, CallFailure, Effect, Event, Issued, ListenRequest, Reply};
+use playbook_runner::CALL_TIME;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use wire::Instant;
 
 /// What is to happen.
@@ -91,14 +93,14 @@ impl<'c> Stage<'c> {
                         let called = Called::of(&issued.pointer, &request, sent);
                         let answer = self.answer(&called)?;
                         self.calls.push(called);
-                        (answer.result(), answer.after)
+                        answer.in_time()
                     }
                     Err(missing) => {
                         let failure = CallFailure {
                             kind: "unsealed".to_owned(),
                             message: missing.to_string(),
                         };
-                        (Err(failure), std::time::Duration::ZERO)
+                        (Err(failure), Duration::ZERO)
                     }
                 };
                 self.plan(
@@ -293,6 +295,18 @@ fn is_url(pattern: &str, url: &str) -> bool {
 }
 
 impl Answer {
+    /// What comes of the call, and after how long: a runner gives up one that takes too long.
+    fn in_time(&self) -> (Result<Reply, CallFailure>, Duration) {
+        if self.after < CALL_TIME {
+            return (self.result(), self.after);
+        }
+        let failure = CallFailure {
+            kind: "timeout".to_owned(),
+            message: format!("there was no answer within {} s", CALL_TIME.as_secs()),
+        };
+        (Err(failure), CALL_TIME)
+    }
+
     fn result(&self) -> Result<Reply, CallFailure> {
         if let Some(kind) = &self.fail {
             return Err(CallFailure {
@@ -359,5 +373,16 @@ mod tests {
         );
         let failure: Answer = serde_json::from_value(json!({"fail": "dns"})).unwrap();
         assert_eq!(failure.result().unwrap_err().kind, "dns");
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_for_a_runner_is_a_timeout() {
+        let after = |text: &str| -> Answer { serde_json::from_value(json!({ "after": text })).unwrap() };
+        let (reply, took) = after("29s").in_time();
+        assert_eq!((reply.unwrap().status, took), (200, Duration::from_secs(29)));
+        for late in ["30s", "45s"] {
+            let (reply, took) = after(late).in_time();
+            assert_eq!((reply.unwrap_err().kind.as_str(), took), ("timeout", CALL_TIME));
+        }
     }
 }

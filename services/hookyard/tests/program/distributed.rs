@@ -38,19 +38,19 @@ async fn two_of_each_role_deliver_an_event_and_end_in_order() {
         stdout(&run(&mut events)).matches(" routed ").count() == 20
     })
     .await;
-    let console = url_of(&services, "hookyard-console");
+    let management = url_of(&services, "hookyard-console");
     let mut send = hookyard();
-    send.env("HOOKYARD_URL", &console)
+    send.env("HOOKYARD_URL", &management)
         .env("HOOKYARD_GATEWAY", url_of(&services, "hookyard-gateway"))
         .env("HOOKYARD_TOKEN", TOKEN)
         .env("HOOKYARD_WORKSPACE", "acme")
         .args(["send", "github", "--as", "github", "--secret", SOURCE_SECRET]);
-    let sent = run(&mut send);
-    assert_eq!(sent.status.code(), Some(0), "{}{}", stdout(&sent), stderr(&sent));
+    let door = run(&mut send);
+    assert_eq!(door.status.code(), Some(0), "{}{}", stdout(&door), stderr(&door));
     until(
         "the console shows what waits, for alarms and scaling",
         async || {
-            let metrics = reqwest::get(format!("{console}/metrics"))
+            let metrics = reqwest::get(format!("{management}/metrics"))
                 .await
                 .unwrap()
                 .text()

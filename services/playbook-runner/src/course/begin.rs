@@ -6,9 +6,11 @@ use crate::call::Calls;
 use crate::courses::Bell;
 use crate::keep::unchanged;
 use crate::listen::Waiting;
+use crate::project;
 use crate::runner::Runner;
 use crate::secrets::Secrets;
 use crate::versions::Missing;
+use expression::{ExpressionError, Limits};
 use playbook::{Error, Event, Pending, Start, Version, pending};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -16,7 +18,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use store::{Control, HeldRun, Hold, RunCommit, Telling, Told};
 use uuid::Uuid;
-use wire::{Instant, RunState};
+use wire::{Instant, ProjectId, RunState};
 
 impl Course {
     /// Puts together what the run needs.
@@ -33,6 +35,7 @@ impl Course {
             state: run.engine.clone().map(Into::into),
             places: None,
             limit: None,
+            target: None,
             is_unwanted: false,
             is_orphan: false,
             secrets: Secrets::default(),
@@ -55,6 +58,7 @@ impl Course {
         course.is_orphan = playbook.is_none();
         course.secrets.note(playbook.as_ref(), Instant::now());
         course.places = playbook.as_ref().and_then(Places::of);
+        course.target = playbook.and_then(|playbook| playbook.spec.target.project);
         course.limit = course
             .places
             .as_ref()
@@ -176,13 +180,18 @@ impl Course {
 
     async fn start(&mut self) -> Flow {
         let context = self.context().await?;
+        let input = match input_of(&self.run.input) {
+            Ok(input) => input,
+            Err(error) => {
+                let taken = self.told.drain(..).map(|told| told.id).collect();
+                self.fault(&error, taken).await?;
+                return Err(End::Parked);
+            }
+        };
         self.nonce = Uuid::new_v4().simple().to_string();
         let start = Start {
             run: self.run.id.to_string(),
-            input: serde_json::from_slice(&self.run.input).unwrap_or_else(|_| {
-                // A door keeps only JSON; nested deeper than can be read, it is a text.
-                Value::String(String::from_utf8_lossy(&self.run.input).into_owned())
-            }),
+            input,
             context,
             secrets: self.secrets.begin(),
             nonce: self.nonce.clone(),
@@ -191,23 +200,19 @@ impl Course {
         self.happen(Event::Start(start), Vec::new()).await
     }
 
-    /// `$context` at first: the project that the run is targeted at.
+    /// `$context` at first: the project that the run is targeted at. Doors write it into the run; a route knows only the
+    /// playbook, whose own it is then.
     async fn context(&self) -> Result<Value, End> {
-        let Some(slug) = &self.run.project else {
+        let own = self.target.as_ref().map(ProjectId::as_str);
+        let Some(name) = self.run.project.as_deref().or(own) else {
             return Ok(Value::Null);
         };
         let workspace = &self.run.workspace_id;
-        let project = insist!(self, self.runner.store.project(workspace, slug));
-        Ok(match project {
-            None => json!({"project": {"slug": slug}}),
-            Some(project) => {
-                let mut shown = serde_json::to_value(&project.spec).unwrap_or_default();
-                if let Some(fields) = shown.as_object_mut() {
-                    fields.insert("id".to_owned(), json!(project.id));
-                    fields.insert("slug".to_owned(), json!(project.slug));
-                }
-                json!({"project": shown})
-            }
+        let project = insist!(self, self.runner.store.project(workspace, name));
+        Ok(match (project, &self.run.project) {
+            (Some(project), _) => project::context(&project.id, &project.slug, &project.spec),
+            (None, Some(slug)) => json!({"project": {"slug": slug}}),
+            (None, None) => Value::Null,
         })
     }
 
@@ -256,6 +261,28 @@ impl Course {
     }
 }
 
+/// A run's input: JSON as its value, as filters read it; the body of an event that is something else, as a text. An error
+/// where it is JSON that no run can hold.
+fn input_of(bytes: &[u8]) -> Result<Value, Error> {
+    let strange = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok(value),
+        Err(_) => expression::read_json(bytes, &Limits::default()),
+    };
+    match strange {
+        Ok(value) => Ok(value),
+        Err(ExpressionError::InputNotJson { .. }) => {
+            Ok(Value::String(String::from_utf8_lossy(bytes).into_owned()))
+        }
+        Err(error) => Err(Error {
+            kind: "https://open-workflow-specification.org/dsl/errors/types/validation".to_owned(),
+            status: 400,
+            title: Some("Validation Error".to_owned()),
+            detail: Some(format!("the run cannot hold its input: {error}")),
+            instance: None,
+        }),
+    }
+}
+
 fn is_cancel(told: &Told) -> bool {
     told.what == Telling::Control(Control::Cancel)
 }
@@ -272,5 +299,32 @@ pub(super) fn runtime_error(detail: &str) -> Error {
         title: Some("the run cannot go on".to_owned()),
         detail: Some(detail.to_owned()),
         instance: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_is_read_as_filters_read_it() {
+        for (json, expected) in [
+            (r#"{"a":1}"#, json!({"a": 1})),
+            (r#"{"a":"\ud800"}"#, json!({"a": "\u{fffd}"})),
+            ("[1e400, -1e400, 1]", json!([f64::MAX, f64::MIN, 1])),
+            ("<xml/>", json!("<xml/>")),
+            ("", json!("")),
+        ] {
+            assert_eq!(input_of(json.as_bytes()).unwrap(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn json_that_no_run_can_hold_is_no_text() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for json in [deep, "9".repeat(2_000)] {
+            let error = input_of(json.as_bytes()).unwrap_err();
+            assert!(error.kind.ends_with("/validation"), "{error:?}");
+        }
     }
 }

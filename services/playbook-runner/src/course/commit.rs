@@ -66,7 +66,7 @@ impl Course {
         }
     }
 
-    /// Steps until the engine can.
+    /// Steps until the engine can. However long a step takes, the run stays ours: the heart beats beside it.
     async fn step(
         &self,
         event: &Event,
@@ -78,12 +78,13 @@ impl Course {
             then: Box::new(event.clone()),
         });
         let event = told.as_ref().unwrap_or(event);
+        let name = self.run.id.to_string();
         let mut backoff = Backoff::new();
         loop {
             let stepping = self
                 .runner
                 .engine
-                .step(&self.version, self.state.as_ref(), at, event);
+                .step(&self.version, &name, self.state.as_ref(), at, event);
             match stepping.await {
                 Err(StepError::Unavailable(error)) => {
                     tracing::warn!(

@@ -1,12 +1,13 @@
 //! Runs from their beginning to their end.
 
-use crate::yard::{Yard, workspace};
+use crate::yard::{Yard, playbook, workspace};
 use serde_json::{Value, json};
 use std::time::Duration;
-use store::Edit;
+use store::{Edit, Project};
 use testkit::receiver::Reply;
 use testkit::until;
-use wire::{Instant, RunState};
+use wire::resource::ProjectSpec;
+use wire::{Instant, ProjectId, RunState};
 
 /// Something of everything.
 const EVERYTHING: &str = r"
@@ -215,4 +216,31 @@ async fn a_run_that_listens_costs_rows_alone_until_its_time_is_up() {
     assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 1);
     assert_eq!(yard.completed(id).await, json!({"late": 408}));
     assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_names_no_project_has_its_playbooks() {
+    let yard = Yard::embedded().await;
+    let now = Instant::now();
+    let project = Project {
+        id: ProjectId::from_stored("prj_website"),
+        workspace_id: workspace().id,
+        slug: "website".to_owned(),
+        spec: ProjectSpec {
+            name: Some("The website".to_owned()),
+            enabled: true,
+        },
+        created_at: now,
+        updated_at: now,
+    };
+    let edits = vec![Edit::Project(project.clone())];
+    yard.store.edit(edits, now).await.unwrap();
+    let mut targeted = playbook(&yard.definition("- see: {set: '${ $context }'}"));
+    targeted.spec.target.project = Some(project.id);
+    yard.save_as(targeted).await;
+    let _runner = yard.start();
+    // As of a route, which knows only the playbook.
+    let id = yard.run(&json!({})).await;
+    let shown = json!({"id": "prj_website", "slug": "website", "name": "The website", "enabled": true});
+    assert_eq!(yard.completed(id).await, json!({ "project": shown }));
 }
