@@ -48,8 +48,7 @@ impl Platform {
         let conveyor = conveyor(&process.settings.broker, process.health.program())?;
         look_after(&conveyor, &process.tasks);
         let store = ledger(&process.settings.database, &process.settings.secrets).await?;
-        let pool = store.clone();
-        metrics::observe_pool(move || pool.pool());
+        metrics::observe_pool(store.pool());
         schema(&store, &process.settings.database).await?;
 
         let Process {

@@ -2,6 +2,7 @@
 
 use crate::connect::read;
 use crate::{Error, Store};
+use std::sync::Arc;
 use wire::Instant;
 
 /// What waits for somebody to take it up. Counts end at 10,000.
@@ -34,9 +35,14 @@ impl Store {
         read!(self, |conn, queries| queries::backlog::count(conn, now))
     }
 
-    /// How many connections of the pool are in use, and how many there are.
-    pub fn pool(&self) -> (u32, u32) {
-        let state = self.ledger.pool_state();
-        (state.connections - state.idle_connections, state.connections)
+    /// A look at the pool: how many of its connections are in use, and how many there are. It keeps no ledger open that is done
+    /// with, and sees nothing of it then.
+    pub fn pool(&self) -> impl Fn() -> Option<(u32, u32)> + Send + Sync + 'static {
+        let ledger = Arc::downgrade(&self.ledger);
+        move || {
+            let state = ledger.upgrade()?.pool_state();
+            let used = state.connections.saturating_sub(state.idle_connections);
+            Some((used, state.connections))
+        }
     }
 }

@@ -199,12 +199,12 @@ pub(super) fn observe_conveyor(meter: &Meter, counts: impl Fn() -> broker::Count
 }
 
 /// Declares the gauge of a ledger's pool.
-pub(super) fn observe_pool(meter: &Meter, state: impl Fn() -> (u32, u32) + Send + Sync + 'static) {
+pub(super) fn observe_pool(meter: &Meter, state: impl Fn() -> Option<(u32, u32)> + Send + Sync + 'static) {
     meter
         .u64_observable_gauge("hookyard.db.pool.connections")
         .with_description("Connections of the pool, by state")
         .with_callback(move |observer| {
-            let (used, all) = state();
+            let Some((used, all)) = state() else { return };
             observer.observe(used.into(), &[KeyValue::new("state", "used")]);
             observer.observe(all.saturating_sub(used).into(), &[KeyValue::new("state", "idle")]);
         })

@@ -181,7 +181,7 @@ pub(crate) fn observe_conveyor(counts: impl Fn() -> broker::Counts + Send + Sync
 
 /// Shows how many of the ledger's connections are in use, and how many there are, whenever metrics are read. In a process with
 /// several, the first one stays.
-pub(crate) fn observe_pool(state: impl Fn() -> (u32, u32) + Send + Sync + 'static) {
+pub(crate) fn observe_pool(state: impl Fn() -> Option<(u32, u32)> + Send + Sync + 'static) {
     static OBSERVED: Once = Once::new();
     OBSERVED.call_once(|| instruments::observe_pool(&meters().provider.meter("hookyard"), state));
 }
@@ -361,7 +361,7 @@ mod tests {
         run_steps("call", 3);
         run_broken();
         runs_active(1);
-        observe_pool(|| (1, 10));
+        observe_pool(|| Some((1, 10)));
         observe_conveyor(broker::Counts::default);
         drop(request_began());
         request_answered(

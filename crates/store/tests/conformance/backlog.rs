@@ -31,6 +31,15 @@ on_both! {
         assert_eq!(backlog(yard, Instant::now()).await, expected);
     }
 
+    async fn whoever_looks_at_the_pool_keeps_no_ledger_open(yard: &Yard) {
+        let store = crate::yard::connect(&yard.url()).await;
+        let pool = store.pool();
+        let (used, all) = pool().unwrap();
+        assert!(used <= all && all > 0, "{used} of {all}");
+        drop(store);
+        assert_eq!(pool(), None);
+    }
+
     async fn events_wait_until_they_are_routed(yard: &Yard) {
         let at = Instant::now() - Duration::from_secs(7);
         accepted(&yard.store, 3, at).await;

@@ -92,7 +92,14 @@ async fn over_the_api(options: &Apply, text: &str, outside: Outside<'_>) -> anyh
             .into())
         }
         Err(error) if unfilled.is_empty() => Err(error.into()),
-        Ok(_) | Err(_) => Err(console::Error::Invalid(unfilled).into()),
+        Ok(_) => Err(console::Error::Invalid(unfilled).into()),
+        Err(error) => {
+            let unfilled = anyhow::Error::from(console::Error::Invalid(unfilled));
+            Err(unfilled.context(format!(
+                "the rest could not be checked, for {}",
+                boot::report(&error)
+            )))
+        }
     }
 }
 

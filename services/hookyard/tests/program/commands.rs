@@ -330,6 +330,18 @@ async fn a_running_platform_takes_a_change_at_once() {
         "{}",
         stderr(&refused)
     );
+    let stranger = apply(&["--token", "nhm_nobody_has_this_token"]);
+    for part in [
+        "HOOKYARD_TEST_NOBODY_SETS_THIS is not set",
+        "could not be checked",
+        "HTTP 401",
+    ] {
+        assert!(
+            stderr(&stranger).contains(part),
+            "no {part} in {}",
+            stderr(&stranger)
+        );
+    }
     assert_eq!(
         running.get("acme", TOKEN, "/routes").await[0]["name"],
         "all",

@@ -88,7 +88,8 @@ impl Lease<'_> {
         out.push_bind_param::<Timestamptz, _>(&self.until)?;
         out.push_sql(", updated_at = ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
-        // Locked rows stay where they are, so that each is found by its place instead of by its key.
+        // Locked rows stay where they are, so that each is found by its place instead of by its key. One that somebody changed
+        // just before it was locked is at a place that this statement does not see yet, and is left to the next sweep.
         out.push_sql(" WHERE ctid = ANY(ARRAY(SELECT due.ctid FROM unnest(");
         out.push_bind_param::<Array<Text>, _>(&self.endpoints)?;
         out.push_sql(", ");
