@@ -9,7 +9,6 @@ use crate::shutdown::Shutdown;
 use crate::tasks::Tasks;
 use broker::{Conveyor, QueueKind, RabbitSettings, State};
 use std::error::Error as StdError;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,7 +110,7 @@ pub fn conveyor(settings: &settings::Broker, program: &str) -> Result<Conveyor, 
     match &settings.url {
         BrokerUrl::InProcess => Ok(Conveyor::in_process(IN_PROCESS_CAPACITY)),
         BrokerUrl::Rabbit(url) => {
-            let certificates = settings.ca_file.as_deref().map(read_certificates).transpose()?;
+            let certificates = settings.certificates()?;
             let rabbit = RabbitSettings {
                 certificates,
                 queues: match settings.queues {
@@ -134,14 +133,6 @@ fn look_after(conveyor: &Conveyor, tasks: &Tasks) {
     metrics::observe_conveyor(move || counted.counts());
     let closed = conveyor.clone();
     tasks.close_at_end("the conveyor", async move { closed.close().await });
-}
-
-fn read_certificates(file: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(file).map_err(|source| Error::ReadFile {
-        what: "the broker's certificates (broker.ca_file)".to_owned(),
-        path: file.to_owned(),
-        source,
-    })
 }
 
 /// Opens the ledger, however long it takes to answer.

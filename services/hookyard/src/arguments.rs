@@ -8,10 +8,12 @@
     reason = "these comments are the help that is printed, where backticks would only be noise"
 )]
 
+mod config;
 mod listen;
 mod playbooks;
 mod recover;
 
+pub use config::Config;
 pub use listen::Listen;
 
 pub use playbooks::{
@@ -83,6 +85,9 @@ pub enum Command {
     Doctor(Doctor),
     /// Check a request's signature as a source would, and say why.
     Verify(crate::verify::Arguments),
+    /// Show the settings and where each comes from, check them, or print their JSON Schema.
+    #[command(subcommand)]
+    Config(Config),
     /// Make master keys, and rotate them.
     #[command(subcommand)]
     Keys(Keys),

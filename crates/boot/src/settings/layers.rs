@@ -5,24 +5,18 @@
 //! `config` crate parses files and deserialises the result; its own environment source is not used, because it either
 //! turns a token such as `0123` into the number 123 or knows no lists.
 
-use super::Settings;
+use super::defaults::defaults;
+use super::effective::Effective;
+use super::layer::{Layer, is_list, read_file, read_secret_files, split, texts, unknown_keys};
+use super::meaning::{deserialize, invalid, judged, wrong_key};
+use super::sections::Settings;
 use crate::error::{Error, UnknownKey};
-use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
-use std::collections::BTreeMap;
+use config::Value;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// All keys, their documentation and their defaults.
-const DEFAULTS: &str = include_str!("../../../../config/default.toml");
 const PREFIX: &str = "HOOKYARD__";
-/// Keys whose values are never shown, and that a `…_file` twin may fill.
-const SECRETS: [&str; 4] = [
-    "broker.url",
-    "console.operator_token",
-    "database.url",
-    "secrets.master_keys",
-];
 
 /// What the settings of one process are made from. Later layers win: the built-in defaults, the program's own defaults,
 /// the file, the environment, the arguments.
@@ -112,14 +106,74 @@ impl Sources {
         self
     }
 
-    /// Lays the layers over each other. All unknown keys are reported at once, other errors one by one.
+    /// Lays the layers over each other. All unknown keys are reported at once, other errors one by one; see
+    /// [`Sources::problems`] for all of them.
     pub fn load(&self) -> Result<Settings, Error> {
-        let known = parse_toml(DEFAULTS, "the defaults")?;
-        let mut layers = vec![texts(&self.program, "the program's defaults")];
-        if let Some(file) = &self.file {
-            layers.push(read_file(file)?);
+        self.settled().map(|(_merged, settings)| settings)
+    }
+
+    /// Every setting as it is in force and where it comes from, without the secrets. Fails as [`Sources::load`] does.
+    pub fn effective(&self) -> Result<Vec<Effective>, Error> {
+        let (merged, _settings) = self.settled()?;
+        let known = defaults()?;
+        merged
+            .iter()
+            .map(|(key, value)| {
+                let default = known.get(key).unwrap_or(value);
+                Effective::of(key, value, default).map_err(|error| invalid(&error, &merged))
+            })
+            .collect()
+    }
+
+    /// Everything that would keep a service from starting, as far as it can be told without asking a server: whatever
+    /// [`Sources::load`] refuses, and what is missing or cannot be used.
+    pub fn problems(&self) -> Vec<Error> {
+        let Laid { merged, mut problems } = match self.laid() {
+            Ok(laid) => laid,
+            Err(error) => return vec![error],
+        };
+        let is_read_whole = problems
+            .iter()
+            .all(|problem| matches!(problem, Error::Setting { .. } | Error::UnknownKeys(_)));
+        let (values, settings) = judged(merged);
+        problems.extend(values);
+        let Some(settings) = settings else {
+            return problems;
+        };
+        let wrong: Vec<String> = problems.iter().filter_map(wrong_key).collect();
+        if wrong.is_empty() {
+            problems.extend(settings.wrong_together());
         }
-        layers.push(self.environment_layer()?);
+        if is_read_whole {
+            let unmet = settings.unmet().into_iter();
+            problems.extend(
+                unmet
+                    .filter(|(key, _)| !wrong.iter().any(|wrong| wrong == key))
+                    .map(|(_key, problem)| problem),
+            );
+        }
+        problems
+    }
+
+    /// What the layers came to, as text and as what it means, or the first problem.
+    fn settled(&self) -> Result<(Layer, Settings), Error> {
+        let Laid { merged, problems } = self.laid()?;
+        first(problems)?;
+        let settings = deserialize(&merged)?;
+        first(settings.wrong_together())?;
+        Ok((merged, settings))
+    }
+
+    /// Lays each layer over the one before.
+    fn laid(&self) -> Result<Laid, Error> {
+        let known = defaults()?;
+        let mut problems = Vec::new();
+        let mut layers = vec![texts(&self.program, "the program's defaults")];
+        match self.file.as_deref().map(read_file).transpose() {
+            Ok(file) => layers.extend(file),
+            Err(error) => problems.push(error),
+        }
+        layers.push(self.environment_layer(&mut problems));
         layers.push(texts(&self.arguments, "the command line"));
 
         let unknown: Vec<UnknownKey> = layers
@@ -127,235 +181,54 @@ impl Sources {
             .flat_map(|layer| unknown_keys(layer, &known))
             .collect();
         if !unknown.is_empty() {
-            return Err(Error::UnknownKeys(unknown));
+            problems.push(Error::UnknownKeys(unknown));
         }
         let mut merged = known.clone();
         for layer in layers {
-            for (key, value) in read_secret_files(layer)? {
+            for (key, value) in read_secret_files(layer, &mut problems) {
                 let value = if is_list(&known, &key) {
                     split(value)
                 } else {
                     value
                 };
-                merged.insert(key, value);
+                if known.contains_key(&key) {
+                    merged.insert(key, value);
+                }
             }
         }
-        deserialize(&merged)?.checked()
+        Ok(Laid { merged, problems })
     }
 
-    fn environment_layer(&self) -> Result<Layer, Error> {
+    fn environment_layer(&self, problems: &mut Vec<Error>) -> Layer {
         let mut layer = Layer::new();
         for (name, value) in &self.environment {
             let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
                 continue;
             };
-            let value = value.to_str().ok_or_else(|| Error::NotText {
-                variable: name.to_owned(),
-            })?;
+            let Some(value) = value.to_str() else {
+                problems.push(Error::NotText {
+                    variable: name.to_owned(),
+                });
+                continue;
+            };
             let key = name
                 .trim_start_matches(PREFIX)
                 .to_ascii_lowercase()
                 .replace("__", ".");
             layer.insert(key, Value::new(Some(&name.to_owned()), value));
         }
-        Ok(layer)
+        layer
     }
 }
 
-/// One layer: flat keys, and values that know where they come from.
-type Layer = BTreeMap<String, Value>;
-
-/// What all layers came to, as the `config` crate takes it.
-#[derive(Debug, Clone)]
-struct Merged(Layer);
-
-impl Source for Merged {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        Ok(self.0.clone().into_iter().collect())
-    }
+/// All layers laid over each other, and what was in the way of it.
+struct Laid {
+    merged: Layer,
+    problems: Vec<Error>,
 }
 
-fn texts(pairs: &[(String, String)], origin: &str) -> Layer {
-    let value = |text: &String| Value::new(Some(&origin.to_owned()), text.as_str());
-    pairs
-        .iter()
-        .map(|(key, text)| (key.clone(), value(text)))
-        .collect()
-}
-
-fn read_file(path: &Path) -> Result<Layer, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::ReadFile {
-        what: "the settings file (--config)".to_owned(),
-        path: path.to_owned(),
-        source,
-    })?;
-    parse_toml(&text, &path.display().to_string())
-}
-
-fn parse_toml(text: &str, origin: &str) -> Result<Layer, Error> {
-    let tables = File::from_str(text, FileFormat::Toml)
-        .collect()
-        .map_err(|error| Error::ParseFile {
-            file: origin.to_owned(),
-            reason: without_excerpt(&error.to_string()),
-        })?;
-    let mut layer = Layer::new();
-    flatten("", tables, origin, &mut layer);
-    Ok(layer)
-}
-
-fn flatten(prefix: &str, tables: Map<String, Value>, origin: &str, into: &mut Layer) {
-    for (name, value) in tables {
-        let key = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}.{name}")
-        };
-        match value.kind {
-            ValueKind::Table(table) => flatten(&key, table, origin, into),
-            kind => {
-                into.insert(key, Value::new(Some(&origin.to_owned()), kind));
-            }
-        }
-    }
-}
-
-/// A TOML error without the line it quotes, which may hold a secret.
-fn without_excerpt(message: &str) -> String {
-    let quotes = |line: &str| {
-        line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit())
-            .starts_with('|')
-    };
-    let kept: Vec<&str> = message.lines().filter(|line| !quotes(line)).collect();
-    kept.join(": ")
-}
-
-fn unknown_keys(layer: &Layer, known: &Layer) -> Vec<UnknownKey> {
-    let is_known = |key: &str| known.contains_key(key) || secret_of_file(key).is_some();
-    layer
-        .iter()
-        .filter(|(key, _)| !is_known(key))
-        .map(|(key, value)| UnknownKey {
-            key: key.clone(),
-            origin: value.origin().unwrap_or("the settings").to_owned(),
-            nearest: nearest(key, known.keys()),
-        })
-        .collect()
-}
-
-/// The known key that a misspelt one most likely meant, if any is close.
-fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
-    known
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(key, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.5)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, candidate)| candidate.clone())
-}
-
-/// `database.url` for `database.url_file`.
-fn secret_of_file(key: &str) -> Option<&str> {
-    key.strip_suffix("_file")
-        .filter(|secret| SECRETS.contains(secret))
-}
-
-/// Replaces each `…_file` key by what the file holds, without the line break at its end. An empty path is no file.
-fn read_secret_files(layer: Layer) -> Result<Layer, Error> {
-    let mut read = Layer::new();
-    for (key, value) in &layer {
-        let Some(secret) = secret_of_file(key) else {
-            continue;
-        };
-        let origin = value.origin().unwrap_or("the settings").to_owned();
-        let path = value.clone().into_string().ok().ok_or_else(|| Error::Setting {
-            key: key.clone(),
-            origin: origin.clone(),
-            reason: "is not a path".to_owned(),
-        })?;
-        if path.is_empty() {
-            continue;
-        }
-        if layer.contains_key(secret) {
-            return Err(Error::Setting {
-                key: secret.to_owned(),
-                origin,
-                reason: format!("is set beside {key}; set only one of the two"),
-            });
-        }
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::ReadFile {
-            what: format!("the secret for {secret} ({origin})"),
-            path: path.into(),
-            source,
-        })?;
-        read.insert(
-            secret.to_owned(),
-            Value::new(Some(&origin), text.trim_end_matches(['\r', '\n'])),
-        );
-    }
-    let plain = layer.into_iter().filter(|(key, _)| secret_of_file(key).is_none());
-    Ok(plain.chain(read).collect())
-}
-
-fn is_list(known: &Layer, key: &str) -> bool {
-    known
-        .get(key)
-        .is_some_and(|value| matches!(value.kind, ValueKind::Array(_)))
-}
-
-/// `"a, b"` (or one a line, as in a file of secrets) as a list; what is a list already stays one.
-fn split(value: Value) -> Value {
-    let origin = value.origin().map(str::to_owned);
-    let ValueKind::String(text) = &value.kind else {
-        return value;
-    };
-    let items = text
-        .split([',', '\n'])
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
-    let items: Vec<Value> = items.map(|item| Value::new(origin.as_ref(), item)).collect();
-    Value::new(origin.as_ref(), items)
-}
-
-fn deserialize(merged: &Layer) -> Result<Settings, Error> {
-    Config::builder()
-        .add_source(Merged(merged.clone()))
-        .build()
-        .and_then(Config::try_deserialize)
-        .map_err(|error| invalid(&error, merged))
-}
-
-/// Names the key and where its value came from, and shows the value unless it is a secret.
-fn invalid(error: &ConfigError, merged: &Layer) -> Error {
-    let (key, reason) = match error {
-        ConfigError::Type {
-            key,
-            unexpected,
-            expected,
-            ..
-        } => (key.clone(), format!("{unexpected} is not {expected}")),
-        ConfigError::At { key, error, .. } => (key.clone(), error.to_string()),
-        other => (None, other.to_string()),
-    };
-    let key = key.unwrap_or_default();
-    // `egress.allow[1]` is a part of `egress.allow`.
-    let whole = key.split('[').next().unwrap_or_default();
-    let origin = merged
-        .get(whole)
-        .and_then(Value::origin)
-        .unwrap_or("the settings");
-    let is_secret = SECRETS.contains(&whole);
-    Error::Setting {
-        origin: origin.to_owned(),
-        reason: if is_secret && matches!(error, ConfigError::Type { .. }) {
-            "has the wrong type".to_owned()
-        } else {
-            reason
-        },
-        key,
-    }
+fn first(problems: Vec<Error>) -> Result<(), Error> {
+    problems.into_iter().next().map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -6,12 +6,20 @@
 //!
 //! What tenants configure (sources, routes, endpoints) is not here but in the ledger, through `hookyard apply`.
 
+mod checks;
+mod defaults;
+mod effective;
+mod layer;
 mod layers;
+mod meaning;
+mod schema;
 mod sections;
 mod values;
 
+pub use effective::Effective;
 pub use ipnet::IpNet;
 pub use layers::Sources;
+pub use schema::schema;
 pub use sections::{
     Broker, BrokerUrl, Console, Database, Delivery, Egress, Gateway, Health, HealthListen, Log, Playbook,
     Queues, Retention, Router, Secrets, Settings, Shutdown, Telemetry,

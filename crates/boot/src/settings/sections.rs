@@ -11,9 +11,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wire::resource::duration;
 
-/// A lease is renewed every quarter of its time.
-const SHORTEST_LEASE: Duration = Duration::from_secs(2);
-
 /// All settings of a process. Every service reads its own section; `hookyard dev` uses them all.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,59 +45,6 @@ pub struct Settings {
     pub shutdown: Shutdown,
 }
 
-/// What is younger may still be under way: the longest schedule of retries, and the longest wait for a receiver.
-const SHORTEST_RETENTION: Duration = Duration::from_hours(24);
-/// More often than this, nothing new is old enough.
-const SHORTEST_SWEEP: Duration = Duration::from_secs(1);
-
-impl Settings {
-    /// Refuses what is wrong only in combination.
-    pub(super) fn checked(self) -> Result<Self, Error> {
-        let invalid = |key: &str, reason: String| Error::Setting {
-            key: key.to_owned(),
-            origin: "the settings together".to_owned(),
-            reason,
-        };
-        if self.delivery.lease < SHORTEST_LEASE {
-            let reason = format!(
-                "{} is too short to be renewed in time on a busy machine; the least is {}",
-                duration::show(self.delivery.lease),
-                duration::show(SHORTEST_LEASE),
-            );
-            return Err(invalid("delivery.lease", reason));
-        }
-        for (key, span) in [
-            ("retention.history", self.retention.history),
-            ("retention.rejections", self.retention.rejections),
-            ("retention.audit", self.retention.audit),
-            ("retention.sweep_every", Some(self.retention.sweep_every)),
-        ] {
-            let least = if key == "retention.sweep_every" {
-                SHORTEST_SWEEP
-            } else {
-                SHORTEST_RETENTION
-            };
-            if let Some(span) = span.filter(|span| *span < least) {
-                let reason = format!(
-                    "{} is too short; the least is {}",
-                    duration::show(span),
-                    duration::show(least)
-                );
-                return Err(invalid(key, reason));
-            }
-        }
-        for (key, limit) in [
-            ("gateway.body_limit", self.gateway.body_limit),
-            ("gateway.token_body_limit", self.gateway.token_body_limit),
-        ] {
-            if limit > self.gateway.max_body_limit {
-                return Err(invalid(key, "is over gateway.max_body_limit".to_owned()));
-            }
-        }
-        Ok(self)
-    }
-}
-
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +52,7 @@ pub struct Log {
     /// Which lines are written.
     pub level: Level,
     /// How they look.
+    #[serde(deserialize_with = "values::word")]
     pub format: LogFormat,
 }
 
@@ -188,10 +133,25 @@ pub struct Broker {
     #[serde(deserialize_with = "values::optional")]
     pub ca_file: Option<PathBuf>,
     /// What the queues are.
+    #[serde(deserialize_with = "values::word")]
     pub queues: Queues,
     /// When unused queues are deleted, if ever.
     #[serde(deserialize_with = "values::optional_duration")]
     pub queue_expiry: Option<Duration>,
+}
+
+impl Broker {
+    /// The certificates to trust, in PEM, if they are not the system's.
+    pub fn certificates(&self) -> Result<Option<String>, Error> {
+        let read = |file: &PathBuf| {
+            std::fs::read_to_string(file).map_err(|source| Error::ReadFile {
+                what: "the broker's certificates (broker.ca_file)".to_owned(),
+                path: file.clone(),
+                source,
+            })
+        };
+        self.ca_file.as_ref().map(read).transpose()
+    }
 }
 
 /// `broker.queues`
@@ -247,6 +207,7 @@ fn broker_namespace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String
 #[serde(deny_unknown_fields)]
 pub struct Secrets {
     /// Keys, the first of which encrypts. See [`Secrets::required_master_keys`].
+    #[serde(deserialize_with = "values::secrets")]
     pub master_keys: Vec<SecretString>,
 }
 

@@ -2,7 +2,8 @@
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer};
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -130,7 +131,15 @@ impl FromStr for HttpUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("`{text}` is not a URL such as https://hooks.example.com");
+        let refused = || {
+            // What stands before an @ may be a password.
+            let shown = if text.contains('@') {
+                "this".to_owned()
+            } else {
+                format!("`{text}`")
+            };
+            format!("{shown} is not a URL such as https://hooks.example.com")
+        };
         let url = url::Url::parse(text).ok().ok_or_else(refused)?;
         if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
             return Err(refused());
@@ -189,6 +198,16 @@ pub(super) fn optional_secret<'de, D: Deserializer<'de>>(
 ) -> Result<Option<SecretString>, D::Error> {
     let secret = SecretString::deserialize(deserializer)?;
     Ok(Some(secret).filter(|secret| !secret.expose_secret().is_empty()))
+}
+
+/// For a list of secrets; what is no such list is not shown either.
+pub(super) fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretString>, D::Error> {
+    Vec::deserialize(deserializer).map_err(|_shown| D::Error::custom("is not a list of texts"))
+}
+
+/// For one of a few words, all of which the error names.
+pub(super) fn word<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(String::deserialize(deserializer)?.into_deserializer())
 }
 
 /// For a list of CIDRs; an address alone is the network of that address.
@@ -266,7 +285,13 @@ mod tests {
         for bad in ["", "hooks.example.com", "ftp://a", "http://a?b=c"] {
             assert!(bad.parse::<HttpUrl>().is_err(), "{bad}");
         }
-        let refused = "https://user:hunter2@example.com".parse::<HttpUrl>().unwrap_err();
-        assert!(!refused.contains("hunter2"), "{refused}");
+        for secret in [
+            "https://user:hunter2@example.com",
+            "https://user:hunter2@example.com?a=b",
+            "https://user:hunter2@exa mple.com",
+        ] {
+            let refused = secret.parse::<HttpUrl>().unwrap_err();
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
     }
 }

@@ -16,6 +16,9 @@ use wire::resource::duration;
 /// Between two tries of a database that does not answer yet.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What the settings are when they cannot be understood.
+pub(super) const REFUSED: &str = "the settings are refused";
+
 /// What was done.
 #[derive(Debug, Serialize)]
 struct Done {
@@ -55,9 +58,7 @@ pub(crate) async fn run(options: Migrate, screen: Screen) -> anyhow::Result<()> 
 
 /// The settings of a service, from `--config` and the environment.
 pub(super) fn settings(config: Option<&Path>) -> anyhow::Result<Settings> {
-    Sources::from_process(config)
-        .load()
-        .context("the settings are refused")
+    Sources::from_process(config).load().context(REFUSED)
 }
 
 /// The ledger, without its keys: the schema holds no secret.

@@ -1,6 +1,7 @@
 //! One module per command. Each takes its arguments, does one thing, and prints what came of it.
 
 mod apply;
+mod config;
 mod deliveries;
 mod doctor;
 pub(crate) mod endpoints;
@@ -38,6 +39,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dev(options) => return dev::run(options, screen),
         Command::Verify(options) => return verify::run(&options, screen),
         Command::Completions { shell } => completions(shell),
+        Command::Config(command) => config::run(command, screen),
         Command::Openapi => openapi::run().map(Done::exit_code),
         Command::Keys(options) => block_on(keys::run(options, screen)),
         Command::Migrate(options) => block_on(migrate::run(options, screen)),

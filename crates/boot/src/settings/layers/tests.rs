@@ -1,6 +1,7 @@
 //! The rules of layers, with explicit environments instead of the process's own.
 
 use super::*;
+use crate::settings::defaults::{DEFAULTS, SECRETS};
 use crate::settings::{BrokerUrl, HealthListen, LogFormat};
 use secrecy::ExposeSecret;
 use std::io::Write;
@@ -49,7 +50,7 @@ fn every_key_of_the_defaults_is_documented() {
 
 #[test]
 fn every_secret_is_a_key_and_is_marked() {
-    let known = parse_toml(DEFAULTS, "the defaults").unwrap();
+    let known = defaults().unwrap();
     for secret in SECRETS {
         assert!(known.contains_key(secret), "{secret}");
     }
@@ -222,7 +223,16 @@ fn a_bad_value_is_named_with_its_origin() {
         ("HOOKYARD__DELIVERY__SLOTS", "0", "delivery.slots"),
         ("HOOKYARD__TELEMETRY__SAMPLE_RATIO", "2", "not a share"),
         ("HOOKYARD__LOG__LEVEL", "inof", "`inof` is not a level"),
-        ("HOOKYARD__LOG__FORMAT", "xml", "log.format"),
+        (
+            "HOOKYARD__LOG__FORMAT",
+            "xml",
+            "expected one of `auto`, `json`, `pretty`",
+        ),
+        (
+            "HOOKYARD__BROKER__QUEUES",
+            "lazy",
+            "expected `classic` or `quorum`",
+        ),
         (
             "HOOKYARD__EGRESS__ALLOW",
             "10.0.0.0/8,everything",
