@@ -25,7 +25,8 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use hookyard_batcher::{Batcher, Options};
 //!
-//! let squares = Batcher::spawn("squares", Options { capacity: 1024, max_batch: 128 }, |rows: Vec<u64>| {
+//! let options = Options { capacity: 1024, max_batch: 128, written: None };
+//! let squares = Batcher::spawn("squares", options, |rows: Vec<u64>| {
 //!     rows.into_iter().map(|row| row * row).collect()
 //! })?;
 //! assert_eq!(squares.submit(7).await?, 49);
@@ -44,16 +45,23 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::queue::{Queue, Refusal, Submission};
+use crate::writer::Writer;
 
-/// The two bounds of a batcher. A zero counts as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The bounds of a batcher, of which a zero counts as one, and who watches it.
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// How many rows may wait, besides those being written. This is what bounds the memory and the latency of
     /// an overload.
     pub capacity: usize,
     /// How many rows the write function gets at most in one call.
     pub max_batch: usize,
+    /// Who is told of each batch that was written, before its callers are.
+    pub written: Option<Written>,
 }
+
+/// Is told of a batch by the writer thread, which waits for it: the batcher's name, how many rows it had, and how long
+/// the write function took.
+pub type Written = fn(&'static str, usize, Duration);
 
 /// Why a row has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,16 +109,20 @@ where
     ///
     /// Fails only when the operating system cannot start a thread.
     pub fn spawn(
-        name: &str,
+        name: &'static str,
         options: Options,
         write: impl FnMut(Vec<Row>) -> Vec<Answer> + Send + 'static,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(options.capacity.max(1)));
-        let max_batch = options.max_batch.max(1);
-        let (writers_queue, writers_name) = (Arc::clone(&queue), name.to_owned());
+        let writer = Writer {
+            name,
+            queue: Arc::clone(&queue),
+            max_batch: options.max_batch.max(1),
+            written: options.written,
+        };
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || writer::run(&writers_name, &writers_queue, max_batch, write))?;
+            .spawn(move || writer.run(write))?;
         Ok(Self {
             owner: Arc::new(Owner { queue }),
         })

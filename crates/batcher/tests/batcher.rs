@@ -57,7 +57,11 @@ fn runtime() -> Runtime {
 }
 
 fn options(capacity: usize, max_batch: usize) -> Options {
-    Options { capacity, max_batch }
+    Options {
+        capacity,
+        max_batch,
+        written: None,
+    }
 }
 
 /// Polls a future once, which is enough to queue a row.
@@ -84,6 +88,29 @@ fn rows_that_arrive_during_a_write_form_the_next_batch() {
     assert_eq!(gated.next_batch(), [1, 2, 3]);
     gated.permits.send(()).unwrap();
     assert_eq!(runtime.block_on(first).unwrap(), Ok(0));
+}
+
+#[test]
+fn whoever_watches_is_told_of_each_batch_that_was_written_before_its_callers_are() {
+    static TOLD: Mutex<Vec<(&str, usize, Duration)>> = Mutex::new(Vec::new());
+    const WRITE: Duration = Duration::from_millis(20);
+    let options = Options {
+        written: Some(|name, rows, took| TOLD.lock().unwrap().push((name, rows, took))),
+        ..options(10, 10)
+    };
+    let batcher = Batcher::spawn("watched", options, |rows: Vec<u32>| {
+        assert_ne!(rows, [0], "a row that spoils its batch");
+        std::thread::sleep(WRITE);
+        rows
+    })
+    .unwrap();
+    let runtime = runtime();
+    assert_eq!(runtime.block_on(batcher.submit(0)), Err(Error::Lost));
+    runtime.block_on(batcher.submit_many(vec![1, 2, 3])).unwrap();
+    let told = TOLD.lock().unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].0, told[0].1), ("watched", 3));
+    assert!(told[0].2 >= WRITE, "{told:?}");
 }
 
 #[test]

@@ -148,6 +148,31 @@ pub enum Error {
     Closed,
 }
 
+impl Error {
+    /// The case as one word, for metrics: `disconnected`, `unconfirmed`, `nacked` …
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::Certificates(_) => "certificates",
+            Self::Connect { .. } => "connect",
+            Self::Silent { .. } => "silent",
+            Self::Lost { .. } => "lost",
+            Self::Drift { .. } => "drift",
+            Self::Denied { .. } => "denied",
+            Self::Declare { .. } => "declare",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Returned { .. } => "returned",
+            Self::Nacked { .. } => "nacked",
+            Self::Blocked { .. } => "blocked",
+            Self::Full { .. } => "full",
+            Self::Operation { .. } => "operation",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 pub(crate) fn cause(error: impl StdError + Send + Sync + 'static) -> Cause {
     Arc::new(error)
 }

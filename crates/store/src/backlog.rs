@@ -3,6 +3,7 @@
 use crate::connect::read;
 use crate::{Error, Store};
 use std::sync::Arc;
+use std::time::Duration;
 use wire::Instant;
 
 /// What waits for somebody to take it up. Counts end at 10,000.
@@ -18,6 +19,10 @@ pub struct Backlog {
     pub dead_letters: u64,
     /// Endpoints whose circuit is open.
     pub open_circuits: u64,
+    /// What no message is known to carry.
+    pub unpublished: Unpublished,
+    /// The recoveries that run.
+    pub recoveries: Recovering,
 }
 
 /// Rows of one kind.
@@ -29,10 +34,42 @@ pub struct Waiting {
     pub since: Option<Instant>,
 }
 
+/// Rows that are left to sweeps, at the most 10,000 of each kind: a message that carried them would have come by now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unpublished {
+    /// Events that are accepted and not routed.
+    pub events: u64,
+    /// Deliveries that are due, or whose lease nobody used or renewed.
+    pub deliveries: u64,
+    /// Runs that are ready to go on.
+    pub runs: u64,
+}
+
+/// Recoveries that run, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovering {
+    /// How many deliveries there were for them when they were started.
+    pub total: u64,
+    /// How many of them were sent again, or cannot be.
+    pub done: u64,
+}
+
+impl Recovering {
+    /// How much of them is done, from 0 to 1; all of it when there is nothing to do.
+    #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 deliveries")]
+    pub fn share(&self) -> f64 {
+        if self.total == 0 {
+            return 1.0;
+        }
+        self.done as f64 / self.total as f64
+    }
+}
+
 impl Store {
-    /// Counts what waits at `now`.
-    pub async fn backlog(&self, now: Instant) -> Result<Backlog, Error> {
-        read!(self, |conn, queries| queries::backlog::count(conn, now))
+    /// Counts what waits at `now`. What waits for longer than `patience` is not taken to be on its way by a message.
+    pub async fn backlog(&self, now: Instant, patience: Duration) -> Result<Backlog, Error> {
+        let before = now - patience;
+        read!(self, |conn, queries| queries::backlog::count(conn, now, before))
     }
 
     /// A look at the pool: how many of its connections are in use, and how many there are. It keeps no ledger open that is done

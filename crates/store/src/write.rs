@@ -28,6 +28,8 @@ pub struct QueueOptions {
     pub capacity: usize,
     /// How many rows one statement carries at most.
     pub max_batch: usize,
+    /// Who is told of each batch: the writer (`accept`, `routing`, `outcomes`, `runs`), its rows, and how long it took.
+    pub written: Option<batcher::Written>,
 }
 
 impl Default for QueueOptions {
@@ -35,6 +37,7 @@ impl Default for QueueOptions {
         Self {
             capacity: 4_096,
             max_batch: 128,
+            written: None,
         }
     }
 }
@@ -44,6 +47,7 @@ impl From<QueueOptions> for batcher::Options {
         Self {
             capacity: options.capacity,
             max_batch: options.max_batch,
+            written: options.written,
         }
     }
 }

@@ -42,7 +42,7 @@ async fn tell(conveyor: &Conveyor, runs: &[RunId]) {
     }
     let references = runs.iter().map(|id| Reference::Run { id: *id }).collect();
     let message = Message::new(references, None);
-    let telling = conveyor.publish(Queue::Run, &message);
+    let telling = boot::metrics::publish(conveyor, Queue::Run, &message);
     if !matches!(tokio::time::timeout(TELLING, telling).await, Ok(Ok(()))) {
         tracing::warn!(
             runs = runs.len(),

@@ -138,6 +138,7 @@ impl Console {
         let start = async || {
             self.store().accept_queue(QueueOptions {
                 capacity: MOST_BY_HAND,
+                written: Some(boot::metrics::batch_written),
                 ..QueueOptions::default()
             })
         };
@@ -148,7 +149,7 @@ impl Console {
     /// Tells the runner of a run. The ledger has it by now, so this cannot fail: a sweep finds it some seconds later.
     pub(crate) async fn tell_runner(&self, id: RunId) {
         let message = Message::new(vec![Reference::Run { id }], None);
-        let telling = self.0.conveyor.publish(Queue::Run, &message);
+        let telling = boot::metrics::publish(&self.0.conveyor, Queue::Run, &message);
         if !matches!(tokio::time::timeout(ANNOUNCING, telling).await, Ok(Ok(()))) {
             tracing::warn!(run.id = %id, "the runner was not told of a run; its sweep finds it");
         }

@@ -10,6 +10,9 @@ use wire::{Instant, Queue};
 /// How often it is counted. Metrics are rarely collected more often.
 const EVERY: Duration = Duration::from_secs(15);
 
+/// How long a row may wait until no message is taken to be on its way for it: twice what routers wait (`router.sweep_after`).
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Runs until the process stops. What cannot be counted is counted the next time.
 pub(crate) async fn run(store: Store, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
@@ -21,7 +24,7 @@ pub(crate) async fn run(store: Store, shutdown: boot::Shutdown) {
             _ = beat.tick() => {}
         }
         let now = Instant::now();
-        match store.backlog(now).await {
+        match store.backlog(now, PATIENCE).await {
             Ok(backlog) => show(backlog, now),
             Err(error) => tracing::warn!(
                 error.chain = &error as &dyn std::error::Error,
@@ -32,13 +35,16 @@ pub(crate) async fn run(store: Store, shutdown: boot::Shutdown) {
 }
 
 fn show(backlog: Backlog, now: Instant) {
-    let of = |queue, waiting: Waiting| {
+    let of = |queue, waiting: Waiting, unpublished| {
         let oldest = waiting.since.map_or(Duration::ZERO, |since| now.since(since));
         metrics::backlog(queue, waiting.depth, oldest);
+        metrics::unpublished(queue, unpublished);
     };
-    of(Queue::Route, backlog.events);
-    of(Queue::Deliver, backlog.deliveries);
-    of(Queue::Run, backlog.runs);
+    let unpublished = backlog.unpublished;
+    of(Queue::Route, backlog.events, unpublished.events);
+    of(Queue::Deliver, backlog.deliveries, unpublished.deliveries);
+    of(Queue::Run, backlog.runs, unpublished.runs);
     metrics::dead_letters(backlog.dead_letters);
     metrics::circuits_open(backlog.open_circuits);
+    metrics::recovery_progress(backlog.recoveries.share());
 }

@@ -72,13 +72,14 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let Ended {
         outcome,
         disables_endpoint,
+        class,
     } = ended;
     let span = tracing::Span::current();
     span.record("http.status", outcome.attempt.response_status);
     span.record("error.kind", outcome.attempt.error_kind.as_deref());
     let told = notice::of_delivery(&about, &outcome);
     let reached = (outcome.delivery_id, outcome.state);
-    let Some(recorded) = record(&worker, outcome, received_at, until).await else {
+    let Some(recorded) = record(&worker, (outcome, class), received_at, until).await else {
         return;
     };
     if is_ordered {

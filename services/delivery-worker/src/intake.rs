@@ -1,5 +1,6 @@
 //! Taking deliveries: off the conveyor, and out of the ledger when they are due.
 
+use crate::judge::NO_REPLY;
 use crate::notice;
 use crate::worker::{LEFT, Leased, SWEEP, Worker};
 use boot::Backoff;
@@ -237,7 +238,7 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
         );
     }
     for one in &given_up {
-        metrics::delivery_ended(DeliveryState::DeadLetter);
+        metrics::delivery_ended(DeliveryState::DeadLetter, NO_REPLY);
         if let Some(told) = notice::given_up(one)
             && let Some(untold) = worker.quota.admit(&one.endpoint_id, now)
         {

@@ -33,6 +33,26 @@ pub enum Reply {
     },
 }
 
+/// The class of a delivery that ends without an attempt.
+pub const NO_REPLY: &str = "none";
+
+impl Reply {
+    /// For metrics: the class of the status, or the kind of the failure.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Answered { status, .. } => match status.as_u16() / 100 {
+                1 => "1xx",
+                2 => "2xx",
+                3 => "3xx",
+                4 => "4xx",
+                5 => "5xx",
+                _ => "other",
+            },
+            Self::Unanswered { kind, .. } => kind,
+        }
+    }
+}
+
 /// An attempt, as far as the judgement depends on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {

@@ -59,14 +59,12 @@ pub enum Error {
 ///
 /// `egress` is the process's one way out.
 pub fn start(platform: &Platform, egress: egress::Client) -> Result<(), Error> {
-    let outcomes = platform
-        .store
-        .outcome_queue(QueueOptions::default())
-        .map_err(Error::Writer)?;
-    let notices = platform
-        .store
-        .accept_queue(QueueOptions::default())
-        .map_err(Error::Writer)?;
+    let options = QueueOptions {
+        written: Some(boot::metrics::batch_written),
+        ..QueueOptions::default()
+    };
+    let outcomes = platform.store.outcome_queue(options).map_err(Error::Writer)?;
+    let notices = platform.store.accept_queue(options).map_err(Error::Writer)?;
     let worker = Arc::new(Worker::new(Parts {
         store: platform.store.clone(),
         conveyor: platform.conveyor.clone(),

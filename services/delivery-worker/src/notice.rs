@@ -203,7 +203,7 @@ pub(crate) async fn raise(worker: &Worker, event: NewEvent) {
     }
     let message = Message::new(vec![Reference::Event { id }], None);
     // A sweep of the router's finds what no message named.
-    let _told = worker.conveyor.publish(Queue::Route, &message).await;
+    let _told = boot::metrics::publish(&worker.conveyor, Queue::Route, &message).await;
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What came of an attempt, as it is written down: pure but for drawing lots and counting.
 
-use crate::judge::{self, ENDPOINT_DELETED, Reply, Verdict, judge};
+use crate::judge::{self, ENDPOINT_DELETED, NO_REPLY, Reply, Verdict, judge};
 use crate::message::recorded_answer;
 use crate::retry_after;
 use crate::tokens::TokenFailure;
@@ -39,6 +39,8 @@ pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     /// Whether the receiver wants nothing more of anything.
     pub(crate) disables_endpoint: bool,
+    /// What it was for metrics: see [`Reply::class`].
+    pub(crate) class: &'static str,
 }
 
 impl Begun {
@@ -71,8 +73,8 @@ impl Begun {
         };
         let reply = reply(&answered, now);
         let said = said(&reply);
-        let verdict = self.judged(reply, policy, took, now);
-        let mut ended = self.ended(verdict, Some(said), took, now);
+        let judged = self.judged(reply, policy, took, now);
+        let mut ended = self.ended(judged, Some(said), took, now);
         let attempt = &mut ended.outcome.attempt;
         attempt.request_headers = request_headers;
         if let Ok(answer) = answered {
@@ -90,8 +92,8 @@ impl Begun {
             kind: Kind::Blocked.as_str(),
             sentence: by,
         };
-        let verdict = self.judged(reply, policy, Duration::ZERO, now);
-        self.ended(verdict, Some(Answered::Badly), Duration::ZERO, now)
+        let judged = self.judged(reply, policy, Duration::ZERO, now);
+        self.ended(judged, Some(Answered::Badly), Duration::ZERO, now)
     }
 
     /// Ends without a request, because the endpoint's token could not be fetched.
@@ -106,8 +108,8 @@ impl Begun {
             kind: failure.kind(),
             sentence: failure.to_string(),
         };
-        let verdict = self.judged(reply, policy, took, now);
-        self.ended(verdict, Some(Answered::Badly), took, now)
+        let judged = self.judged(reply, policy, took, now);
+        self.ended(judged, Some(Answered::Badly), took, now)
     }
 
     /// Ends the delivery without an attempt, because its endpoint was deleted.
@@ -119,24 +121,38 @@ impl Begun {
             fault: None,
             disables_endpoint: false,
         };
-        let mut ended = self.ended(verdict, None, Duration::ZERO, now);
+        let mut ended = self.ended((verdict, NO_REPLY), None, Duration::ZERO, now);
         ended.outcome.is_made = false;
         ended
     }
 
-    fn judged(&self, reply: Reply, policy: &DeliveryPolicy, took: Duration, now: Instant) -> Verdict {
+    /// The verdict, and the attempt's class.
+    fn judged(
+        &self,
+        reply: Reply,
+        policy: &DeliveryPolicy,
+        took: Duration,
+        now: Instant,
+    ) -> (Verdict, &'static str) {
         let is_success = matches!(&reply, Reply::Answered { status, .. } if status.is_success());
-        metrics::delivery_attempted(class(&reply), is_success, took);
+        let class = reply.class();
+        metrics::delivery_attempted(class, is_success, took);
         let attempt = judge::Attempt {
             number: u32::try_from(self.number).unwrap_or(1),
             ended_at: now,
             policy,
             random: rand::random(),
         };
-        judge(reply, attempt)
+        (judge(reply, attempt), class)
     }
 
-    fn ended(&self, verdict: Verdict, answered: Option<Answered>, took: Duration, now: Instant) -> Ended {
+    fn ended(
+        &self,
+        (verdict, class): (Verdict, &'static str),
+        answered: Option<Answered>,
+        took: Duration,
+        now: Instant,
+    ) -> Ended {
         // A probe that failed uses no attempt up: its delivery waits on as it did before.
         let waits_on = matches!(
             verdict.state,
@@ -184,6 +200,7 @@ impl Begun {
                 random: rand::random(),
             },
             disables_endpoint: verdict.disables_endpoint,
+            class,
         }
     }
 }
@@ -215,21 +232,6 @@ fn said(reply: &Reply) -> Answered {
         }
         Reply::Unanswered { kind, .. } if *kind == Kind::Timeout.as_str() => Answered::Overloaded,
         Reply::Answered { .. } | Reply::Unanswered { .. } => Answered::Badly,
-    }
-}
-
-/// For metrics: the class of the status, or the kind of the error.
-fn class(reply: &Reply) -> &'static str {
-    match reply {
-        Reply::Answered { status, .. } => match status.as_u16() / 100 {
-            1 => "1xx",
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            5 => "5xx",
-            _ => "other",
-        },
-        Reply::Unanswered { kind, .. } => kind,
     }
 }
 

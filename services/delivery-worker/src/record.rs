@@ -7,11 +7,11 @@ use std::error::Error as StdError;
 use store::{Outcome, QueueError, Recorded};
 use wire::{DeliveryState, Instant};
 
-/// Records an outcome. When the ledger does not take it, tries again until the lease is over: then the delivery is
+/// Records an outcome of an attempt of this class. When the ledger does not take it, tries again until the lease is over: then the delivery is
 /// somebody else's, who makes the attempt again, and there is nothing to return.
 pub(crate) async fn record(
     worker: &Worker,
-    outcome: Outcome,
+    (outcome, class): (Outcome, &'static str),
     received_at: Instant,
     until: Instant,
 ) -> Option<Recorded> {
@@ -20,7 +20,7 @@ pub(crate) async fn record(
     loop {
         let error = match worker.outcomes.record(outcome.clone()).await {
             Ok(recorded) if recorded.moved => {
-                metrics::delivery_ended(state);
+                metrics::delivery_ended(state, class);
                 if state == DeliveryState::Delivered {
                     metrics::delivery_end_to_end(outcome.at.since(received_at));
                 }

@@ -91,6 +91,7 @@ impl Gateway {
     ) -> Result<Arc<Self>, store::Error> {
         let options = QueueOptions {
             capacity: settings.accept_queue.get(),
+            written: Some(boot::metrics::batch_written),
             ..QueueOptions::default()
         };
         let accepts = store.accept_queue(options)?;

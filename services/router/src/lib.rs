@@ -84,6 +84,7 @@ pub fn start(platform: &Platform, jail: Jail) -> Result<(), Error> {
         // A few batches wait while one is written.
         capacity: batch.saturating_mul(8),
         max_batch: batch,
+        written: Some(boot::metrics::batch_written),
     };
     let router = Arc::new(Router {
         store: platform.store.clone(),

@@ -5,6 +5,7 @@
 //! bodies, errors or doors: those are the services'.
 
 mod addresses;
+mod body;
 mod request;
 
 pub use addresses::{Address, Addresses};

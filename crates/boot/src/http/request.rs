@@ -1,5 +1,6 @@
 //! What happens around every request: its id, its span, its metrics.
 
+use super::body::Body;
 use crate::{health, metrics, trace};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -50,14 +51,15 @@ impl RequestId {
 
 /// The outermost middleware.
 pub(super) async fn around<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let began = Instant::now();
-    let active = metrics::request_began();
     let id = RequestId::from_caller(request.headers());
     request.extensions_mut().insert(id.clone());
     let method = known(request.method());
+    let active = metrics::request_began(method);
+    let body = Body::of(&mut request);
     let span = span(&request, method, &id);
 
     let answer = next.call(request).instrument(span.clone()).await;
@@ -76,7 +78,7 @@ pub(super) async fn around<B: MessageBody + 'static>(
                     "{method} {route} answered"
                 );
             });
-            metrics::request_answered(method, route, status.as_u16(), took);
+            metrics::request_answered(method, route, status.as_u16(), took, body.bytes());
             response.headers_mut().insert(REQUEST_ID, id.header());
             Ok(response)
         }
@@ -84,7 +86,7 @@ pub(super) async fn around<B: MessageBody + 'static>(
         Err(mut error) => {
             let status = error.as_response_error().status_code();
             note(&span, method, "", status);
-            metrics::request_answered(method, String::new(), status.as_u16(), took);
+            metrics::request_answered(method, String::new(), status.as_u16(), took, body.bytes());
             error.add_response_mapper(move |mut response| {
                 response.headers_mut().insert(REQUEST_ID, id.header());
                 response

@@ -4,7 +4,9 @@ use crate::wire::{Connection, DEADLINE, get};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, error};
 use hookyard_boot::http::{self, Listen, RequestId};
-use hookyard_boot::{Error, Process, Sources, health, report, shutdown::Cause, telemetry::Telemetry, trace};
+use hookyard_boot::{
+    Error, Process, Sources, health, metrics, report, shutdown::Cause, telemetry::Telemetry, trace,
+};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
@@ -39,6 +41,10 @@ fn pages(config: &mut ServiceConfig) {
         .route(
             "/traced/{token}",
             web::get().to(async || trace::current().unwrap_or_default()),
+        )
+        .route(
+            "/sized/{way}",
+            web::post().to(async |body: web::Bytes| body.len().to_string()),
         )
         .route(
             "/fails",
@@ -130,6 +136,30 @@ async fn metrics_name_the_route_and_never_the_path() {
         answer.body
     );
     assert!(!answer.body.contains("topsecret"));
+}
+
+#[tokio::test]
+async fn bodies_are_measured_whether_or_not_their_senders_say_how_long_they_are() {
+    let process = process();
+    let address = served(&process);
+    for (said, sent) in [
+        ("Content-Length: 5", "hello"),
+        (
+            "Transfer-Encoding: chunked",
+            "7\r\nhello, \r\n6\r\nworld!\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut connection = Connection::open(address).await;
+        let head = format!("POST /sized/secret HTTP/1.1\r\nHost: test\r\n{said}\r\n\r\n");
+        connection.send(&format!("{head}{sent}")).await;
+        assert_eq!(connection.answer().await.status, 200, "{said}");
+    }
+    let labels = "http_request_method=\"POST\",http_response_status_code=\"200\",http_route=\"/sized/{way}\"";
+    let shown = metrics::text();
+    for (part, value) in [("sum", 5 + 13), ("count", 2)] {
+        let expected = format!("http_server_request_body_size_bytes_{part}{{{labels}}} {value}\n");
+        assert!(shown.contains(&expected), "{expected} is not in:\n{shown}");
+    }
 }
 
 #[tokio::test]

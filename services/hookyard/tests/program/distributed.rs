@@ -5,6 +5,7 @@ use crate::running::{hookyard, http, run, stderr, stdout};
 use crate::services::{Deployment, Service};
 use broker::{Conveyor, RabbitSettings};
 use nix::sys::signal::Signal;
+use std::path::Path;
 use std::time::Duration;
 use testkit::proxy::Proxy;
 use testkit::{broker as test_broker, until};
@@ -18,11 +19,93 @@ fn url_of(services: &[Service], role: &str) -> String {
         .url()
 }
 
+/// What each role shows at `/metrics` once events went through all of them.
+const SHOWN: [(&str, &[&str]); 5] = [
+    (
+        "hookyard-gateway",
+        &[
+            "http_server_request_body_size_bytes_count{http_request_method=\"POST\"",
+            "hookyard_ingest_events_total{outcome=\"accepted\",reason=\"\",source_kind=\"github\",surface=\"token\"",
+            "hookyard_signature_verifications_total{profile=\"github\",reason=\"valid\"",
+            "hookyard_batch_rows_count{statement=\"accept\"",
+            "messaging_client_operation_duration_seconds_count{messaging_destination_name=\"hookyard.route\"",
+        ],
+    ),
+    (
+        "hookyard-router",
+        &[
+            "hookyard_batch_rows_count{statement=\"routing\"",
+            "messaging_client_operation_duration_seconds_count{messaging_destination_name=\"hookyard.deliver\"",
+            "messaging_client_operation_duration_seconds_count{messaging_destination_name=\"hookyard.run\"",
+        ],
+    ),
+    (
+        "hookyard-delivery-worker",
+        &[
+            "hookyard_batch_rows_count{statement=\"outcomes\"",
+            "hookyard_delivery_attempts_total{class=\"2xx\",outcome=\"success\"",
+            "hookyard_delivery_outcomes_total{class=\"2xx\",outcome=\"delivered\"",
+        ],
+    ),
+    (
+        "hookyard-playbook-runner",
+        &[
+            "hookyard_batch_rows_count{statement=\"runs\"",
+            "hookyard_run_duration_seconds_count{playbook=\"note\",status=\"completed\"",
+            "hookyard_run_steps_total{kind=\"set\",playbook=\"note\",status=\"completed\"",
+            "hookyard_run_active{playbook=\"note\"",
+        ],
+    ),
+    (
+        "hookyard-console",
+        // Alarms and scaling go by these.
+        &[
+            "hookyard_queue_depth{queue=\"hookyard.route\"",
+            "hookyard_queue_oldest_age_seconds{",
+            "hookyard_outbox_unpublished{queue=\"hookyard.route\"",
+            "hookyard_outbox_unpublished{queue=\"hookyard.deliver\"",
+            "hookyard_outbox_unpublished{queue=\"hookyard.run\"",
+            "hookyard_replay_progress ",
+            "hookyard_dlq_size{",
+            "hookyard_breaker_open{",
+            "hookyard_db_pool_connections{",
+        ],
+    ),
+];
+
+/// What all processes of a role show.
+async fn metrics_of(services: &[Service], role: &str) -> String {
+    let mut shown = String::new();
+    for service in services.iter().filter(|service| service.role == role) {
+        let page = http().get(format!("{}/metrics", service.health())).send().await;
+        shown.push_str(&page.unwrap().text().await.unwrap());
+    }
+    shown
+}
+
+/// Has every event of the yard start a run as well.
+fn start_runs(yard: &Path) {
+    let text = std::fs::read_to_string(yard).unwrap();
+    let routes = "to: {endpoint: billing}}]\n";
+    assert!(text.ends_with(routes), "{text}");
+    let text = text.replace(
+        routes,
+        "to: {endpoint: billing}}, {name: runs, from: [github], to: {playbook: note}}]\n\
+         playbooks:\n\
+         \x20 - slug: note\n\
+         \x20   definition:\n\
+         \x20     document: {dsl: 1.0.3, namespace: acme, name: note, version: 1.0.0}\n\
+         \x20     do: [{note: {set: {noted: true}}}]\n",
+    );
+    std::fs::write(yard, text).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_of_each_role_deliver_an_event_and_end_in_order() {
     let broker = test_broker::rabbitmq();
     let deployment = Deployment::new(broker.clone(), broker.url().to_owned());
     let yard = Yard::new();
+    start_runs(&yard.file);
     deployment.apply(&yard.file);
     let mut services = deployment.start_all(2).await;
     let accepted = burst(&url_of(&services, "hookyard-gateway"), 0..20).await;
@@ -38,35 +121,21 @@ async fn two_of_each_role_deliver_an_event_and_end_in_order() {
         stdout(&run(&mut events)).matches(" routed ").count() == 20
     })
     .await;
-    let management = url_of(&services, "hookyard-console");
     let mut send = hookyard();
-    send.env("HOOKYARD_URL", &management)
+    send.env("HOOKYARD_URL", url_of(&services, "hookyard-console"))
         .env("HOOKYARD_GATEWAY", url_of(&services, "hookyard-gateway"))
         .env("HOOKYARD_TOKEN", TOKEN)
         .env("HOOKYARD_WORKSPACE", "acme")
         .args(["send", "github", "--as", "github", "--secret", SOURCE_SECRET]);
     let door = run(&mut send);
     assert_eq!(door.status.code(), Some(0), "{}{}", stdout(&door), stderr(&door));
-    until(
-        "the console shows what waits, for alarms and scaling",
-        async || {
-            let metrics = reqwest::get(format!("{management}/metrics"))
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap();
-            let gauges = [
-                "hookyard_queue_depth{",
-                "hookyard_queue_oldest_age_seconds{",
-                "hookyard_dlq_size",
-                "hookyard_breaker_open",
-                "hookyard_db_pool_connections{",
-            ];
-            gauges.iter().all(|gauge| metrics.contains(gauge))
-        },
-    )
-    .await;
+    for (role, expected) in SHOWN {
+        until(&format!("{role} shows {expected:?}"), async || {
+            let shown = metrics_of(&services, role).await;
+            expected.iter().all(|part| shown.contains(part))
+        })
+        .await;
+    }
     let doctor = run(deployment.told(&mut hookyard()).arg("doctor"));
     assert_eq!(doctor.status.code(), Some(0), "{}", stdout(&doctor));
 
