@@ -132,6 +132,8 @@ macro_rules! ledger_schema {
                 traceparent -> Nullable<Text>,
                 failures -> Integer,
                 trace -> Nullable<Binary>,
+                verify_reason -> Nullable<Text>,
+                verify_secret_id -> Nullable<Text>,
             }
         }
         diesel::table! {

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use signature::{Answer, Credentials, Handshake, Profile, Reason, Request, Secret, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Captured, Source};
+use store::{Captured, Source, Verification};
 use wire::Instant;
 use wire::resource::VerifyMode;
 
@@ -33,10 +33,10 @@ const KEY_BYTES: usize = 64 * 1_024;
 pub(crate) enum Checked {
     /// The request was a handshake; this is its answer.
     Handshake(HttpResponse),
-    /// An event, and whether its signature is valid.
+    /// An event, and what its signature is.
     Event {
-        /// False only where the source merely records; none where it checks nothing.
-        verified: Option<bool>,
+        /// Invalid only where the source merely records; none where it checks nothing.
+        verified: Option<Verification>,
     },
 }
 
@@ -111,7 +111,7 @@ pub(crate) struct Guard<'a> {
 pub(crate) async fn verify(
     gateway: &Gateway,
     arrival: Arrival<'_>,
-    guard: &Guard<'_>,
+    guard: Guard<'_>,
 ) -> Result<Checked, Refused> {
     let url = public_url(gateway, arrival.head);
     let headers = header_lines(arrival.head);
@@ -127,7 +127,7 @@ pub(crate) async fn verify(
         ..Credentials::default()
     };
     if let Some(handshake) = guard.profile.unsigned_handshake(&signed, &known) {
-        let answer = shake(gateway, arrival, guard, handshake).await?;
+        let answer = shake(gateway, arrival, &guard, handshake).await?;
         return Ok(Checked::Handshake(answer));
     }
     if arrival.head.method != Method::POST {
@@ -139,21 +139,29 @@ pub(crate) async fn verify(
         // subscriptions, and hand out signatures, to everybody who knows the address.
         return Ok(Checked::Event { verified: None });
     }
-    let verdict = judge(gateway, guard, &signed, arrival.at).await;
+    let verdict = judge(gateway, &guard, &signed, arrival.at).await;
     metrics::signature_verified(guard.provider, verdict.reason().map_or("valid", Reason::as_str));
-    match verdict {
-        Verdict::Valid { secret } => match guard.profile.signed_handshake(&signed, &known, secret) {
-            Some(handshake) => {
-                let answer = shake(gateway, arrival, guard, handshake).await?;
-                Ok(Checked::Handshake(answer))
+    let verified = match verdict {
+        Verdict::Valid { secret } => {
+            if let Some(handshake) = guard.profile.signed_handshake(&signed, &known, secret) {
+                let answer = shake(gateway, arrival, &guard, handshake).await?;
+                return Ok(Checked::Handshake(answer));
             }
-            None => Ok(Checked::Event { verified: Some(true) }),
+            let secret = secret.and_then(|index| guard.secrets.into_iter().nth(index));
+            Verification::Valid {
+                secret_id: secret.map(|secret| secret.id),
+            }
+        }
+        Verdict::Invalid(reason) if guard.mode == VerifyMode::Enforce => {
+            return Err(Refused::signature(reason));
+        }
+        Verdict::Invalid(reason) => Verification::Invalid {
+            reason: reason.as_str(),
         },
-        Verdict::Invalid(reason) if guard.mode == VerifyMode::Enforce => Err(Refused::signature(reason)),
-        Verdict::Invalid(_) => Ok(Checked::Event {
-            verified: Some(false),
-        }),
-    }
+    };
+    Ok(Checked::Event {
+        verified: Some(verified),
+    })
 }
 
 /// What a sender of this profile may come with, as `Allow` has it (RFC 9110 §10.2.1).

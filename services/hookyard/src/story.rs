@@ -2,11 +2,14 @@
 //!
 //! Pure text from the management API's answers; the commands fetch them.
 
+mod event;
+
+pub(crate) use event::{contents, headline};
+
 use crate::api::{Attempt, Decision, Delivery, Doorkeeper, Event, Trace, Waited};
-use crate::screen::{BAD, BOLD, DIM, GOOD, of_state, plain, styled};
+use crate::screen::{BAD, DIM, GOOD, of_state, plain, styled};
 use serde::Serialize;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// How much of a body or a value is shown in a line.
@@ -113,28 +116,6 @@ impl Told {
     }
 }
 
-/// One line about an event: id, type, source, verdict, time.
-pub(crate) fn headline(event: &Event) -> String {
-    let event_type = event
-        .event_type
-        .as_deref()
-        .map_or(Cow::Borrowed("(no type)"), plain);
-    let source = event.source.as_deref().map_or(Cow::Borrowed("no source"), plain);
-    let verified = match event.verified {
-        Some(true) => styled(GOOD, "verified"),
-        Some(false) => styled(BAD, "not verified"),
-        None => styled(DIM, "unsigned"),
-    };
-    format!(
-        "{} {}  {}  from {source}, {verified}, {} bytes, {}",
-        styled(DIM, clock(&event.received_at)),
-        event.id,
-        styled(BOLD, event_type),
-        event.size,
-        styled(of_state(&event.status), &event.status),
-    )
-}
-
 /// One line about a delivery on its way.
 pub(crate) fn progress(delivery: &Delivery) -> String {
     let Delivery {
@@ -164,27 +145,6 @@ pub(crate) fn progress(delivery: &Delivery) -> String {
         styled(DIM, clock(&delivery.updated_at)),
         styled(of_state(status), status),
     )
-}
-
-/// What the sender sent: the headers, and behind an empty line the body.
-pub(crate) fn contents(event: &Event) -> String {
-    let mut text = String::from("\n");
-    for (name, value) in event.headers.iter().flatten() {
-        let _ = write!(text, "\n{}: {}", plain(name), plain(value));
-    }
-    text.push_str("\n\n");
-    match (event.body.as_deref(), event.body_encoding.as_deref()) {
-        (Some(body), Some("base64")) => {
-            let _ = write!(text, "{body} {}", styled(DIM, "(base64)"));
-        }
-        (Some(body), _) => {
-            // Line breaks are part of how bodies are read; no other control character is.
-            let lines: Vec<_> = body.lines().map(plain).collect();
-            text.push_str(&lines.join("\n"));
-        }
-        (None, _) => {}
-    }
-    text
 }
 
 /// A line about a run that waited.
@@ -295,7 +255,7 @@ mod tests {
     fn told() -> Story {
         let event = serde_json::from_value(json!({
             "id": "msg_1", "source": "github", "type": "push", "status": "routed", "verified": true,
-            "receivedAt": "2026-11-21T12:03:04.123Z", "contentType": "application/json", "size": 17,
+            "verification": {"reason": null, "secretId": "sec_5f0c1a2b"}, "receivedAt": "2026-11-21T12:03:04.123Z", "contentType": "application/json", "size": 17,
             "idempotencyKey": null, "deliveries": 1, "runs": 0,
         }));
         let trace = serde_json::from_value(json!({"eventId": "msg_1", "routes": [
@@ -334,7 +294,7 @@ mod tests {
     fn a_story_goes_from_the_request_to_the_last_attempt() {
         assert_eq!(
             without_styles(&told().text(false)),
-            "12:03:04.123 msg_1  push  from github, verified, 17 bytes, routed\n\
+            "12:03:04.123 msg_1  push  from github, verified with sec_5f0c1a2b, 17 bytes, routed\n\
              ✓ route pushes: every clause holds\n    \
                  del_1 → ep_1  delivered\n      \
                    12:03:04.131 attempt 1  500 in 3 ms\n      \

@@ -62,6 +62,8 @@ mod tests {
             traceparent: None,
             failures: 0,
             trace: None,
+            verify_reason: None,
+            verify_secret_id: None,
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) fn event() -> Event {
         traceparent: None,
         failures: 0,
         trace: None,
+        verify_reason: None,
+        verify_secret_id: None,
     }
 }
 

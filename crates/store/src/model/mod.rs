@@ -2,6 +2,7 @@
 
 mod audit;
 mod configured;
+mod events;
 mod handshakes;
 mod held;
 mod recorded;
@@ -15,11 +16,12 @@ pub use configured::{
     AppSecrets, Endpoint, Environment, Names, NewManagementToken, Playbook, PlaybookVersion, Route,
     RoutingTable, SigningSecret, Source, Workspace,
 };
+pub use events::{Event, EventFilter, EventSummary, NewEvent, Verification};
 pub use handshakes::{Captured, Handshakes, NewHandshakes};
-pub use held::{Committed, HeldRun, Hold, NewWait, RunCommit, SlotLimit, Slotted, Telling, Told};
+pub use held::{Committed, HeldRun, Hold, NewWait, RunCommit, SlotLimit, Slotted, Telling, Told, Unwaited};
 pub use recorded::{
-    Attempt, Claim, Delivery, DeliveryFilter, Event, EventFilter, EventSummary, Job, ManagementToken,
-    NewEvent, NewRejection, Page, RejectedRequest, Rejection, RejectionFilter,
+    Attempt, Claim, Delivery, DeliveryFilter, Job, ManagementToken, NewRejection, Page, RejectedRequest,
+    Rejection, RejectionFilter,
 };
 pub use recoveries::{Advance, DeadLetters, Recovery, RecoveryLease, RecoveryPreview, Steering};
 pub use registered::{ApiKey, Application, Contact, EventType, PortalSession, Project, Template};

@@ -77,6 +77,8 @@ pub(crate) fn list(
             events::content_type,
             sql::<Integer>("length(body)"),
             events::idempotency_key,
+            events::verify_reason,
+            events::verify_secret_id,
         ))
         .into_boxed();
     if let Some(before) = before {

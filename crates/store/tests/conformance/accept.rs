@@ -52,17 +52,17 @@ on_both! {
         assert_eq!(read.headers, written.headers);
         assert_eq!(read.received_at, written.received_at);
         assert_eq!(
-            (read.source_id, read.event_type, read.verified, read.query, read.idempotency_key, read.traceparent),
+            (read.source_id, read.event_type, read.query, read.idempotency_key, read.traceparent),
             (
                 written.source_id,
                 written.event_type,
-                written.verified,
                 written.query,
                 written.idempotency_key,
                 written.traceparent
             )
         );
         assert_eq!((read.state, read.failures, read.trace), (EventState::Accepted, 0, None));
+        assert_eq!((read.verified, read.verify_reason, read.verify_secret_id), (None, None, None));
         let stranger = wire::WorkspaceId::from_stored("ws_other");
         assert!(yard.store.event(&stranger, written.id).await.unwrap().is_none());
     }
@@ -233,7 +233,7 @@ on_both! {
     }
 
     async fn a_full_queue_refuses_at_once_and_writes_nothing(yard: &Yard) {
-        let options = QueueOptions { capacity: 2, max_batch: 1 };
+        let options = QueueOptions { capacity: 2, max_batch: 1, ..QueueOptions::default() };
         let queue = yard.store.accept_queue(options).unwrap();
         let held = yard.hold_accepting();
         let mut plug = Box::pin(queue.accept(keyless("plug")));

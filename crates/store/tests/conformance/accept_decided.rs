@@ -339,7 +339,7 @@ async fn on_postgres_a_decided_event_is_one_statement() {
 
 /// The types of a plain batch's arrays, of the decisions', of the deliveries' and of the runs'.
 const PLAIN: &str = "uuid[], text[], text[], text[], bool[], timestamptz[], text[], text[], text[], bytea[], text[], bytea[], \
-                     text[], text[], text[], text[], bytea[], bytea[], bigint[]";
+                     text[], text[], text[], text[], text[], text[], bytea[], bytea[], bigint[]";
 const DECIDED: &str = "uuid[], text[], bytea[]";
 /// The endpoints and states that the gate asks for, and then the columns.
 const DELIVERIES: &str = "text[], text[], uuid[], text[], uuid[], text[], text[], text[], text[], text[], timestamptz[], \

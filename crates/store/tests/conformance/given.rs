@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hookyard_store::{
     Acceptance, Accepted, Application, Edit, Endpoint, Environment, EventType, NewAttempt, NewClaim,
     NewDelivery, NewEvent, Outcome, Playbook, QueueOptions, Route, RoutedEvent, SigningSecret, Source, Store,
-    Workspace,
+    Verification, Workspace,
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -42,7 +42,9 @@ pub(crate) fn event_at(at: Instant, body: &str) -> NewEvent {
         workspace_id: workspace(),
         source_id: Some(SourceId::from_stored("so_stripe")),
         event_type: Some("payment.succeeded".to_owned()),
-        verified: Some(true),
+        verified: Some(Verification::Valid {
+            secret_id: Some("sec_one".to_owned()),
+        }),
         received_at: at,
         method: "POST".to_owned(),
         query: None,

@@ -47,6 +47,7 @@ mod schema;
 mod sealed;
 mod senders;
 mod slots;
+mod verdicts;
 mod versions;
 mod waits;
 mod waits_plans;

@@ -181,6 +181,8 @@ impl Thought {
             traceparent: None,
             failures: 0,
             trace: None,
+            verify_reason: None,
+            verify_secret_id: None,
         }
     }
 }

@@ -224,6 +224,8 @@ struct DedupeView {
     #[serde(serialize_with = "duration::serialize")]
     window: Duration,
     request_id: bool,
+    #[serde(serialize_with = "duration::optional::serialize")]
+    same_body: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -297,6 +299,7 @@ impl SourceView {
                 body: spec.dedupe.body,
                 window: spec.dedupe.window,
                 request_id: spec.dedupe.request_id,
+                same_body: spec.dedupe.same_body,
             },
             channel: spec.channel.map(|channel| ChannelView {
                 direct_ingest: channel.direct_ingest,

@@ -8,6 +8,7 @@ mod auth;
 pub(crate) mod bytes;
 mod configured;
 mod diff;
+mod events;
 mod explained;
 mod lane;
 mod playbooks;
@@ -23,12 +24,11 @@ mod workspace;
 pub(crate) use audit::AuditEntryView;
 pub(crate) use configured::{EndpointView, EnvironmentView, RouteView, SourceView};
 pub(crate) use diff::{Change, DeliveryChange, DiffView, Sends, Was};
+pub(crate) use events::{EventDetail, EventView, TraceView};
 pub(crate) use explained::{ExplanationView, Making};
 pub(crate) use lane::LaneView;
 pub(crate) use playbooks::{CheckedView, PlaybookView, VersionView};
-pub(crate) use recorded::{
-    AttemptView, ClaimView, DeliveryView, EventDetail, EventView, Payload, RejectionView, TraceView,
-};
+pub(crate) use recorded::{AttemptView, ClaimView, DeliveryView, Payload, RejectionView};
 pub(crate) use recoveries::{DeadLettersView, PreviewView, RecoveryView};
 pub(crate) use registered::{ApplicationView, EventTypeView, PortalView, SubscriptionView, VisibilityView};
 pub(crate) use runs::{RunView, StepView};

@@ -6,7 +6,7 @@ use crate::yard::{Yard, definition};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
-use store::{Acceptance, QueueOptions};
+use store::{Acceptance, NewEvent, QueueOptions, Verification};
 use wire::{DeliveryId, EndpointId, Instant, PlaybookId, RunId};
 
 on_both! {
@@ -17,6 +17,7 @@ on_both! {
         for (field, value) in [
             ("id", json!(id.to_string())), ("sourceId", json!("so_stripe")), ("source", json!("stripe")),
             ("type", json!("payment.succeeded")), ("status", json!("accepted")), ("verified", json!(true)),
+            ("verification", json!({"reason": null, "secretId": "sec_one"})),
             ("contentType", json!("application/json")), ("size", json!(12)), ("idempotencyKey", json!("key-1")),
             ("deliveries", json!(0)), ("runs", json!(0)), ("method", json!("POST")), ("query", json!("a=1")),
             ("remoteAddress", json!("192.0.2.7")), ("body", json!("{\"id\": 1.00}")), ("bodyEncoding", json!(null)),
@@ -39,6 +40,22 @@ on_both! {
         assert_eq!((&binary["body"], &binary["bodyEncoding"]), (&json!("/wA="), &json!("base64")));
         for missing in ["msg_00000000000000000000000001", "msg_1", "del_1", "%00", "nothing"] {
             yard.get(&format!("events/{missing}")).await.refused(404, "not_found");
+        }
+    }
+
+    async fn an_event_says_why_its_signature_is_not_valid_and_whether_there_was_a_check(yard: &Yard) {
+        let queue = yard.store.accept_queue(QueueOptions::default()).unwrap();
+        let invalid = Verification::Invalid { reason: "signature_mismatch" };
+        for (verified, is_valid, shown) in [
+            (Some(invalid), json!(false), json!({"reason": "signature_mismatch", "secretId": null})),
+            (Some(Verification::Valid { secret_id: None }), json!(true), json!({"reason": null, "secretId": null})),
+            (None, json!(null), json!(null)),
+        ] {
+            let event = NewEvent { verified, ..given::event(Instant::now(), b"{}") };
+            let id = event.id;
+            queue.accept(Acceptance { routed: None, claim: None, event }).await.unwrap();
+            let one = yard.get(&format!("events/{id}")).await.expect(200);
+            assert_eq!((&one["verified"], &one["verification"]), (&is_valid, &shown));
         }
     }
 

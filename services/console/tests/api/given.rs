@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::Duration;
 use store::{
     Acceptance, Accepted, Job, NewAttempt, NewClaim, NewDelivery, NewEvent, NewRejection, NewRun, Outcome,
-    QueueOptions, RejectedRequest, RoutedEvent,
+    QueueOptions, RejectedRequest, RoutedEvent, Verification,
 };
 use wire::{
     AttemptId, DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RejectionId,
@@ -20,7 +20,9 @@ pub(crate) fn event(at: Instant, body: &[u8]) -> NewEvent {
         workspace_id: workspace(),
         source_id: Some(SourceId::from_stored("so_stripe")),
         event_type: Some("payment.succeeded".to_owned()),
-        verified: Some(true),
+        verified: Some(Verification::Valid {
+            secret_id: Some("sec_one".to_owned()),
+        }),
         received_at: at,
         method: "POST".to_owned(),
         query: Some("a=1".to_owned()),

@@ -6,8 +6,8 @@
 //! {"method": "POST", "query": "a=b", "headers": {"content-type": "application/json", …}, "body": "<base64>"}
 //! ```
 
-use super::Heard;
 use super::message::{self, Message};
+use super::{Heard, Spoken};
 use crate::Gateway;
 use crate::arrival::{Arrival, Refused};
 use crate::key;
@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use store::Verification;
 use tokio::sync::Semaphore;
 
 /// The methods that an adapter is asked about.
@@ -116,7 +117,7 @@ impl External {
                 messages: Some(messages),
                 ..
             } => message::checked(messages)
-                .map(Heard::Messages)
+                .map(spoken)
                 .map_err(|problem| nonsense(&problem)),
             Parsed { .. } => Err(nonsense("it has neither messages nor a challenge")),
         }
@@ -187,6 +188,12 @@ fn echo(challenge: String) -> Result<HttpResponse, Problem> {
         .insert_header(ContentType::plaintext())
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(challenge))
+}
+
+/// The adapter has its own secrets, so no id of ours is named.
+fn spoken(messages: Vec<Message>) -> Heard {
+    let verified = Some(Verification::Valid { secret_id: None });
+    Heard::Spoken(Spoken { messages, verified })
 }
 
 fn nonsense(what: &str) -> Problem {

@@ -23,7 +23,7 @@ use external::External;
 use serde_json::json;
 use signature::{Profile, SignatureError};
 use std::sync::{Arc, LazyLock};
-use store::Source;
+use store::{Source, Verification};
 use wire::Instant;
 use wire::resource::{Adapter, AppSpec, VerifyMode};
 
@@ -37,8 +37,16 @@ static PLAIN: LazyLock<Arc<Profile>> = LazyLock::new(|| {
 pub(crate) enum Heard {
     /// The platform asks whether the address is its own to call; this is the answer.
     Challenge(HttpResponse),
-    /// Messages; of each id one.
-    Messages(Vec<Message>),
+    /// It says something, be it that nobody wrote anything.
+    Spoken(Spoken),
+}
+
+/// What an authentic request says.
+pub(crate) struct Spoken {
+    /// Of each id one.
+    pub(crate) messages: Vec<Message>,
+    /// What the check of its signature said.
+    pub(crate) verified: Option<Verification>,
 }
 
 /// A source's app, ready to listen.
@@ -142,9 +150,12 @@ impl App {
             secrets: live(&source.app_secrets.signing, Instant::now()),
             verify_token: source.app_secrets.verify_token.as_ref(),
         };
-        match verify::verify(gateway, arrival, &guard).await {
+        match verify::verify(gateway, arrival, guard).await {
             Ok(Checked::Handshake(answer)) => Ok(Heard::Challenge(answer)),
-            Ok(Checked::Event { .. }) => platform.messages(arrival.body).map(Heard::Messages),
+            Ok(Checked::Event { verified }) => {
+                let messages = platform.messages(arrival.body)?;
+                Ok(Heard::Spoken(Spoken { messages, verified }))
+            }
             // Meta asks with `GET`, and whoever does not ask as it does has no business here.
             Err(Refused {
                 problem: Problem::MethodNotAllowed { .. },

@@ -2,7 +2,7 @@
 
 use super::{look_up, lookup_failed};
 use crate::accept::{self, Key, Offer, Receipt};
-use crate::adapters::{App, Heard, Id, Message};
+use crate::adapters::{App, Heard, Id, Message, Spoken};
 use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
 use crate::sources::OpenSource;
@@ -14,6 +14,7 @@ use boot::metrics::{self, Ingest};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use std::collections::HashMap;
+use store::Verification;
 use wire::resource::ContactPolicy;
 use wire::{ContactId, Door, EventId};
 
@@ -95,16 +96,16 @@ pub(crate) async fn admit(
     app: &App,
     arrival: Arrival<'_>,
 ) -> Result<Admitted, Refused> {
-    let messages = match app.hear(gateway, &open.source, arrival).await? {
+    let spoken = match app.hear(gateway, &open.source, arrival).await? {
         Heard::Challenge(answer) => return Ok(Admitted::Challenge(answer)),
-        Heard::Messages(messages) => messages,
+        Heard::Spoken(spoken) => spoken,
     };
     if arrival.head.method != Method::POST {
         let allow = app.allow();
         return Err(Problem::MethodNotAllowed { allow }.into());
     }
     let receipts = gateway
-        .in_time(record_all(gateway, open, (app, messages), arrival))
+        .in_time(record_all(gateway, open, app, spoken, arrival))
         .await?;
     Ok(Admitted::Messages(receipts))
 }
@@ -113,7 +114,8 @@ pub(crate) async fn admit(
 async fn record_all(
     gateway: &Gateway,
     open: &OpenSource,
-    (app, messages): (&App, Vec<Message>),
+    app: &App,
+    Spoken { messages, verified }: Spoken,
     arrival: Arrival<'_>,
 ) -> Result<Vec<Receipt>, Refused> {
     let ruled = identity::ruled_event_type(gateway, arrival.head, open, arrival.body).await?;
@@ -124,7 +126,7 @@ async fn record_all(
             .clone()
             .or_else(|| own.filter(|kind| key::is_event_type(kind)))
             .unwrap_or_else(|| EVENT_TYPE.to_owned());
-        record(gateway, open, arrival, message, event_type)
+        record(gateway, open, arrival, (message, verified.clone()), event_type)
     });
     // In order, and in one batch or a few: what is recorded already when one fails is a duplicate the next time.
     Ok(stream::iter(recorded).buffered(AT_ONCE).try_collect().await?)
@@ -202,7 +204,7 @@ async fn record(
     gateway: &Gateway,
     open: &OpenSource,
     arrival: Arrival<'_>,
-    message: Message,
+    (message, verified): (Message, Option<Verification>),
     event_type: String,
 ) -> Result<Receipt, Problem> {
     let key = Key {
@@ -219,7 +221,7 @@ async fn record(
         source: Some(open),
         body: body.into(),
         event_type: Some(event_type),
-        verified: Some(true),
+        verified,
         key: Some(key),
         received_at: arrival.recorded_at(),
     };

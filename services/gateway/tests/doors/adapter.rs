@@ -61,6 +61,7 @@ async fn an_adapter_verifies_and_reads_what_it_gets_as_it_came() {
     let id = reply.json()["ids"][0].as_str().unwrap().to_owned();
     let event = yard.event(&id).await;
     assert_eq!(event.event_type.as_deref(), Some("sms.received"));
+    assert_eq!((event.verified, event.verify_secret_id), (Some(true), None));
     let mut body: Value = serde_json::from_slice(&event.body).unwrap();
     assert_eq!(
         body.as_object_mut().unwrap().remove("contact"),

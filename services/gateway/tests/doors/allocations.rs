@@ -133,5 +133,7 @@ fn event() -> Event {
         traceparent: None,
         failures: 0,
         trace: None,
+        verify_reason: None,
+        verify_secret_id: None,
     }
 }

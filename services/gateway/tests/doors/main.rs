@@ -23,5 +23,6 @@ mod send_batches;
 mod token;
 mod trigger;
 mod unchecked;
+mod verdicts;
 mod wire_http;
 mod yard;

@@ -27,6 +27,8 @@ pub(crate) struct Event {
     pub(crate) event_type: Option<String>,
     pub(crate) status: String,
     pub(crate) verified: Option<bool>,
+    #[serde(default)]
+    pub(crate) verification: Option<Verification>,
     pub(crate) received_at: String,
     #[serde(default)]
     pub(crate) size: u64,
@@ -40,6 +42,14 @@ pub(crate) struct Event {
     pub(crate) body_encoding: Option<String>,
     #[serde(flatten)]
     pub(crate) rest: Map<String, Value>,
+}
+
+/// Why an event is verified, or is not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Verification {
+    pub(crate) reason: Option<String>,
+    pub(crate) secret_id: Option<String>,
 }
 
 /// One page of deliveries, newest first.

@@ -507,7 +507,7 @@ async fn what_happened_is_listed_shown_replayed_and_followed() {
     assert!(said(&["events", "--limit", "1"]).contains("--cursor "));
     assert!(said(&["events", "--status", "quarantined"]).contains("no events"));
     let story = said(&["events", "show", &id]);
-    for part in ["pushes to main", delivery, "attempt 1  200"] {
+    for part in ["verified with sec_", "pushes to main", delivery, "attempt 1  200"] {
         assert!(story.contains(part), "no {part} in {story}");
     }
     assert!(said(&["events", "show", &id, "--payload"]).contains("refs/heads/main"));

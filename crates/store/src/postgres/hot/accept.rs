@@ -1,8 +1,10 @@
 //! ACCEPT: claims and events in one statement, then the claims that were lost.
 
+use super::losers::Losers;
 use super::made::{Deliveries, Runs};
 use super::routing::turns;
 use super::{new_or_again, unless_there};
+use crate::Verification;
 use crate::accept::{Claimed, Leader};
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
@@ -92,6 +94,8 @@ struct Accept<'a, const AGAIN: bool> {
     bodies: Vec<&'a [u8]>,
     keys: Vec<Option<&'a str>>,
     traceparents: Vec<Option<&'a str>>,
+    reasons: Vec<Option<&'a str>>,
+    secrets: Vec<Option<&'a str>>,
     scopes: Vec<Option<&'a str>>,
     claimed_keys: Vec<Option<&'a str>>,
     key_hashes: Vec<&'a [u8]>,
@@ -104,6 +108,7 @@ statement!(Accept<AGAIN>, Uuid, PgConnection);
 impl<'a, const AGAIN: bool> Accept<'a, AGAIN> {
     fn of(leaders: &[&'a Leader]) -> Self {
         let events = || leaders.iter().map(|leader| &leader.row.event);
+        let checks = || events().map(|event| event.verified.as_ref());
         let claims = || leaders.iter().map(|leader| leader.row.claim.as_ref());
         Self {
             ids: events().map(|event| event.id.into()).collect(),
@@ -112,7 +117,7 @@ impl<'a, const AGAIN: bool> Accept<'a, AGAIN> {
                 .map(|event| event.source_id.as_ref().map(SourceId::as_str))
                 .collect(),
             event_types: events().map(|event| event.event_type.as_deref()).collect(),
-            verified: events().map(|event| event.verified).collect(),
+            verified: checks().map(|check| check.map(Verification::is_valid)).collect(),
             received_at: events().map(|event| event.received_at.into()).collect(),
             methods: events().map(|event| event.method.as_str()).collect(),
             queries: events().map(|event| event.query.as_deref()).collect(),
@@ -122,6 +127,12 @@ impl<'a, const AGAIN: bool> Accept<'a, AGAIN> {
             bodies: events().map(|event| event.body.as_ref()).collect(),
             keys: events().map(|event| event.idempotency_key.as_deref()).collect(),
             traceparents: events().map(|event| event.traceparent.as_deref()).collect(),
+            reasons: checks()
+                .map(|check| check.and_then(Verification::reason))
+                .collect(),
+            secrets: checks()
+                .map(|check| check.and_then(Verification::secret_id))
+                .collect(),
             scopes: claims()
                 .map(|claim| claim.map(|claim| claim.scope.as_str()))
                 .collect(),
@@ -173,6 +184,10 @@ impl<'a, const AGAIN: bool> Accept<'a, AGAIN> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.traceparents)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.reasons)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.secrets)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.scopes)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Text>>, _>(&self.claimed_keys)?;
@@ -194,7 +209,8 @@ impl<const AGAIN: bool> Accept<'_, AGAIN> {
         self.unnest(out)?;
         out.push_sql(
             " AS row (id, workspace_id, source_id, event_type, verified, received_at, method, query, remote_address, \
-             headers, content_type, body, idempotency_key, traceparent, scope, claimed_key, key_hash, fingerprint, window_ms)), \
+             headers, content_type, body, idempotency_key, traceparent, verify_reason, verify_secret_id, scope, claimed_key, \
+             key_hash, fingerprint, window_ms)), \
              won AS (\
              INSERT INTO claims AS held (scope, key_hash, key, fingerprint, event_id, accepted_at, expires_at) \
              SELECT scope, key_hash, claimed_key, fingerprint, id, received_at, \
@@ -215,9 +231,9 @@ impl<const AGAIN: bool> QueryFragment<Pg> for Accept<'_, AGAIN> {
         self.claim(&mut out)?;
         out.push_sql(
             " INSERT INTO events (id, workspace_id, source_id, event_type, state, verified, received_at, method, query, \
-             remote_address, headers, content_type, body, idempotency_key, traceparent) \
+             remote_address, headers, content_type, body, idempotency_key, traceparent, verify_reason, verify_secret_id) \
              SELECT id, workspace_id, source_id, event_type, 'accepted', verified, received_at, method, query, \
-             remote_address, headers, content_type, body, idempotency_key, traceparent \
+             remote_address, headers, content_type, body, idempotency_key, traceparent, verify_reason, verify_secret_id \
              FROM input WHERE scope IS NULL OR id IN (SELECT event_id FROM won)",
         );
         out.push_sql(unless_there(AGAIN));
@@ -279,9 +295,11 @@ impl<const AGAIN: bool> QueryFragment<Pg> for AcceptRouted<'_, AGAIN> {
         out.push_sql(
             ") AS row (id, state, trace)), \
              stored AS (INSERT INTO events (id, workspace_id, source_id, event_type, state, verified, received_at, method, \
-             query, remote_address, headers, content_type, body, idempotency_key, traceparent, trace) \
+             query, remote_address, headers, content_type, body, idempotency_key, traceparent, verify_reason, \
+             verify_secret_id, trace) \
              SELECT input.id, workspace_id, source_id, event_type, coalesce(decided.state, 'accepted'), verified, received_at, \
-             method, query, remote_address, headers, content_type, body, idempotency_key, traceparent, decided.trace \
+             method, query, remote_address, headers, content_type, body, idempotency_key, traceparent, verify_reason, \
+             verify_secret_id, decided.trace \
              FROM input LEFT JOIN decided ON decided.id = input.id \
              WHERE scope IS NULL OR input.id IN (SELECT event_id FROM won)",
         );
@@ -290,121 +308,6 @@ impl<const AGAIN: bool> QueryFragment<Pg> for AcceptRouted<'_, AGAIN> {
         self.deliveries.insert(&mut out, "stored", AGAIN)?;
         self.runs.insert(&mut out, "stored", AGAIN)?;
         out.push_sql(" SELECT id FROM stored");
-        Ok(())
-    }
-}
-
-/// Reads the claims that were lost, and counts the repeats: the losers themselves and everybody's followers, one row each.
-struct Losers<'a> {
-    scopes: Vec<&'a str>,
-    key_hashes: Vec<&'a [u8]>,
-    fingerprints: Vec<Option<&'a [u8]>>,
-    /// A leader's event; a follower's was never to be written.
-    ids: Vec<Option<Uid>>,
-}
-
-statement!(
-    Losers,
-    (Text, Binary, Uuid, Timestamptz, Nullable<Binary>),
-    PgConnection
-);
-
-struct First {
-    event_id: Uid,
-    accepted_at: Stamp,
-    fingerprint: Option<Vec<u8>>,
-}
-
-/// Scope and key hash.
-type Name<'a> = (&'a str, &'a [u8]);
-
-impl<'a> Losers<'a> {
-    fn of(leaders: &[&'a Leader]) -> Self {
-        let mut losers = Self {
-            scopes: Vec::new(),
-            key_hashes: Vec::new(),
-            fingerprints: Vec::new(),
-            ids: Vec::new(),
-        };
-        for leader in leaders {
-            if let Some(claim) = &leader.row.claim {
-                let own = Some(Uid::from(leader.row.event.id));
-                losers.push(&claim.scope, &leader.key_hash, claim.fingerprint.as_ref(), own);
-                for fingerprint in &leader.followers {
-                    losers.push(&claim.scope, &leader.key_hash, fingerprint.as_ref(), None);
-                }
-            }
-        }
-        losers
-    }
-
-    fn push(
-        &mut self,
-        scope: &'a str,
-        key_hash: &'a [u8; 32],
-        fingerprint: Option<&'a [u8; 32]>,
-        id: Option<Uid>,
-    ) {
-        self.scopes.push(scope);
-        self.key_hashes.push(key_hash);
-        self.fingerprints.push(fingerprint.map(<[u8; 32]>::as_slice));
-        self.ids.push(id);
-    }
-
-    fn read(self, conn: &mut PgConnection) -> QueryResult<HashMap<Name<'a>, First>> {
-        type Row = (String, Vec<u8>, Uid, Stamp, Option<Vec<u8>>);
-        let names: HashMap<Name<'_>, Name<'a>> = self
-            .scopes
-            .iter()
-            .copied()
-            .zip(self.key_hashes.iter().copied())
-            .map(|name| (name, name))
-            .collect();
-        let rows: Vec<Row> = self.load(conn)?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(scope, key_hash, event_id, accepted_at, fingerprint)| {
-                let name = *names.get(&(scope.as_str(), key_hash.as_slice()))?;
-                Some((
-                    name,
-                    First {
-                        event_id,
-                        accepted_at,
-                        fingerprint,
-                    },
-                ))
-            })
-            .collect())
-    }
-}
-
-impl QueryFragment<Pg> for Losers<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH input AS (SELECT * FROM unnest(");
-        out.push_bind_param::<Array<Text>, _>(&self.scopes)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.key_hashes)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<Uuid>>, _>(&self.ids)?;
-        // The claims are locked in the order of their keys first: an UPDATE alone would lock them in the order of its
-        // plan, and two gateways could wait for each other.
-        out.push_sql(
-            ") AS row (scope, key_hash, fingerprint, id)), \
-             locked AS MATERIALIZED (SELECT held.scope, held.key_hash, held.event_id, held.fingerprint FROM claims AS held \
-             WHERE (held.scope, held.key_hash) IN (SELECT scope, key_hash FROM input) \
-             ORDER BY held.scope, held.key_hash FOR UPDATE), \
-             counted AS (SELECT locked.scope, locked.key_hash, count(*)::int AS repeats, \
-             (count(*) FILTER (WHERE input.fingerprint <> locked.fingerprint))::int AS mismatches \
-             FROM locked JOIN input USING (scope, key_hash) WHERE input.id IS DISTINCT FROM locked.event_id \
-             GROUP BY locked.scope, locked.key_hash) \
-             UPDATE claims AS held SET repeats = held.repeats + coalesce(counted.repeats, 0), \
-             mismatches = held.mismatches + coalesce(counted.mismatches, 0) \
-             FROM locked LEFT JOIN counted USING (scope, key_hash) \
-             WHERE held.scope = locked.scope AND held.key_hash = locked.key_hash \
-             RETURNING held.scope, held.key_hash, held.event_id, held.accepted_at, held.fingerprint",
-        );
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! ACCEPT on SQLite.
 
 use super::routing::insert_made;
+use crate::Verification;
 use crate::accept::{Claimed, Leader};
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::schema::{claims, events};
@@ -116,6 +117,7 @@ impl QueryFragment<Sqlite> for TakeClaim<'_> {
 
 fn insert_event(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<()> {
     let (event, routed) = (&leader.row.event, leader.row.routed.as_ref());
+    let verified = event.verified.as_ref();
     let inserted = diesel::insert_into(events::table)
         .values((
             (
@@ -124,7 +126,7 @@ fn insert_event(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<()>
                 events::source_id.eq(event.source_id.as_ref().map(SourceId::as_str)),
                 events::event_type.eq(&event.event_type),
                 events::state.eq(routed.map_or("accepted", |routed| routed.state.as_str())),
-                events::verified.eq(event.verified),
+                events::verified.eq(verified.map(Verification::is_valid)),
                 events::received_at.eq(Stamp(event.received_at)),
                 events::method.eq(&event.method),
             ),
@@ -138,6 +140,8 @@ fn insert_event(conn: &mut SqliteConnection, leader: &Leader) -> QueryResult<()>
                 events::traceparent.eq(&event.traceparent),
                 events::failures.eq(0),
                 events::trace.eq(routed.map(|routed| routed.trace.as_ref())),
+                events::verify_reason.eq(verified.and_then(Verification::reason)),
+                events::verify_secret_id.eq(verified.and_then(Verification::secret_id)),
             ),
         ))
         .on_conflict(events::id)

@@ -78,6 +78,7 @@ fn event() -> Vec<Field> {
             "verified",
             boolean().or_null().note("Null where nothing was checked."),
         ),
+        field("verification", verification()),
         field("receivedAt", time()),
         field("contentType", text().or_null()),
         field("size", integer().note("Bytes of the body.")),
@@ -85,6 +86,17 @@ fn event() -> Vec<Field> {
         field("deliveries", integer().note("How many.")),
         field("runs", integer().note("How many.")),
     ]
+}
+
+fn verification() -> Shape {
+    let reason = "What was wrong with the signature, such as `signature_mismatch`; null where it is valid.";
+    let secret = "Which of the source's secrets it was made with; null where none of them decided.";
+    object([
+        field("reason", text().or_null().note(reason)),
+        field("secretId", text().or_null().note(secret)),
+    ])
+    .or_null()
+    .note("Why `verified` is what it is; null where nothing was checked.")
 }
 
 fn details() -> Vec<Field> {
