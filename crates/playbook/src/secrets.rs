@@ -8,6 +8,7 @@
 //! start, so that data of strangers cannot name a secret. A place that was taken apart (`@base64`, a substring) stays
 //! what it became, and no secret leaks.
 
+use crate::{Body, Credentials, HttpRequest};
 use serde_json::{Map, Value};
 
 const BEGIN: char = '\u{f0001}';
@@ -63,6 +64,33 @@ pub fn has_places(text: &str) -> bool {
     text.contains(BEGIN)
 }
 
+/// Whether a request has places in it, so that it needs the values of secrets.
+pub fn are_in(request: &HttpRequest) -> bool {
+    let named = request.query.iter().chain(&request.headers);
+    named
+        .into_iter()
+        .any(|(name, value)| has_places(name) || has_places(value))
+        || request.body.as_ref().is_some_and(|body| match body {
+            Body::Json(value) => are_in_json(value),
+            Body::Text(text) => has_places(text),
+        })
+        || request.authentication.as_ref().is_some_and(|who| match who {
+            Credentials::Basic { username, password } => has_places(username) || has_places(password),
+            Credentials::Bearer { token } => has_places(token),
+        })
+}
+
+fn are_in_json(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_places(text),
+        Value::Array(items) => items.iter().any(are_in_json),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, inner)| has_places(name) || are_in_json(inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// Puts values into a text. A place of another nonce stays as it is; one of a secret that is not there any more is an
 /// error with its path.
 pub fn fill(text: &str, nonce: &str, secrets: &Value) -> Result<String, MissingSecret> {
@@ -102,6 +130,48 @@ mod tests {
     use serde_json::json;
 
     const NONCE: &str = "9f3c";
+
+    #[test]
+    fn a_place_is_found_wherever_it_is_filled_in() {
+        let place = places(&json!({"key": null}), NONCE)["key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let plain = HttpRequest {
+            method: "POST".to_owned(),
+            uri: "https://api.example.com".to_owned(),
+            query: vec![("a".to_owned(), "b".to_owned())],
+            headers: vec![("X-Team".to_owned(), "pay".to_owned())],
+            body: Some(Body::Json(json!({"deep": [{"in": "it"}, 1, null, true]}))),
+            authentication: None,
+            key: "run_1/do/0/a".to_owned(),
+            attempt: 1,
+        };
+        assert!(!are_in(&plain));
+        let with = |change: &dyn Fn(&mut HttpRequest)| {
+            let mut request = plain.clone();
+            change(&mut request);
+            are_in(&request)
+        };
+        assert!(with(&|it| it.query[0].0.clone_from(&place)));
+        assert!(with(&|it| it.query[0].1.clone_from(&place)));
+        assert!(with(&|it| it.headers[0].1.clone_from(&place)));
+        assert!(with(&|it| it.body = Some(Body::Text(format!("a {place}")))));
+        assert!(with(
+            &|it| it.body = Some(Body::Json(json!({"deep": [{"in": place}]})))
+        ));
+        assert!(with(
+            &|it| it.body = Some(Body::Json(json!({"deep": [{&place: 1}]})))
+        ));
+        let token = place.clone();
+        assert!(with(
+            &|it| it.authentication = Some(Credentials::Bearer { token: token.clone() })
+        ));
+        for (username, password) in [(place.clone(), String::new()), (String::new(), place)] {
+            let basic = Credentials::Basic { username, password };
+            assert!(with(&|it| it.authentication = Some(basic.clone())));
+        }
+    }
 
     #[test]
     fn a_place_becomes_its_value_and_nothing_else_does() {

@@ -102,8 +102,13 @@ impl Store {
     ///
     /// Migrates nothing, see [`Store::migrate`]. `keyring` seals and opens the secrets.
     pub async fn connect(settings: Settings, keyring: KeyRing) -> Result<Self, Error> {
-        let url = settings.url.expose_secret();
-        let ledger = match url.split_once(':').unwrap_or((url, "")) {
+        let Some(address) = settings.url.expose_secret().split_once(':') else {
+            // What has no scheme may be a password.
+            return Err(Error::Address {
+                fault: "names no database; use postgres://user:password@host/database or sqlite:path/to/file.db",
+            });
+        };
+        let ledger = match address {
             ("postgres" | "postgresql", _) => Ledger::Postgres(postgres::Ledger::open(&settings)?),
             ("sqlite", path) => {
                 let path = path.strip_prefix("//").unwrap_or(path);

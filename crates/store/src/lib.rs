@@ -13,7 +13,7 @@
 //! per database.
 //!
 //! - The **hot path** (accept, route, lease, record) is written in batches by dedicated threads over connections of
-//!   their own: [`AcceptQueue`], [`RoutingQueue`], [`OutcomeQueue`], [`CommitQueue`].
+//!   their own: [`AcceptQueue`], [`RoutingQueue`], [`OutcomeQueue`], [`CommitQueue`], [`SlotQueue`].
 //! - What people do goes through [`Store::on_record`], which keeps who did it in the same transaction.
 //! - **Reads and rare writes** go through one blocking call behind a semaphore as wide as the pool.
 //!
@@ -48,6 +48,7 @@ mod running;
 mod runs;
 mod schema;
 mod sealed;
+mod slots;
 mod sql;
 mod sqlite;
 mod statement;
@@ -59,7 +60,7 @@ mod write;
 
 pub use accept::{AcceptError, AcceptQueue, Acceptance, Accepted, NewClaim};
 pub use audit::OnRecord;
-pub use backlog::{Backlog, Waiting};
+pub use backlog::{Backlog, Recovering, Unpublished, Waiting};
 pub use catalog::{CONFIGURED_LIMIT, Edit};
 pub use commit::CommitQueue;
 pub use connect::{Settings, Store};
@@ -72,6 +73,7 @@ pub use outcome::{NewAttempt, Outcome, OutcomeQueue, Recorded};
 pub use retention::{Expired, History};
 pub use routing::{Gift, NewDelivery, NewRun, RoutedEvent, RoutingQueue};
 pub use sealed::{KeyUse, Resealed};
+pub use slots::SlotQueue;
 pub use sweep::{Full, GivenUp, Sweep};
 pub use waits::{Given, Unrouted, WaitKey, WaitRow, WaitShape, types_of};
 pub use write::{QueueError, QueueOptions};

@@ -1,26 +1,17 @@
-//! Runs as their runners see them: who has which, what they are told, and who may go on.
+//! Runs as their runners see them: who has which, and what they are told.
 
 use crate::catalog::from_json;
-use crate::connect::{Ledger, read, write};
+use crate::connect::{Ledger, look_up, read, write};
 use crate::sweep::LONGEST_SWEEP;
-use crate::{Error, HeldRun, Playbook, SlotLimit, Slotted, Store, Told, postgres, sqlite};
-use std::collections::{HashMap, HashSet};
+use crate::{Error, HeldRun, Playbook, Store, Told, postgres, sqlite};
+use std::collections::HashSet;
 use std::time::Duration;
 use uuid::Uuid;
-use wire::resource::{Ending, PlaybookSpec, WorkspaceSpec};
+use wire::resource::{Ending, WorkspaceSpec};
 use wire::{Instant, PlaybookId, RunId, WorkspaceId};
 
 /// What one run was told that is read at once; the rest is read when this is taken in.
 const LONGEST_INBOX: i64 = 1_000;
-
-/// A line that runs wait in.
-#[derive(Debug, Clone)]
-pub(crate) struct Line {
-    pub(crate) playbook: PlaybookId,
-    pub(crate) key: String,
-    /// How many of those who share its slots have one.
-    pub(crate) used: i64,
-}
 
 impl Store {
     /// Has `worker` take up to `limit` runs that are ready at `now`, those first that have been for longest.
@@ -113,7 +104,7 @@ impl Store {
 
     /// Reads what these runs were told and have not taken in.
     pub async fn inbox(&self, ids: Vec<RunId>) -> Result<Vec<Told>, Error> {
-        read!(self, |conn, queries| queries::workers::inbox(
+        look_up!(self, |conn, queries| queries::workers::inbox(
             conn,
             &ids,
             LONGEST_INBOX
@@ -137,7 +128,7 @@ impl Store {
         playbook: &PlaybookId,
     ) -> Result<Option<(Playbook, bool)>, Error> {
         let (workspace, playbook) = (workspace.clone(), playbook.clone());
-        let found = read!(self, |conn, queries| queries::playbooks::of_run(
+        let found = look_up!(self, |conn, queries| queries::playbooks::of_run(
             conn, &workspace, &playbook
         ))?;
         let Some((row, accepting, spec)) = found else {
@@ -148,69 +139,5 @@ impl Store {
         let is_closed = !accepting && workspace.runs == Ending::Cancel;
         let is_disabled = !playbook.spec.enabled && playbook.spec.runs == Ending::Cancel;
         Ok(Some((playbook, is_closed || is_disabled)))
-    }
-
-    /// Takes a place for a run that `owner` has among those of its playbook that go on, or has it wait in line: then its
-    /// owner has let go of it. The first time the run gets the limit's key, and keeps it whatever later ones say.
-    pub async fn take_slot(
-        &self,
-        run: &HeldRun,
-        owner: Uuid,
-        limit: SlotLimit,
-        now: Instant,
-    ) -> Result<Slotted, Error> {
-        let run = run.clone();
-        write!(self, |conn, queries| queries::slots::take(
-            conn, &run, owner, &limit, now
-        ))
-    }
-
-    /// Lets runs go on that wait for a place although one is free: the limit was raised or is gone, or the worker that
-    /// should have seen to it died. Returns them. Lines are read `limit` at a time, all of them: there may be one for each
-    /// customer, and one with a free place must not lie behind others that are full.
-    pub async fn refill_slots(&self, now: Instant, limit: i64) -> Result<Vec<RunId>, Error> {
-        let limit = limit.clamp(1, LONGEST_SWEEP);
-        let (mut woken, mut after) = (Vec::new(), None);
-        loop {
-            let from = after.take();
-            let (lines, specs) = read!(self, |conn, queries| {
-                let lines = queries::slots::lines(conn, from.as_ref(), limit)?;
-                let mut ids: Vec<PlaybookId> = lines.iter().map(|line| line.playbook.clone()).collect();
-                ids.dedup();
-                let specs = queries::slots::specs(conn, &ids)?;
-                Ok((lines, specs))
-            })?;
-            let limits: HashMap<PlaybookId, i32> = specs
-                .into_iter()
-                .filter_map(|(id, spec)| {
-                    let spec: PlaybookSpec = serde_json::from_str(&spec).ok()?;
-                    Some((id, i32::try_from(spec.concurrency?).unwrap_or(i32::MAX)))
-                })
-                .collect();
-            let is_last = i64::try_from(lines.len()).is_ok_and(|count| count < limit);
-            after = lines.last().cloned();
-            for line in lines {
-                let most = limits.get(&line.playbook).copied();
-                if most.is_none_or(|most| line.used < i64::from(most)) {
-                    woken.extend(self.refill(line.playbook, line.key, most, now).await?);
-                }
-            }
-            if is_last {
-                return Ok(woken);
-            }
-        }
-    }
-
-    async fn refill(
-        &self,
-        playbook: PlaybookId,
-        key: String,
-        most: Option<i32>,
-        now: Instant,
-    ) -> Result<Vec<RunId>, Error> {
-        write!(self, |conn, queries| match most {
-            Some(most) => queries::slots::refill(conn, &playbook, &SlotLimit { key, most }, now),
-            None => queries::slots::release(conn, &playbook, &key, now),
-        })
     }
 }

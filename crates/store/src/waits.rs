@@ -5,7 +5,7 @@
 //! Whoever gives an event to a run holds the event's row, then the run's, each in the order of their ids; whoever changes
 //! what a run waits for holds the run's row. So a gift is written for a wait that is there, and the wait goes with it.
 
-use crate::connect::{Ledger, read};
+use crate::connect::{Ledger, look_up, read};
 use crate::routing::{Gift, RoutedEvent};
 use crate::sweep::LONGEST_SWEEP;
 use crate::{Error, Event, Store, postgres, sqlite};
@@ -179,7 +179,7 @@ impl Store {
     /// waits, since it looks back. Where so many go on that not all are looked at, one may.
     pub async fn may_listen(&self, workspace: &WorkspaceId) -> Result<bool, Error> {
         let workspace = workspace.clone();
-        read!(self, |conn, queries| queries::waits::may_listen(
+        look_up!(self, |conn, queries| queries::waits::may_listen(
             conn, &workspace, LOOKED_AT
         ))
     }

@@ -9,7 +9,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use boot::Backoff;
 use bytes::Bytes;
 use egress::{Answer, Deadlines, HeaderMap, HeaderName, HeaderValue, Method, Request, SendError};
-use playbook::secrets::{MissingSecret, fill};
+use playbook::secrets::{MissingSecret, are_in, fill};
 use playbook::{Body, CallFailure, Credentials, HttpRequest, Reply};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -98,7 +98,11 @@ impl Calls {
 }
 
 async fn call(runner: &Runner, run: &HeldRun, nonce: &str, request: HttpRequest) -> Result {
-    let values = read_secrets(runner, run).await?;
+    let values = if are_in(&request) {
+        read_secrets(runner, run).await?
+    } else {
+        Value::Null
+    };
     let composed = compose(&request, run, nonce, &values, runner.connect_timeout)?;
     drop(values);
     let answered = runner.egress.send(composed).await;

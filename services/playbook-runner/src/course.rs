@@ -33,7 +33,7 @@ use crate::heart;
 use crate::listen::Waiting;
 use crate::runner::Runner;
 use crate::secrets::Secrets;
-use boot::Backoff;
+use boot::{Backoff, metrics};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use playbook::{Effect, Event, Issued, Version};
@@ -59,6 +59,10 @@ const GRACE: Duration = Duration::from_secs(10);
 struct Course {
     runner: Arc<Runner>,
     run: HeldRun,
+    /// Its playbook, for metrics.
+    label: metrics::Playbook,
+    /// Counts it as in hand.
+    active: Option<metrics::ActiveRun>,
     version: Version,
     /// How many runs of its playbook may go on at the same time.
     places: Option<Places>,
@@ -298,7 +302,7 @@ impl Course {
     }
 
     /// After the ledger did not answer: waits.
-    async fn unread(&self, error: &store::Error, backoff: &mut Backoff) -> Flow {
+    async fn unread(&self, error: &(impl StdError + Sync + 'static), backoff: &mut Backoff) -> Flow {
         tracing::warn!(
             error.chain = error as &dyn StdError,
             "what a run needs cannot be read now"

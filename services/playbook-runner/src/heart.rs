@@ -50,7 +50,6 @@ pub(crate) async fn beat(runner: Arc<Runner>) {
 
 async fn beat_once(runner: &Runner, strays: &mut HashSet<RunId>) -> Result<(), Error> {
     runner.store.beat(runner.worker, &runner.name).await?;
-    boot::metrics::runs_active(u64::try_from(runner.courses.count()).unwrap_or(u64::MAX));
     let left = runner.store.release_silent(SILENCE, LOOK).await?;
     if !left.is_empty() {
         tracing::warn!(

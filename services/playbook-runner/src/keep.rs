@@ -1,9 +1,10 @@
 //! What a step comes to, as the ledger keeps it.
 
+use boot::metrics;
 use playbook::{Emitted, Error, Out, Step, StepStatus};
 use serde::Serialize;
 use serde_json::Value;
-use store::{HeldRun, Hold, NewEvent, RunCommit, SlotLimit, StepRow};
+use store::{HeldRun, Hold, NewEvent, RunCommit, SlotLimit, StepRow, Unwaited};
 use uuid::Uuid;
 use waitbox::Wait;
 use wire::{Instant, RunState, StepState};
@@ -26,7 +27,7 @@ pub(crate) fn unchanged(run: &HeldRun, owner: Uuid, hold: Hold, at: Instant) -> 
         steps: Vec::new(),
         emitted: Vec::new(),
         waits: Vec::new(),
-        unwaited: Vec::new(),
+        unwaited: Unwaited::NOTHING,
         taken: Vec::new(),
         limit: None,
         at,
@@ -45,6 +46,7 @@ pub(crate) fn faulted(
         state: RunState::Faulted,
         output: None,
         error: Some(json(error)),
+        unwaited: Unwaited::Every,
         limit,
         ..unchanged(run, owner, Hold::Parked(None), at)
     }
@@ -116,14 +118,13 @@ fn json(value: &impl Serialize) -> String {
 }
 
 /// Counts the steps by their kinds: the words of the language and no others.
-pub(crate) fn count_steps(steps: &[StepRow]) {
+pub(crate) fn count_steps(playbook: &metrics::Playbook, steps: &[StepRow]) {
     const KINDS: [&str; 11] = [
         "set", "do", "for", "fork", "switch", "try", "raise", "wait", "emit", "listen", "call",
     ];
-    for kind in KINDS {
-        let count = steps.iter().filter(|step| step.kind == kind).count();
-        if count > 0 {
-            boot::metrics::run_steps(kind, count);
+    for step in steps {
+        if let Some(kind) = KINDS.into_iter().find(|kind| step.kind == *kind) {
+            metrics::run_step(playbook, kind, step.status);
         }
     }
 }

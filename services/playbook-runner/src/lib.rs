@@ -47,8 +47,8 @@ use wire::Queue;
 /// Why the runner did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The thread that keeps runs could not be started.
-    #[error("the playbook runner cannot start its writer")]
+    /// A thread that writes to the ledger could not be started.
+    #[error("the playbook runner cannot start its writers")]
     Writer(#[source] store::Error),
 }
 
@@ -57,10 +57,12 @@ pub enum Error {
 /// Runs are stepped in `jail`; the process's `main` must have called [`playbook::run_if_requested`]. `egress` is the
 /// process's one way out.
 pub fn start(platform: &Platform, jail: Jail, egress: egress::Client) -> Result<(), Error> {
-    let commits = platform
-        .store
-        .commit_queue(QueueOptions::default())
-        .map_err(Error::Writer)?;
+    let options = QueueOptions {
+        written: Some(boot::metrics::batch_written),
+        ..QueueOptions::default()
+    };
+    let commits = platform.store.commit_queue(options).map_err(Error::Writer)?;
+    let slots = platform.store.slot_queue(options).map_err(Error::Writer)?;
     let runner = Arc::new(Runner::new(Parts {
         store: platform.store.clone(),
         conveyor: platform.conveyor.clone(),
@@ -68,6 +70,7 @@ pub fn start(platform: &Platform, jail: Jail, egress: egress::Client) -> Result<
         jail,
         egress,
         commits,
+        slots,
         settings: platform.settings.playbook.clone(),
         connect_timeout: platform.settings.egress.connect_timeout,
         shutdown: platform.shutdown.clone(),

@@ -2,7 +2,9 @@
 
 use playbook::{Effect, Issued, ListenRequest};
 use std::collections::BTreeMap;
+use store::Unwaited;
 use waitbox::{Wait, waits_of};
+use wire::RunState;
 
 /// The listens of a run that it waits by, by their effects.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -43,10 +45,13 @@ impl Waiting {
         waits
     }
 
-    /// The effects that are not waited for here and were before.
-    pub(crate) fn ended_since(&self, before: &Self) -> Vec<i32> {
+    /// What is not waited for after a step to this state, and was before: of a run that ends, everything.
+    pub(crate) fn unwaited_since(&self, before: &Self, state: RunState) -> Unwaited {
+        if state.is_final() && !(self.0.is_empty() && before.0.is_empty()) {
+            return Unwaited::Every;
+        }
         let ended = before.0.keys().filter(|id| !self.0.contains_key(id));
-        ended.map(|id| number(*id)).collect()
+        Unwaited::These(ended.map(|id| number(*id)).collect())
     }
 }
 
@@ -96,10 +101,16 @@ mod tests {
         // A part of the first came, and the second ended.
         let second = first.after(&[listen(1, &[1]), listen(3, &[0])], &[2]);
         assert_eq!(places(&second.since(&first)), [(3, 0)]);
+        let unwaited = |after: &Waiting, before, state| after.unwaited_since(before, state);
         assert_eq!(
-            (second.ended_since(&first), first.ended_since(&none)),
-            (vec![2], vec![])
+            unwaited(&second, &first, RunState::Waiting),
+            Unwaited::These(vec![2])
         );
+        assert_eq!(unwaited(&first, &none, RunState::Waiting), Unwaited::NOTHING);
+        // One that ends waits for nothing, whatever its state says; one that never waited has nothing to be taken away.
+        assert_eq!(unwaited(&second, &second, RunState::Faulted), Unwaited::Every);
+        assert_eq!(unwaited(&none, &second, RunState::Completed), Unwaited::Every);
+        assert_eq!(unwaited(&none, &none, RunState::Completed), Unwaited::NOTHING);
         let (effect, wait) = &second.since(&first)[0];
         let row = routing::wait_row(*effect, wait);
         assert_eq!((row.effect, row.spec.as_str()), (3, r#"{"type":"type.0"}"#));

@@ -10,7 +10,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use store::{CommitQueue, Error, HeldRun, Playbook, Store};
+use store::{CommitQueue, Error, HeldRun, Playbook, SlotQueue, Store};
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use uuid::Uuid;
 use wire::{EventId, Message, Queue, Reference, RunId};
@@ -27,6 +27,7 @@ pub(crate) struct Runner {
     pub(crate) jail: Jail,
     pub(crate) egress: egress::Client,
     pub(crate) commits: CommitQueue,
+    pub(crate) slots: SlotQueue,
     pub(crate) settings: settings::Playbook,
     pub(crate) connect_timeout: Duration,
     pub(crate) shutdown: Shutdown,
@@ -55,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) jail: Jail,
     pub(crate) egress: egress::Client,
     pub(crate) commits: CommitQueue,
+    pub(crate) slots: SlotQueue,
     pub(crate) settings: settings::Playbook,
     pub(crate) connect_timeout: Duration,
     pub(crate) shutdown: Shutdown,
@@ -70,6 +72,7 @@ impl Runner {
             jail: parts.jail,
             egress: parts.egress,
             commits: parts.commits,
+            slots: parts.slots,
             room: Arc::new(Semaphore::new(parts.settings.slots.get())),
             settings: parts.settings,
             connect_timeout: parts.connect_timeout,
@@ -110,19 +113,14 @@ impl Runner {
     }
 
     async fn publish(&self, queue: Queue, references: Vec<Reference>) {
-        let count = references.len();
         let message = Message::new(references, boot::trace::current());
-        match self.conveyor.publish(queue, &message).await {
-            Ok(()) => metrics::published(queue, count),
+        if let Err(error) = metrics::publish(&self.conveyor, queue, &message).await {
             // The conveyor logs once that it is disconnected; a line per message would bury everything else.
-            Err(error) => {
-                tracing::debug!(
-                    queue.name = queue.name(),
-                    error.chain = &error as &dyn StdError,
-                    "references were not published; a sweep will find their rows"
-                );
-                metrics::publish_failed(queue, count, "unpublished");
-            }
+            tracing::debug!(
+                queue.name = queue.name(),
+                error.chain = &error as &dyn StdError,
+                "references were not published; a sweep will find their rows"
+            );
         }
     }
 }

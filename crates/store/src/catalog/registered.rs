@@ -2,7 +2,7 @@
 
 use super::{ASKED, CONFIGURED_LIMIT, is_possible, listed};
 use crate::catalog::RouteRow;
-use crate::connect::{read, write};
+use crate::connect::{look_up, read, write};
 use crate::sweep::LONGEST_SWEEP;
 use crate::{
     ApiKey, Application, Contact, Endpoint, Error, EventType, Playbook, PortalSession, Project, Route,
@@ -129,7 +129,7 @@ impl Store {
             return Ok(None);
         }
         let (workspace, name) = (workspace.clone(), id_or_slug.to_owned());
-        let row = read!(self, |conn, queries| queries::playbooks::find(
+        let row = look_up!(self, |conn, queries| queries::playbooks::find(
             conn, &workspace, &name
         ))?;
         row.map(|row| row.open(&self.keyring)).transpose()

@@ -117,8 +117,8 @@ pub struct RunCommit {
     pub emitted: Vec<NewEvent>,
     /// What it waits for from now on.
     pub waits: Vec<NewWait>,
-    /// The effects that it does not wait for any more.
-    pub unwaited: Vec<i32>,
+    /// What it does not wait for any more.
+    pub unwaited: Unwaited,
     /// What it took in of what it was told.
     pub taken: Vec<Uuid>,
     /// How many runs of its playbook may go on at the same time, if there is a limit: when it ends, the next one gets its
@@ -126,6 +126,20 @@ pub struct RunCommit {
     pub limit: Option<SlotLimit>,
     /// When.
     pub at: Instant,
+}
+
+/// What a run does not wait for any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unwaited {
+    /// Whatever it waits for: of one that ends, and may have waited.
+    Every,
+    /// The waits of these effects.
+    These(Vec<i32>),
+}
+
+impl Unwaited {
+    /// It waits for all that it waited for.
+    pub const NOTHING: Self = Self::These(Vec::new());
 }
 
 /// Whether a worker goes on with a run.

@@ -6,75 +6,158 @@
 //! holds as well: no slot is free while a run waits for one, and none is overtaken.
 
 use super::super::Conn;
-use super::super::hot::lock_slots;
+use super::super::hot::{lock_slots, seat};
 use super::super::schema::{playbooks, runs};
-use crate::running::Line;
+use crate::slots::{Asking, Line, Seat};
 use crate::sql::{Stamp, StoredText, Uid};
-use crate::{Error, HeldRun, SlotLimit, Slotted};
+use crate::{Error, SlotLimit, Slotted};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, OptionalExtension, QueryDsl,
-    QueryResult, RunQueryDsl,
+    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, QueryResult, Queryable,
+    RunQueryDsl,
 };
-use std::collections::HashSet;
-use uuid::Uuid;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use wire::{Instant, PlaybookId, RunId};
 
 /// Runs that are let go on in one transaction at the most.
 const WOKEN: i32 = 1_000;
 
-/// Takes a slot for a run that `owner` has, or has it wait in line, without an owner. The key that the run has counts, and
-/// the limit's only when it has none yet.
-pub(crate) fn take(
+/// Takes a slot for each run whose owner asks for one, or has it wait in line, without an owner. The key that a run has
+/// counts, and the limit's only when it has none yet. Answers in the order of `asking`.
+pub(crate) fn take(conn: &mut Conn, asking: &[Asking]) -> QueryResult<Vec<Slotted>> {
+    let held = held(conn, asking.iter())?;
+    let mut lines: BTreeMap<(&PlaybookId, &str), Vec<&Asking>> = BTreeMap::new();
+    for ask in asking {
+        if let Some(Slots { key, .. }) = held.get(&ask.run.into()).filter(|held| held.are_of(ask)) {
+            let key = key.as_deref().unwrap_or(&ask.limit.key);
+            lines.entry((&ask.playbook, key)).or_default().push(ask);
+        }
+    }
+    let mut slotted = HashMap::with_capacity(asking.len());
+    for ((playbook, key), asking) in lines {
+        lock_slots(conn, playbook, key)?;
+        slotted.extend(seat_all(conn, (playbook, key), &asking)?);
+    }
+    let of = |ask: &Asking| slotted.get(&(Uid::from(ask.run), ask.epoch));
+    Ok(asking
+        .iter()
+        .map(|ask| of(ask).copied().unwrap_or(Slotted::Lost))
+        .collect())
+}
+
+/// What the ledger says of a run.
+#[derive(Queryable)]
+struct Slots {
+    run: Uid,
+    owner: Option<Uid>,
+    epoch: i64,
+    slot: Option<i32>,
+    key: Option<String>,
+}
+
+impl Slots {
+    fn are_of(&self, asking: &Asking) -> bool {
+        self.owner == Some(Uid(asking.owner)) && self.epoch == asking.epoch
+    }
+}
+
+fn held<'a>(conn: &mut Conn, asking: impl Iterator<Item = &'a Asking>) -> QueryResult<HashMap<Uid, Slots>> {
+    let ids: Vec<Uid> = asking.map(|ask| ask.run.into()).collect();
+    let rows: Vec<Slots> = runs::table
+        .filter(runs::id.eq_any(ids))
+        .select((runs::id, runs::owner, runs::epoch, runs::slot, runs::slot_key))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|slots| (slots.run, slots)).collect())
+}
+
+/// Answers those who ask for slots of one line. Whoever calls holds its lock.
+fn seat_all(
     conn: &mut Conn,
-    run: &HeldRun,
-    owner: Uuid,
-    limit: &SlotLimit,
-    now: Instant,
-) -> Result<Slotted, Error> {
-    let id = Uid::from(run.id);
-    let held = runs::table
-        .filter(runs::id.eq(id))
-        .filter(runs::owner.eq(Some(Uid(owner))))
-        .filter(runs::epoch.eq(run.epoch));
-    let kept: Option<Option<String>> = held.select(runs::slot_key).first(conn).optional()?;
-    let Some(kept) = kept else {
-        return Ok(Slotted::Lost);
+    (playbook, key): (&PlaybookId, &str),
+    asking: &[&Asking],
+) -> QueryResult<HashMap<(Uid, i64), Slotted>> {
+    let (Some(most), Some(now)) = (
+        asking.last().map(|ask| ask.limit.most),
+        asking.iter().map(|ask| ask.at).max(),
+    ) else {
+        return Ok(HashMap::new());
     };
-    let limit = &SlotLimit {
-        key: kept.unwrap_or_else(|| limit.key.clone()),
-        most: limit.most,
-    };
-    lock_slots(conn, &run.playbook_id, &limit.key)?;
-    let slot: Option<Option<i32>> = held.select(runs::slot).first(conn).optional()?;
-    match slot {
-        None => return Ok(Slotted::Lost),
-        Some(Some(slot)) => return Ok(Slotted::Taken(slot)),
-        Some(None) => {}
+    // Only now that the line is locked do they stay as they are.
+    let held = held(conn, asking.iter().copied())?;
+    let used = used(conn, playbook, key)?;
+    let free = free(most, &used);
+    let in_line = in_line(conn, playbook, key, free)?;
+    let mut slotted = HashMap::new();
+    let mut line: BTreeMap<RunId, Option<&Asking>> =
+        in_line.into_iter().map(|id| (RunId::from(id), None)).collect();
+    for ask in asking {
+        match held.get(&ask.run.into()).filter(|held| held.are_of(ask)) {
+            None => {}
+            Some(Slots { slot: Some(slot), .. }) => {
+                slotted.insert((ask.run.into(), ask.epoch), Slotted::Taken(*slot));
+            }
+            Some(_) => {
+                line.insert(ask.run, Some(ask));
+            }
+        }
     }
-    let queued = diesel::update(held)
-        .set((runs::queued.eq(true), runs::slot_key.eq(Some(&limit.key))))
-        .execute(conn)?;
-    if queued == 0 {
-        return Ok(Slotted::Lost);
+    let numbers = (0..most).filter(|number| !used.contains(number)).map(Some);
+    let seats: Vec<Seat<'_>> = line
+        .into_iter()
+        .zip(numbers.chain(std::iter::repeat(None)))
+        .map(|((run, asking), slot)| Seat {
+            run: run.into(),
+            slot,
+            asking,
+        })
+        .filter(|seat| seat.slot.is_some() || seat.asking.is_some())
+        .collect();
+    let seated = seat(conn, key, &seats, now)?;
+    let mut is_left = false;
+    for Seat { run, slot, asking } in seats {
+        let is_seated = seated.contains(&run);
+        is_left |= slot.is_some() && !is_seated;
+        if let Some(ask) = asking.filter(|_| is_seated) {
+            let answer = slot.map_or(Slotted::Queued, Slotted::Taken);
+            slotted.insert((run, ask.epoch), answer);
+        }
     }
-    fill(conn, &run.playbook_id, limit, now)?;
-    let slot: Option<i32> = runs::table.find(id).select(runs::slot).first(conn)?;
-    if let Some(slot) = slot {
-        return Ok(Slotted::Taken(slot));
+    if is_left {
+        // Somebody lost his run meanwhile: his slot is the next one's.
+        let limit = SlotLimit {
+            key: key.to_owned(),
+            most,
+        };
+        fill(conn, playbook, &limit, now)?;
     }
-    diesel::update(runs::table.find(id))
-        .set((runs::owner.eq(None::<Uid>), runs::updated_at.eq(Stamp(now))))
-        .execute(conn)?;
-    if run.engine.is_none() {
-        // It has not begun, whatever its worker was about to do.
-        let unbegun = runs::table
-            .filter(runs::id.eq(id))
-            .filter(runs::state.eq("running"));
-        diesel::update(unbegun)
-            .set((runs::state.eq("pending"), runs::started_at.eq(None::<Stamp>)))
-            .execute(conn)?;
-    }
-    Ok(Slotted::Queued)
+    Ok(slotted)
+}
+
+/// The slots that runs have.
+fn used(conn: &mut Conn, playbook: &PlaybookId, key: &str) -> QueryResult<HashSet<i32>> {
+    let used: Vec<Option<i32>> = runs::table
+        .filter(runs::playbook_id.eq(playbook.as_str()))
+        .filter(runs::slot_key.eq(Some(key)))
+        .filter(runs::slot.is_not_null())
+        .select(runs::slot)
+        .load(conn)?;
+    Ok(used.into_iter().flatten().collect())
+}
+
+fn free(most: i32, used: &HashSet<i32>) -> i32 {
+    most.saturating_sub(i32::try_from(used.len()).unwrap_or(i32::MAX))
+        .clamp(0, WOKEN)
+}
+
+/// Up to `limit` of those who wait longest.
+fn in_line(conn: &mut Conn, playbook: &PlaybookId, key: &str, limit: i32) -> QueryResult<Vec<Uid>> {
+    runs::table
+        .filter(runs::playbook_id.eq(playbook.as_str()))
+        .filter(runs::slot_key.eq(Some(key)))
+        .filter(runs::queued)
+        .order(runs::id)
+        .limit(limit.into())
+        .select(runs::id)
+        .load(conn)
 }
 
 /// Gives back what is free to those who wait longest, and returns them. Whoever calls holds the lock.
@@ -84,36 +167,24 @@ pub(crate) fn fill(
     limit: &SlotLimit,
     now: Instant,
 ) -> QueryResult<Vec<RunId>> {
-    let of_key = || {
-        runs::table
-            .filter(runs::playbook_id.eq(playbook.as_str()))
-            .filter(runs::slot_key.eq(Some(&limit.key)))
-    };
-    let used: Vec<Option<i32>> = of_key()
-        .filter(runs::slot.is_not_null())
-        .select(runs::slot)
-        .load(conn)?;
-    let used: HashSet<i32> = used.into_iter().flatten().collect();
-    let free = limit
-        .most
-        .saturating_sub(i32::try_from(used.len()).unwrap_or(i32::MAX));
-    if free <= 0 {
+    let in_line = in_line(conn, playbook, &limit.key, WOKEN)?;
+    if in_line.is_empty() {
         return Ok(Vec::new());
     }
-    let next: Vec<Uid> = of_key()
-        .filter(runs::queued)
-        .order(runs::id)
-        .limit(free.min(WOKEN).into())
-        .select(runs::id)
-        .load(conn)?;
-    let mut numbers = (0..limit.most).filter(|number| !used.contains(number));
-    for id in &next {
-        diesel::update(runs::table.find(*id))
-            .set((runs::slot.eq(numbers.next()), runs::queued.eq(false)))
-            .execute(conn)?;
-    }
-    ready(conn, &next, now)?;
-    Ok(next.into_iter().map(RunId::from).collect())
+    let used = used(conn, playbook, &limit.key)?;
+    let numbers = (0..limit.most).filter(|number| !used.contains(number));
+    let seats: Vec<Seat<'_>> = in_line
+        .into_iter()
+        .zip(numbers)
+        .map(|(run, slot)| Seat {
+            run,
+            slot: Some(slot),
+            asking: None,
+        })
+        .collect();
+    let seated = seat(conn, &limit.key, &seats, now)?;
+    let woken = seats.iter().map(|seat| seat.run).filter(|id| seated.contains(id));
+    Ok(woken.map(RunId::from).collect())
 }
 
 /// Those that somebody has go on anyway.

@@ -284,6 +284,7 @@ async fn no_error_has_the_password_in_it() {
         unreachable.as_str(),
         "postgres://user:hun/ter2@127.0.0.1/db",
         "mysql://user:hunter2@127.0.0.1/db",
+        "hunter2",
     ] {
         let error = refused(url).await;
         let shown = chain(&error);

@@ -7,7 +7,7 @@ use crate::yard::Yard;
 use bytes::Bytes;
 use hookyard_store::{
     CommitQueue, Committed, Control, Controlled, HeldRun, Hold, NewEvent, NewWait, QueueOptions, RunCommit,
-    StepRow, Store, Telling,
+    StepRow, Store, Telling, Unwaited,
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub(crate) fn commit(run: &HeldRun, owner: Uuid, engine: &str) -> RunCommit {
         steps: Vec::new(),
         emitted: Vec::new(),
         waits: Vec::new(),
-        unwaited: Vec::new(),
+        unwaited: Unwaited::NOTHING,
         taken: Vec::new(),
         limit: None,
         at: Instant::now(),
@@ -162,7 +162,7 @@ on_both! {
             revision: 1,
             state: RunState::Waiting,
             hold: Hold::Parked(None),
-            unwaited: vec![3],
+            unwaited: Unwaited::These(vec![3]),
             ..commit(&run, worker, "two")
         };
         assert_eq!(queue.commit(second).await.unwrap(), Committed::Kept(vec![]));
@@ -175,6 +175,7 @@ on_both! {
             state: RunState::Completed,
             output: Some(Bytes::from_static(b"{\"b\":2}")),
             hold: Hold::Parked(None),
+            unwaited: Unwaited::Every,
             ..commit(&again, worker, "three")
         };
         assert_eq!(queue.commit(last).await.unwrap(), Committed::Kept(vec![]));

@@ -5,7 +5,10 @@ use crate::on_both;
 use crate::running::{claimed, commit, commits};
 use crate::runs::started;
 use crate::yard::Yard;
-use hookyard_store::{CommitQueue, Committed, Control, Edit, Hold, RunCommit, SlotLimit, Slotted, Store};
+use hookyard_store::{
+    CommitQueue, Committed, Control, Edit, Hold, QueueOptions, RunCommit, SlotLimit, SlotQueue, Slotted,
+    Store,
+};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::{Instant, RunState};
@@ -15,10 +18,10 @@ on_both! {
         const RUNS: usize = 50;
         const MOST: usize = 3;
         started(yard, RUNS).await;
-        let queue = commits(yard);
+        let (slots, queue) = (slots(yard), commits(yard));
         let workers = (0..4).map(|_| {
-            let (store, queue) = (yard.store.clone(), queue.clone());
-            tokio::spawn(async move { work_off(&store, &queue, RUNS).await })
+            let (store, slots, queue) = (yard.store.clone(), slots.clone(), queue.clone());
+            tokio::spawn(async move { work_off(&store, &slots, &queue, RUNS).await })
         });
         for worker in workers.collect::<Vec<_>>() {
             let most = tokio::time::timeout(Duration::from_mins(1), worker).await.unwrap().unwrap();
@@ -35,7 +38,7 @@ on_both! {
         let mut runs = claimed(&yard.store, worker).await;
         runs.sort_by_key(|run| run.id);
         for (index, expected) in [(0, Slotted::Taken(0)), (2, Slotted::Queued), (1, Slotted::Queued), (3, Slotted::Queued), (0, Slotted::Taken(0))] {
-            let slotted = yard.store.take_slot(&runs[index], worker, limit.clone(), Instant::now()).await.unwrap();
+            let slotted = slots(yard).take(&runs[index], worker, limit.clone(), Instant::now()).await.unwrap();
             assert_eq!(slotted, expected, "{index}");
         }
         let shown = yard.store.run(&workspace(), ids[2]).await.unwrap().unwrap();
@@ -51,7 +54,41 @@ on_both! {
         let next = claimed(&yard.store, worker).await;
         assert_eq!((next[0].id, next[0].slot, next.len()), (ids[1], Some(0), 1));
         // Whoever lost the run gets none.
-        assert_eq!(yard.store.take_slot(&runs[1], worker, limit, Instant::now()).await.unwrap(), Slotted::Lost);
+        assert_eq!(slots(yard).take(&runs[1], worker, limit, Instant::now()).await.unwrap(), Slotted::Lost);
+    }
+
+    async fn those_who_ask_together_are_answered_each_for_himself(yard: &Yard) {
+        let ids = started(yard, 8).await;
+        let worker = Uuid::new_v4();
+        let mut runs = claimed(&yard.store, worker).await;
+        runs.sort_by_key(|run| run.id);
+        // The last but one is another's by now, and the last shares its places with nobody.
+        runs[6].epoch += 1;
+        let queue = slots(yard);
+        let asking: Vec<_> = runs.into_iter().enumerate().map(|(index, run)| {
+            let limit = SlotLimit { key: String::from(if index == 7 { "alone" } else { "" }), most: 4 };
+            let queue = queue.clone();
+            tokio::spawn(async move { queue.take(&run, worker, limit, Instant::now()).await.unwrap() })
+        }).collect();
+        let mut answers = Vec::new();
+        for asked in asking {
+            answers.push(asked.await.unwrap());
+        }
+        let mut taken: Vec<i32> = answers[..6].iter().filter_map(|slotted| match slotted {
+            Slotted::Taken(slot) => Some(*slot),
+            Slotted::Queued | Slotted::Lost => None,
+        }).collect();
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2, 3], "{answers:?}");
+        assert_eq!(answers.iter().filter(|slotted| **slotted == Slotted::Queued).count(), 2, "{answers:?}");
+        assert_eq!(answers[6..], [Slotted::Lost, Slotted::Taken(0)]);
+        for (run, answer) in ids.iter().zip(&answers) {
+            let shown = yard.store.run(&workspace(), *run).await.unwrap().unwrap();
+            let state = if *answer == Slotted::Queued { RunState::Pending } else { RunState::Running };
+            assert_eq!((shown.queued, shown.state), (*answer == Slotted::Queued, state), "{run}");
+        }
+        assert_eq!(yard.number("SELECT count(*) AS value FROM runs WHERE slot IS NOT NULL"), 5);
+        assert_eq!(yard.number("SELECT count(*) AS value FROM runs WHERE owner IS NULL"), 2);
     }
 
     async fn each_key_has_places_of_its_own(yard: &Yard) {
@@ -61,7 +98,7 @@ on_both! {
         let mut runs = claimed(&yard.store, worker).await;
         runs.sort_by_key(|run| run.id);
         for (index, key, expected) in [(0, "ada", Slotted::Taken(0)), (1, "ada", Slotted::Queued), (2, "bob", Slotted::Taken(0)), (3, "bob", Slotted::Queued)] {
-            let slotted = yard.store.take_slot(&runs[index], worker, of(key), Instant::now()).await.unwrap();
+            let slotted = slots(yard).take(&runs[index], worker, of(key), Instant::now()).await.unwrap();
             assert_eq!(slotted, expected, "{index}");
         }
         let ended = RunCommit {
@@ -83,7 +120,7 @@ on_both! {
         runs.sort_by_key(|run| run.id);
         assert_eq!(runs[1].slot_key, None);
         for (index, expected) in [(0, Slotted::Taken(0)), (1, Slotted::Queued)] {
-            let slotted = yard.store.take_slot(&runs[index], worker, of("ada"), Instant::now()).await.unwrap();
+            let slotted = slots(yard).take(&runs[index], worker, of("ada"), Instant::now()).await.unwrap();
             assert_eq!(slotted, expected, "{index}");
         }
         // An operator's wish brings it to another worker, which finds another key.
@@ -91,7 +128,7 @@ on_both! {
         let other = Uuid::new_v4();
         let again = claimed(&yard.store, other).await.remove(0);
         assert_eq!((again.id, again.slot_key.as_deref()), (ids[1], Some("ada")));
-        let slotted = yard.store.take_slot(&again, other, of("bob"), Instant::now()).await.unwrap();
+        let slotted = slots(yard).take(&again, other, of("bob"), Instant::now()).await.unwrap();
         assert_eq!(slotted, Slotted::Queued);
         assert_eq!(yard.number("SELECT count(*) AS value FROM runs WHERE slot_key = 'ada'"), 2);
     }
@@ -103,7 +140,7 @@ on_both! {
         runs.sort_by_key(|run| run.id);
         let limit = |run: usize| SlotLimit { key: format!("{}", run % 3), most: 1 };
         for (index, run) in runs.iter().enumerate() {
-            yard.store.take_slot(run, worker, limit(index), Instant::now()).await.unwrap();
+            slots(yard).take(run, worker, limit(index), Instant::now()).await.unwrap();
         }
         let mut playbook = playbook("acme", "onboarding", 1);
         playbook.spec.concurrency = Some(1);
@@ -131,7 +168,7 @@ on_both! {
         let worker = Uuid::new_v4();
         let limit = SlotLimit { key: String::new(), most: 1 };
         for run in claimed(&yard.store, worker).await {
-            yard.store.take_slot(&run, worker, limit.clone(), Instant::now()).await.unwrap();
+            slots(yard).take(&run, worker, limit.clone(), Instant::now()).await.unwrap();
         }
         assert!(claimed(&yard.store, worker).await.is_empty());
         // Its playbook is not there, and so is no limit.
@@ -140,8 +177,12 @@ on_both! {
     }
 }
 
+pub(crate) fn slots(yard: &Yard) -> SlotQueue {
+    yard.store.slot_queue(QueueOptions::default()).unwrap()
+}
+
 /// Takes runs and ends them until all have ended; returns the most that were seen to go on at once.
-async fn work_off(store: &Store, queue: &CommitQueue, runs: usize) -> usize {
+async fn work_off(store: &Store, slots: &SlotQueue, queue: &CommitQueue, runs: usize) -> usize {
     let (worker, mut most) = (Uuid::new_v4(), 0);
     let limit = SlotLimit {
         key: String::new(),
@@ -150,8 +191,8 @@ async fn work_off(store: &Store, queue: &CommitQueue, runs: usize) -> usize {
     loop {
         let taken = store.claim_runs(worker, Instant::now(), 5).await.unwrap();
         for run in taken {
-            match store
-                .take_slot(&run, worker, limit.clone(), Instant::now())
+            match slots
+                .take(&run, worker, limit.clone(), Instant::now())
                 .await
                 .unwrap()
             {

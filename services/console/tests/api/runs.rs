@@ -4,7 +4,7 @@ use crate::on_both;
 use crate::yard::{TOKEN, Yard, definition, workspace};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use store::{Committed, HeldRun, Hold, QueueOptions, RunCommit, StepRow};
+use store::{Committed, HeldRun, Hold, QueueOptions, RunCommit, StepRow, Unwaited};
 use uuid::Uuid;
 use wire::{Instant, RunState, StepState};
 
@@ -66,7 +66,7 @@ async fn kept(yard: &Yard, id: &str, state: RunState, steps: Vec<StepRow>) {
         steps,
         emitted: Vec::new(),
         waits: Vec::new(),
-        unwaited: Vec::new(),
+        unwaited: Unwaited::NOTHING,
         taken: Vec::new(),
         limit: None,
         at: now,

@@ -10,6 +10,7 @@ use crate::project;
 use crate::runner::Runner;
 use crate::secrets::Secrets;
 use crate::versions::Missing;
+use boot::metrics;
 use expression::{ExpressionError, Limits};
 use playbook::{Error, Event, Pending, Start, Version, pending};
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ impl Course {
             // Of no use until the run's own is read.
             version: Version::new("", &playbook::Operations::default()),
             state: run.engine.clone().map(Into::into),
+            label: metrics::Playbook::default(),
+            active: None,
             places: None,
             limit: None,
             target: None,
@@ -55,6 +58,10 @@ impl Course {
         let found = insist!(course, store.playbook_of_run(&of.workspace_id, &of.playbook_id));
         course.is_unwanted = found.as_ref().is_some_and(|(_, ends)| *ends);
         let playbook = found.map(|(playbook, _)| playbook);
+        if let Some(playbook) = &playbook {
+            course.label = metrics::Playbook::of(&playbook.spec.slug);
+        }
+        course.active = Some(metrics::run_taken(&course.label));
         course.is_orphan = playbook.is_none();
         course.secrets.note(playbook.as_ref(), Instant::now());
         course.places = playbook.as_ref().and_then(Places::of);
@@ -170,7 +177,7 @@ impl Course {
                         "a run has no definition to go by"
                     );
                     let taken = self.told.drain(..).map(|told| told.id).collect();
-                    boot::metrics::run_broken();
+                    metrics::run_broken();
                     self.fault(&runtime_error(&boot::report(&error)), taken).await?;
                     return Err(End::Parked);
                 }

@@ -66,11 +66,8 @@ impl Course {
             },
         };
         let limit = SlotLimit { key, most };
-        let (store, worker) = (&self.runner.store, self.runner.worker);
-        let slotted = insist!(
-            self,
-            store.take_slot(&self.run, worker, limit.clone(), Instant::now())
-        );
+        let (slots, worker) = (&self.runner.slots, self.runner.worker);
+        let slotted = insist!(self, slots.take(&self.run, worker, limit.clone(), Instant::now()));
         match slotted {
             Slotted::Taken(slot) => {
                 self.run.slot = Some(slot);

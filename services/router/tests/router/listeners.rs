@@ -4,7 +4,7 @@ use crate::yard::{Yard, workspace};
 use bytes::Bytes;
 use playbook::{Awaited, ListenRequest};
 use serde_json::Value;
-use store::{Committed, Hold, NewRun, QueueOptions, RoutedEvent, RunCommit};
+use store::{Committed, Hold, NewRun, QueueOptions, RoutedEvent, RunCommit, Unwaited};
 use uuid::Uuid;
 use wire::{EventId, EventState, Instant, PlaybookId, RunId, RunState, Trigger};
 
@@ -89,7 +89,7 @@ impl Yard {
                 .iter()
                 .map(|wait| routing::wait_row(1, wait))
                 .collect(),
-            unwaited: Vec::new(),
+            unwaited: Unwaited::NOTHING,
             taken: Vec::new(),
             limit: None,
             at: Instant::now(),

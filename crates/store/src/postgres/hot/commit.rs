@@ -42,7 +42,13 @@ pub(crate) fn commit(conn: &mut PgConnection, commits: &[&RunCommit]) -> QueryRe
 
 /// Returns the runs that are kept, those included that an earlier try of this very batch has kept.
 fn keep(conn: &mut PgConnection, commits: &[&RunCommit]) -> QueryResult<HashSet<Uid>> {
-    let mut kept: HashSet<Uid> = Commit::of(commits).load(conn)?.into_iter().collect();
+    let batch = Commit::of(commits);
+    let kept: Vec<Uid> = if batch.is_plain() {
+        Plain(batch).load(conn)?
+    } else {
+        batch.load(conn)?
+    };
+    let mut kept: HashSet<Uid> = kept.into_iter().collect();
     let lost: HashMap<Uid, &RunCommit> = commits
         .iter()
         .map(|commit| (Uid::from(commit.id), *commit))
@@ -85,7 +91,12 @@ struct Commit<'a> {
     inbox: Inbox,
 }
 
+/// The same for a batch of which nothing is kept but the runs and their steps, as of most: to get ready for each of the
+/// others costs as much as to keep a step.
+struct Plain<'a>(Commit<'a>);
+
 statement!(Commit, Uuid, PgConnection);
+statement!(Plain, Uuid, PgConnection);
 
 impl<'a> Commit<'a> {
     fn of(rows: &[&'a RunCommit]) -> Self {
@@ -122,10 +133,12 @@ impl<'a> Commit<'a> {
         }
         batch
     }
-}
 
-impl QueryFragment<Pg> for Commit<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    fn is_plain(&self) -> bool {
+        self.emitted.is_empty() && self.waits.is_empty() && self.inbox.is_empty()
+    }
+
+    fn update<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS (SELECT * FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
         out.push_sql(", ");
@@ -166,12 +179,28 @@ impl QueryFragment<Pg> for Commit<'_> {
              FROM input WHERE held.id = input.id AND held.owner IS NOT DISTINCT FROM input.owner AND held.epoch = input.epoch \
              AND held.revision = input.revision RETURNING held.id)",
         );
-        self.steps.insert(&mut out)?;
+        self.steps.insert(out)
+    }
+}
+
+const KEPT: &str = " SELECT id FROM kept";
+
+impl QueryFragment<Pg> for Commit<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.update(&mut out)?;
         self.emitted.insert(&mut out)?;
         self.waits.delete(&mut out)?;
         self.waits.insert(&mut out)?;
         self.inbox.take(&mut out)?;
-        out.push_sql(" SELECT id FROM kept");
+        out.push_sql(KEPT);
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Plain<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.update(&mut out)?;
+        out.push_sql(KEPT);
         Ok(())
     }
 }

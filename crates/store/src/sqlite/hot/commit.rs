@@ -5,7 +5,7 @@ use crate::sql::{Stamp, Uid};
 use crate::sqlite::queries;
 use crate::sqlite::schema::{events, run_inbox, run_waits, runs, steps};
 use crate::statement::statement;
-use crate::{Committed, Hold, RunCommit};
+use crate::{Committed, Hold, RunCommit, Unwaited};
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 use diesel::sqlite::Sqlite;
@@ -189,10 +189,14 @@ fn insert_emitted(conn: &mut SqliteConnection, commit: &RunCommit) -> QueryResul
 fn change_waits(conn: &mut SqliteConnection, commit: &RunCommit) -> QueryResult<()> {
     let run = Uid::from(commit.id);
     let of_run = run_waits::table.filter(run_waits::run_id.eq(run));
-    if commit.state.is_final() {
-        diesel::delete(of_run).execute(conn)?;
-    } else if !commit.unwaited.is_empty() {
-        diesel::delete(of_run.filter(run_waits::effect.eq_any(&commit.unwaited))).execute(conn)?;
+    match &commit.unwaited {
+        Unwaited::Every => {
+            diesel::delete(of_run).execute(conn)?;
+        }
+        Unwaited::These(effects) if effects.is_empty() => {}
+        Unwaited::These(effects) => {
+            diesel::delete(of_run.filter(run_waits::effect.eq_any(effects))).execute(conn)?;
+        }
     }
     for wait in &commit.waits {
         diesel::insert_into(run_waits::table)

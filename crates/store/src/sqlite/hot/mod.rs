@@ -13,6 +13,7 @@ mod locks;
 mod outcome;
 mod retention;
 mod routing;
+mod slots;
 mod waits;
 
 pub(crate) use accept::accept;
@@ -27,4 +28,5 @@ pub(crate) use locks::{lock_id, lock_slots};
 pub(crate) use outcome::record;
 pub(crate) use retention::lock_events;
 pub(crate) use routing::route;
+pub(crate) use slots::seat;
 pub(crate) use waits::{give, wait_shapes, waits};

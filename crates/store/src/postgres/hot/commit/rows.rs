@@ -1,7 +1,7 @@
 //! What is kept beside a run's own row: its steps, what it emitted, what it waits for, what it took in.
 
-use crate::RunCommit;
 use crate::sql::{Stamp, Uid};
+use crate::{RunCommit, Unwaited};
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::AstPass;
@@ -115,6 +115,10 @@ impl<'a> Emitted<'a> {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// `, emitted AS (INSERT …)`.
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
@@ -183,15 +187,22 @@ impl<'a> Waits<'a> {
             self.broadcast.push(wait.is_broadcast);
             self.created_at.push(commit.at.into());
         }
-        if commit.state.is_final() {
-            self.ended_runs.push(commit.id.into());
-            self.ended_effects.push(None);
-        } else {
-            for effect in &commit.unwaited {
+        match &commit.unwaited {
+            Unwaited::Every => {
                 self.ended_runs.push(commit.id.into());
-                self.ended_effects.push(Some(*effect));
+                self.ended_effects.push(None);
+            }
+            Unwaited::These(effects) => {
+                for effect in effects {
+                    self.ended_runs.push(commit.id.into());
+                    self.ended_effects.push(Some(*effect));
+                }
             }
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.ended_runs.is_empty()
     }
 
     /// `, unwaited AS (DELETE …)`.
@@ -256,6 +267,10 @@ impl Inbox {
             self.ids.push(Uid(*id));
             self.at.push(commit.at.into());
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// `, taken AS (UPDATE …)`.
