@@ -204,6 +204,12 @@ pub enum JailError {
         /// How many wait.
         waiting: usize,
     },
+    /// Requests of the same program were stopped a moment ago, and others of such programs wait already. What waits for this
+    /// one should not hold up others meanwhile.
+    #[error(
+        "the program was stopped a moment ago, and such programs get one expression worker together; try again later"
+    )]
+    Suspected,
     /// No worker could be started.
     #[error("an expression worker cannot be started from {program}")]
     Unavailable {

@@ -2,6 +2,10 @@
 //!
 //! Nothing here needs an async runtime. A request waits in the queue, a keeper (a thread with one worker) takes it, and
 //! a oneshot channel wakes the caller. Keepers and workers start when they are needed and end when they are not.
+//!
+//! A guest's programs that were stopped lately wait in a lane of their own, behind everybody else, and one worker is kept
+//! free of them: a thousand runs of a playbook that never ends cost the others one worker of two, and no time. Only a few may
+//! wait there; the rest is refused, so that whoever holds something for them can let go of it.
 
 use std::{
     collections::VecDeque,
@@ -28,6 +32,9 @@ use crate::{
 
 /// Inputs up to this size are searched for a plain path on the caller's thread: it takes under 200 µs.
 const LOOK_UP_BYTES: usize = 64 << 10;
+
+/// How many requests of suspected programs may wait for each worker that they may have.
+const SUSPECTS_WAITING: usize = 2;
 
 /// How a [`Jail`] is set up.
 #[derive(Clone, Debug)]
@@ -143,6 +150,7 @@ impl Jail {
             ask: Ask::Check,
             account: Account::Program,
             spent: Duration::ZERO,
+            evaluates: true,
         };
         let outcomes = self.submit(programs.into_iter().map(check).collect()).await?;
         Ok(outcomes
@@ -170,7 +178,7 @@ impl Jail {
         let shared = self.shared();
         let queue = shared.lock();
         Status {
-            waiting: queue.waiting.len(),
+            waiting: queue.waiting.len() + queue.suspected.len(),
             workers: queue.workers.clone(),
             started: shared.counters.started.load(Relaxed),
             stopped: shared.counters.stopped.load(Relaxed),
@@ -233,6 +241,13 @@ pub(crate) struct Request {
     pub(crate) reply: oneshot::Sender<Result<Vec<Outcome>, JailError>>,
 }
 
+/// Which lane a request waited in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Everybody,
+    Suspected,
+}
+
 /// What callers and keepers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -253,12 +268,26 @@ pub(crate) struct Counters {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: VecDeque<Request>,
+    /// Those of suspected programs.
+    suspected: VecDeque<Request>,
+    /// How many keepers are at one of these.
+    at_suspected: usize,
     keepers: usize,
     /// Keepers that wait for a request, including those just woken for one of `waiting`.
     idle: usize,
     is_closed: bool,
     /// The process ids of the workers.
     pub(crate) workers: Vec<u32>,
+}
+
+impl Queue {
+    fn lane(&mut self, is_suspected: bool) -> &mut VecDeque<Request> {
+        if is_suspected {
+            &mut self.suspected
+        } else {
+            &mut self.waiting
+        }
+    }
 }
 
 impl Shared {
@@ -273,13 +302,19 @@ impl Shared {
 
     fn push(self: &Arc<Self>, request: Request) -> Result<(), JailError> {
         let mut queue = self.lock();
-        if queue.waiting.len() >= self.options.queue {
-            return Err(JailError::Busy {
-                waiting: queue.waiting.len(),
-            });
+        let waiting = queue.waiting.len() + queue.suspected.len();
+        if waiting >= self.options.queue {
+            return Err(JailError::Busy { waiting });
         }
-        queue.waiting.push_back(request);
-        if queue.waiting.len() > queue.idle && queue.keepers < self.options.workers.get() {
+        // One that is tried again goes on with what it has learnt.
+        let is_new = request.tasks.iter().all(|task| task.spent.is_zero());
+        let is_suspected = self.is_suspected(&request);
+        let most = SUSPECTS_WAITING * self.workers_of_suspected();
+        if is_suspected && is_new && queue.suspected.len() >= most {
+            return Err(JailError::Suspected);
+        }
+        queue.lane(is_suspected).push_back(request);
+        if waiting >= queue.idle && queue.keepers < self.options.workers.get() {
             let shared = Arc::clone(self);
             let thread = thread::Builder::new().name("expression-keeper".to_owned());
             match thread.spawn(move || keep(&shared)) {
@@ -287,7 +322,7 @@ impl Shared {
                 // The keepers there are will come to it.
                 Err(_) if queue.keepers > 0 => {}
                 Err(source) => {
-                    queue.waiting.pop_back();
+                    queue.lane(is_suspected).pop_back();
                     return Err(JailError::Unavailable {
                         program: "a thread".to_owned(),
                         source,
@@ -299,13 +334,47 @@ impl Shared {
         Ok(())
     }
 
+    fn is_suspected(&self, request: &Request) -> bool {
+        let (suspects, now) = (self.suspects(), Instant::now());
+        let is_suspected = |task: &Task| task.may_be_suspected() && suspects.is_suspected(&task.program, now);
+        request.tasks.iter().all(is_suspected)
+    }
+
+    /// All but one, where there are several.
+    fn workers_of_suspected(&self) -> usize {
+        self.options.workers.get().saturating_sub(1).max(1)
+    }
+
+    /// Takes a request off the queue: everybody's first.
+    fn take(&self, queue: &mut Queue) -> Option<(Request, Lane)> {
+        while let Some(request) = queue.waiting.pop_front() {
+            if !self.is_suspected(&request) {
+                return Some((request, Lane::Everybody));
+            }
+            queue.suspected.push_back(request);
+        }
+        if queue.at_suspected >= self.workers_of_suspected() {
+            return None;
+        }
+        let request = queue.suspected.pop_front()?;
+        queue.at_suspected += 1;
+        Some((request, Lane::Suspected))
+    }
+
+    /// After a request was answered.
+    pub(crate) fn leave(&self, lane: Lane) {
+        if lane == Lane::Suspected {
+            self.lock().at_suspected -= 1;
+        }
+    }
+
     /// Waits for a request. `None` ends the keeper, which is no longer counted then.
-    pub(crate) fn next(&self) -> Option<Request> {
+    pub(crate) fn next(&self) -> Option<(Request, Lane)> {
         let mut queue = self.lock();
         let since = Instant::now();
         loop {
-            if let Some(request) = queue.waiting.pop_front() {
-                return Some(request);
+            if let Some(taken) = self.take(&mut queue) {
+                return Some(taken);
             }
             let left = self.options.idle.saturating_sub(since.elapsed());
             if queue.is_closed || left.is_zero() {

@@ -60,6 +60,9 @@ pub struct GuestJob {
     pub account: Account,
     /// How long the same request has taken before, when it is asked again.
     pub spent: Duration,
+    /// Whether the program's expressions are evaluated. One that evaluates nothing is answered like everybody's, whatever
+    /// others of its program did.
+    pub evaluates: bool,
 }
 
 /// Whom a stopped evaluation is put down to.
@@ -81,9 +84,16 @@ pub(crate) struct Task {
     pub(crate) account: Account,
     /// How long the same request has taken before.
     pub(crate) spent: Duration,
+    /// Whether it may take long: not a guest's that evaluates nothing.
+    pub(crate) evaluates: bool,
 }
 
 impl Task {
+    /// Whether it may be one of a program's that is suspected: other programs have budgets instead.
+    pub(crate) fn may_be_suspected(&self) -> bool {
+        self.evaluates && matches!(self.ask, Ask::Guest { .. })
+    }
+
     /// Whose name is on the list of suspects.
     pub(crate) fn suspect(&self) -> &Arc<str> {
         match &self.account {
@@ -101,6 +111,7 @@ impl From<GuestJob> for Task {
             ask: Ask::Guest { is_named: false },
             account: job.account,
             spent: job.spent,
+            evaluates: job.evaluates,
         }
     }
 }
@@ -113,6 +124,7 @@ impl From<Job> for Task {
             ask: Ask::Evaluate(want),
             account: Account::Program,
             spent: Duration::ZERO,
+            evaluates: true,
         }
     }
 }

@@ -35,13 +35,13 @@ pub(crate) fn keep(shared: &Arc<Shared>) {
         shared,
         process: None,
     };
-    while let Some(Request { tasks, reply }) = shared.next() {
-        if reply.is_canceled() {
-            continue;
+    while let Some((Request { tasks, reply }, lane)) = shared.next() {
+        if !reply.is_canceled() {
+            let outcomes = keeper.answer(&tasks, &|| reply.is_canceled());
+            // The caller may have stopped waiting in the meantime.
+            let _ = reply.send(outcomes);
         }
-        let outcomes = keeper.answer(&tasks, &|| reply.is_canceled());
-        // The caller may have stopped waiting in the meantime.
-        let _ = reply.send(outcomes);
+        shared.leave(lane);
     }
 }
 
@@ -79,6 +79,7 @@ impl Keeper<'_> {
                 place.1 = Some(outcome);
             }
             let Some(cause) = stopped else { continue };
+            self.suspect(&asked);
             for (task, outcome) in unanswered {
                 if is_abandoned() {
                     return Err(JailError::Lost);
@@ -164,10 +165,20 @@ impl Keeper<'_> {
         Ok(Err(self.blame(task, stop, begun, deadline)))
     }
 
+    /// Remembers a guest's program at its first stop: others of it wait already.
+    fn suspect(&self, tasks: &[&Task]) {
+        if let [task] = tasks
+            && task.may_be_suspected()
+        {
+            self.shared.suspects().suspect(&task.program, Instant::now());
+        }
+    }
+
     /// Puts a stopped evaluation down to its account.
     fn blame(&self, task: &Task, stop: Stop, begun: Instant, deadline: Option<Instant>) -> ExpressionError {
         let now = Instant::now();
         let Stop { cause, evaluation } = stop;
+        self.suspect(&[task]);
         self.shared.suspects().record(task.suspect(), now);
         info!(
             error.kind = "stopped",
@@ -265,6 +276,7 @@ mod tests {
             ask: Ask::Check,
             account: Account::Program,
             spent: Duration::ZERO,
+            evaluates: true,
         }
     }
 

@@ -381,7 +381,7 @@ mod tests {
                 tasks.iter().map(|(_, input, _)| (input.clone(), Bytes::from(input.clone()))).collect();
             let tasks: Vec<_> = tasks
                 .into_iter()
-                .map(|(program, input, ask)| Task { program: Arc::from(program), input: inputs[&input].clone(), ask, account: Account::Program, spent: Duration::ZERO })
+                .map(|(program, input, ask)| Task { program: Arc::from(program), input: inputs[&input].clone(), ask, account: Account::Program, spent: Duration::ZERO, evaluates: true })
                 .collect();
             let payload = encode_request(&tasks.iter().collect::<Vec<_>>());
             let request = Request::decode(&payload).unwrap();

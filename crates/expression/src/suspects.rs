@@ -5,8 +5,9 @@
 //! program is answered at once, and what is left of the workers belongs to the others. That an evaluation succeeded in
 //! between counts for nothing, or every other event would buy a hostile program its next three seconds.
 //!
-//! A guest's program may be many tenants' runs at once, of which one is hostile: there the budget is each run's own
-//! ([`Account`](crate::Account)).
+//! A guest's program may be many runs at once, of which one is hostile: there the budget is each run's own
+//! ([`Account`](crate::Account)). All runs of a program that was stopped lately share what workers are left when one is kept
+//! for everybody else.
 
 use std::{
     collections::HashMap,
@@ -26,8 +27,12 @@ const REMEMBERED: usize = 1024;
 /// Programs that were stopped lately.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
-    /// When each program will have been forgiven everything.
+    /// When each account will have been forgiven everything.
     clean_at: HashMap<Arc<str>, Instant>,
+    /// When each guest's program was stopped last.
+    stopped_at: HashMap<Arc<str>, Instant>,
+    /// When the last of them was.
+    last_stop: Option<Instant>,
 }
 
 impl Suspects {
@@ -38,7 +43,23 @@ impl Suspects {
             .filter(|wait| !wait.is_zero())
     }
 
-    /// Remembers that a program was stopped.
+    /// Whether one of a guest's programs was stopped lately. Does not look at the program's text while none was.
+    pub(crate) fn is_suspected(&self, program: &str, now: Instant) -> bool {
+        let is_fresh = |stopped: &Instant| now.saturating_duration_since(*stopped) < FORGIVEN_AFTER;
+        self.last_stop.as_ref().is_some_and(is_fresh) && self.stopped_at.get(program).is_some_and(is_fresh)
+    }
+
+    /// Remembers that one of a guest's programs was stopped, whoever is to blame.
+    pub(crate) fn suspect(&mut self, program: &Arc<str>, now: Instant) {
+        let is_fresh = |stopped: &Instant| now.saturating_duration_since(*stopped) < FORGIVEN_AFTER;
+        self.stopped_at.retain(|_, stopped| is_fresh(stopped));
+        if self.stopped_at.len() < REMEMBERED || self.stopped_at.contains_key(program) {
+            self.stopped_at.insert(Arc::clone(program), now);
+            self.last_stop = Some(now);
+        }
+    }
+
+    /// Remembers that an account was stopped.
     pub(crate) fn record(&mut self, program: &Arc<str>, now: Instant) {
         self.clean_at.retain(|_, clean_at| *clean_at > now);
         if self.clean_at.len() >= REMEMBERED && !self.clean_at.contains_key(program) {
@@ -76,6 +97,21 @@ mod tests {
         suspects.record(&program, later);
         assert_eq!(suspects.wait(&program, later), Some(FORGIVEN_AFTER));
         assert_eq!(suspects.wait(&program, later + FORGIVEN_AFTER * 3), None);
+    }
+
+    #[test]
+    fn a_program_is_suspected_for_half_a_minute_after_its_last_stop() {
+        let (mut suspects, program, start) = (Suspects::default(), Arc::from("document: {}"), Instant::now());
+        assert!(!suspects.is_suspected(&program, start));
+        suspects.suspect(&program, start);
+        suspects.suspect(&program, start + FORGIVEN_AFTER / 2);
+        assert!(suspects.is_suspected(&program, start + FORGIVEN_AFTER));
+        assert!(!suspects.is_suspected("another", start));
+        assert!(!suspects.is_suspected(&program, start + FORGIVEN_AFTER * 2));
+        for number in 0..2 * REMEMBERED {
+            suspects.suspect(&Arc::from(number.to_string()), start + FORGIVEN_AFTER);
+        }
+        assert_eq!(suspects.stopped_at.len(), REMEMBERED);
     }
 
     #[test]

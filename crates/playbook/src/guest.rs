@@ -54,6 +54,24 @@ pub(crate) enum Ask {
     },
 }
 
+impl Ask {
+    /// Whether expressions of the program are run.
+    pub(crate) fn evaluates(&self) -> bool {
+        match self {
+            Self::Needs | Self::Check { .. } | Self::Outline => true,
+            Self::Step { event, .. } => evaluates(event),
+        }
+    }
+}
+
+fn evaluates(event: &Event) -> bool {
+    match event {
+        Event::Cancel | Event::Pause | Event::Fault { .. } => false,
+        Event::WithSecrets { then, .. } => evaluates(then),
+        _ => true,
+    }
+}
+
 /// What the worker answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

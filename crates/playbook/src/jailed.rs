@@ -245,6 +245,7 @@ impl Engine {
                 input: Bytes::from(input),
                 account: account.clone(),
                 spent: before.as_ref().map_or(Duration::ZERO, |stop| stop.spent),
+                evaluates: ask.evaluates(),
             };
             let answered = self.jail.ask_guest(job).await.map_err(StepError::Unavailable)?;
             match answered {

@@ -1,12 +1,14 @@
 //! The engine in its real worker: what means harm ends the step that it is in, and nothing else.
 
 use bytes::Bytes;
-use expression::{Jail, Launch, Limits, Options};
+use expression::{Jail, JailError, Launch, Limits, Options};
 use futures_executor::block_on;
+use futures_util::future::{Either, join_all, select};
 use hookyard_playbook::{CheckError, Code, Engine, Event, LARGEST_STATE, Start, StepError, Stepped, Version};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::pin::pin;
 use std::time::Duration;
 use wire::{Instant, RunState};
 
@@ -30,9 +32,13 @@ fn engine_within(time: Duration) -> Engine {
 }
 
 fn engine_with(limits: Limits) -> Engine {
+    engine_of(1, limits)
+}
+
+fn engine_of(workers: usize, limits: Limits) -> Engine {
     Engine::new(Jail::new(Options {
         launch: Launch::Program(env!("CARGO_BIN_EXE_hookyard-playbook-worker").into()),
-        workers: NonZero::<usize>::MIN,
+        workers: NonZero::new(workers).expect("a jail has a worker"),
         limits,
         ..Options::default()
     }))
@@ -143,6 +149,58 @@ fn a_run_that_is_stopped_again_and_again_is_no_fault_of_its_versions_other_runs(
     }
     let waiting = begin(&engine, &version, json!({"evil": false})).expect("a neighbour is stepped");
     assert_eq!(waiting.out.summary.status, RunState::Waiting);
+}
+
+#[test]
+fn a_version_that_was_stopped_leaves_a_worker_to_the_others_and_few_of_its_runs_wait() {
+    let limits = Limits {
+        time: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let engine = engine_of(2, limits);
+    let document = definition("  - evil: {set: {x: '${ def f: f; f }'}}\n");
+    let (evil, fine) = (
+        saved(&engine, &document),
+        saved(&engine, &definition("  - fine: {set: {n: 1}}\n")),
+    );
+    let first = begin_as("run_0", &engine, &evil, json!({})).expect("the run faults");
+    assert_eq!(first.out.summary.status, RunState::Faulted);
+
+    let runs: Vec<String> = (1..=10).map(|number| format!("run_{number}")).collect();
+    let event = start(json!({}));
+    let stepped = join_all(runs.iter().map(|run| engine.step(&evil, run, None, at(), &event)));
+    let quick = async {
+        for number in 0..20 {
+            let run = format!("run_of_fine_{number}");
+            let stepped = engine.step(&fine, &run, None, at(), &event).await;
+            assert_eq!(
+                stepped.expect("the engine works").out.summary.status,
+                RunState::Completed
+            );
+        }
+        // One that evaluates nothing is answered though its program is suspected, and no more of those may wait.
+        let state = Some(&first.state);
+        let cancelled = engine.step(&evil, "run_0", state, at(), &Event::Cancel).await;
+        cancelled.expect("the engine works");
+    };
+    let stepped = block_on(async {
+        match select(stepped, pin!(quick)).await {
+            Either::Left(_) => panic!("the others waited for all that were stopped"),
+            Either::Right(((), stepped)) => stepped.await,
+        }
+    });
+    let refused = stepped
+        .iter()
+        .filter(|stepped| matches!(stepped, Err(StepError::Unavailable(JailError::Suspected))));
+    // One or none was at the worker when the last of them came.
+    let refused = refused.count();
+    assert!((7..=8).contains(&refused), "{refused}");
+    let faulted = stepped.iter().filter(|stepped| {
+        stepped
+            .as_ref()
+            .is_ok_and(|stepped| stepped.out.summary.status == RunState::Faulted)
+    });
+    assert_eq!(faulted.count(), 10 - refused);
 }
 
 #[test]

@@ -9,10 +9,12 @@
 )]
 
 mod commands;
+mod config;
 mod crash;
 mod demo;
 mod distributed;
 mod doors;
+mod endless;
 mod keys;
 mod listen;
 mod nahook;

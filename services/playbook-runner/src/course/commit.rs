@@ -7,12 +7,17 @@ use crate::listen::Waiting;
 use boot::Backoff;
 use boot::metrics;
 use bytes::Bytes;
+use expression::JailError;
 use playbook::{Error, Event, Issued, Out, StepError, Stepped, Summary, pending};
 use serde_json::Value;
 use std::error::Error as StdError;
+use std::time::Duration;
 use store::{Committed, Hold, QueueError, RunCommit};
 use uuid::Uuid;
 use wire::{EventId, Instant, RunState};
+
+/// How long a run stays away whose version is suspected, give or take a half.
+const ASIDE: Duration = Duration::from_secs(5);
 
 impl Course {
     /// Lets something happen, keeps what comes of it, and begins what it asks for. `taken` are the lines of the inbox that
@@ -46,11 +51,11 @@ impl Course {
         let mut commit = unchanged(&self.run, self.runner.worker, hold, at);
         report(&mut commit, &out, self.run.generation, &waits);
         commit.engine = Some(state.clone());
-        commit.unwaited = waiting.ended_since(&before);
+        commit.unwaited = waiting.unwaited_since(&before, out.summary.status);
         commit.taken = taken;
         commit.limit.clone_from(&self.limit);
         let emitted: Vec<EventId> = commit.emitted.iter().map(|event| event.id).collect();
-        count_steps(&commit.steps);
+        count_steps(&self.label, &commit.steps);
         self.keep(commit).await?;
 
         self.state = Some(state);
@@ -68,7 +73,7 @@ impl Course {
 
     /// Steps until the engine can. However long a step takes, the run stays ours: the heart beats beside it.
     async fn step(
-        &self,
+        &mut self,
         event: &Event,
         learned: Option<&Value>,
         at: Instant,
@@ -86,6 +91,9 @@ impl Course {
                 .engine
                 .step(&self.version, &name, self.state.as_ref(), at, event);
             match stepping.await {
+                Err(StepError::Unavailable(JailError::Suspected)) if self.can_step_aside(event) => {
+                    return Err(self.step_aside(at).await);
+                }
                 Err(StepError::Unavailable(error)) => {
                     tracing::warn!(
                         error.chain = &error as &dyn StdError,
@@ -95,6 +103,28 @@ impl Course {
                 }
                 stepped => return Ok(stepped),
             }
+        }
+    }
+
+    /// Whether nothing is lost when the run is let go of before this event: not the answer of a call, nor a call.
+    fn can_step_aside(&self, event: &Event) -> bool {
+        let event = match event {
+            Event::WithSecrets { then, .. } => then,
+            event => event,
+        };
+        self.calls.is_empty() && !self.run.state.is_final() && !matches!(event, Event::Done { .. })
+    }
+
+    /// Lets go of a run whose version was stopped a moment ago, for others to have its place here, and has it come back.
+    async fn step_aside(&mut self, at: Instant) -> End {
+        let until = at + ASIDE.mul_f64(0.5 + rand::random::<f64>());
+        let mut commit = unchanged(&self.run, self.runner.worker, Hold::Parked(Some(until)), at);
+        if self.run.engine.is_none() && self.state.is_none() {
+            commit.state = RunState::Pending;
+        }
+        match self.keep(commit).await {
+            Ok(()) => End::Parked,
+            Err(end) => end,
         }
     }
 
@@ -144,7 +174,7 @@ impl Course {
         self.run.error = None;
         if summary.status.is_final() {
             let took = Instant::now().since(self.run.created_at);
-            metrics::run_ended(summary.status, took);
+            metrics::run_ended(&self.label, summary.status, took);
         }
     }
 
@@ -230,7 +260,7 @@ impl Course {
             ..faulted(&self.run, self.runner.worker, error, self.limit.clone(), now)
         };
         self.keep(commit).await?;
-        metrics::run_ended(RunState::Faulted, now.since(self.run.created_at));
+        metrics::run_ended(&self.label, RunState::Faulted, now.since(self.run.created_at));
         Ok(())
     }
 
