@@ -38,4 +38,4 @@ pub use explain::{Explained, explain};
 pub use look_back::look_back;
 pub use named::{LARGEST_INPUT, Named, Start, direct, started};
 pub use order::order_key;
-pub use waiting::{Heard, WaitFailure, incoming, offer, taken, wait_row};
+pub use waiting::{Heard, WaitFailure, incoming, offer, settled, taken, wait_row};

@@ -180,10 +180,15 @@ impl Trace {
 
     /// The same, with the runs that waited for it.
     pub(crate) fn of_heard(event_id: EventId, heard: &Heard) -> Self {
+        Self::of(event_id).heard_by(heard)
+    }
+
+    /// Adds the runs that waited for the event.
+    pub(crate) fn heard_by(self, heard: &Heard) -> Self {
         Self {
             waits: heard.waits.iter().take(WAITS_SHOWN).cloned().collect(),
             waits_omitted: heard.waits.len().saturating_sub(WAITS_SHOWN),
-            ..Self::of(event_id)
+            ..self
         }
     }
 

@@ -11,7 +11,7 @@
 mod read;
 
 use crate::ask::ask;
-use crate::trace::Waited;
+use crate::trace::{Trace, Waited};
 use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
 use read::Waits;
 use serde_json::Value;
@@ -92,12 +92,25 @@ pub fn taken(event: &Event, heard: Heard, at: wire::Instant) -> RoutedEvent {
     RoutedEvent {
         id: event.id,
         state: EventState::Routed,
-        trace: crate::trace::Trace::of_heard(event.id, &heard).to_json(),
+        trace: Trace::of_heard(event.id, &heard).to_json(),
         deliveries: Vec::new(),
         runs: Vec::new(),
         is_taken: heard.is_taken(),
         gifts: heard.gifts,
         at,
+    }
+}
+
+/// What becomes of an event whose door has decided what its routes make of it, and said so to the sender: the runs that wait
+/// for it have it beside them.
+pub fn settled(event: &Event, heard: Heard, at: wire::Instant) -> RoutedEvent {
+    let kept = event.trace.as_deref().and_then(Trace::from_json);
+    RoutedEvent {
+        trace: kept
+            .unwrap_or_else(|| Trace::of(event.id))
+            .heard_by(&heard)
+            .to_json(),
+        ..taken(event, heard, at)
     }
 }
 

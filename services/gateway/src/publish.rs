@@ -11,7 +11,7 @@ use std::sync::Arc;
 use store::{RoutedEvent, Store};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::sync::CancellationToken;
-use wire::{EventId, Instant, Message, Queue, Reference};
+use wire::{EventId, EventState, Instant, Message, Queue, Reference};
 
 /// References to one queue that may wait here.
 const CAPACITY: usize = 8_192;
@@ -37,9 +37,12 @@ pub(crate) fn references(event: EventId, routed: Option<&RoutedEvent>) -> Vec<Re
             lease,
         })
     };
+    // One that the door decided, and that runs may wait for.
+    let is_offered = routed.state == EventState::Accepted;
+    let offered = is_offered.then_some(Reference::Event { id: event });
     let deliveries = routed.deliveries.iter().filter_map(leased);
     let runs = routed.runs.iter().map(|run| Reference::Run { id: run.id });
-    deliveries.chain(runs).collect()
+    offered.into_iter().chain(deliveries).chain(runs).collect()
 }
 
 /// One line to each queue, so that a queue that is slow holds up no other.
@@ -125,19 +128,14 @@ impl Line {
     }
 
     async fn publish(&self, offers: Vec<Offer>) {
-        let count = offers.len();
         let traceparent = offers.iter().find_map(|offer| offer.traceparent.as_deref());
         let traceparent = traceparent.map(ToOwned::to_owned);
         let references: Vec<Reference> = offers.into_iter().map(|offer| offer.reference).collect();
         let message = Message::new(references, traceparent);
-        match self.conveyor.publish(self.queue, &message).await {
-            Ok(()) => metrics::published(self.queue, count),
-            Err(error) => {
-                // The conveyor logs that it is disconnected, once; a line per message would bury everything else.
-                tracing::debug!(error = %error, "references were not published; a sweep will find their rows");
-                metrics::publish_failed(self.queue, count, "refused");
-                self.release(message.refs).await;
-            }
+        if let Err(error) = metrics::publish(&self.conveyor, self.queue, &message).await {
+            // The conveyor logs that it is disconnected, once; a line per message would bury everything else.
+            tracing::debug!(error = %error, "references were not published; a sweep will find their rows");
+            self.release(message.refs).await;
         }
     }
 

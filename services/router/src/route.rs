@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use routing::{Heard, Moment, WaitFailure, quarantine};
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::time::{Duration, Instant as Stopwatch};
+use std::time::Duration;
 use store::{Event, RoutedEvent, RoutingQueue, RoutingTable, Store};
 use uuid::Uuid;
 use waitbox::LAST_GENERATION;
@@ -162,7 +162,8 @@ impl Router {
         self.write(&events, decided).await
     }
 
-    /// Decides events, in the order in which it returns them: runs that wait come first, then the routes.
+    /// Decides events, in the order in which it returns them: runs that wait come first, then the routes. Where a door has tried
+    /// the routes already, only the runs are left.
     async fn decide(
         &self,
         workspace: &WorkspaceId,
@@ -171,16 +172,27 @@ impl Router {
         waitbox: &Waitbox,
     ) -> Result<(Vec<Event>, Vec<RoutedEvent>), WaitFailure> {
         let mut heard = self.offer(workspace, &events, table, waitbox).await?;
+        let is_settled = |event: &Event| event.trace.is_some();
         let is_taken = |event: &Event| heard.get(&event.id).is_some_and(Heard::is_exclusive);
-        let (mut taken, open): (Vec<Event>, Vec<Event>) = events.into_iter().partition(is_taken);
+        let (mut events, others): (Vec<Event>, Vec<Event>) = events.into_iter().partition(is_settled);
+        let (taken, open): (Vec<Event>, Vec<Event>) = others.into_iter().partition(is_taken);
         let now = Instant::now();
-        let mut decided: Vec<RoutedEvent> = taken
-            .iter()
-            .map(|event| routing::taken(event, heard.remove(&event.id).unwrap_or_default(), now))
-            .collect();
+        let mut heard_of = |event: &Event| heard.remove(&event.id).unwrap_or_default();
+        let mut decided: Vec<RoutedEvent> = Vec::with_capacity(events.len() + taken.len() + open.len());
+        decided.extend(
+            events
+                .iter()
+                .map(|event| routing::settled(event, heard_of(event), now)),
+        );
+        decided.extend(
+            taken
+                .iter()
+                .map(|event| routing::taken(event, heard_of(event), now)),
+        );
         decided.extend(routing::resolve(&self.jail, &open, table, heard, || self.moment()).await?);
-        taken.extend(open);
-        Ok((taken, decided))
+        events.extend(taken);
+        events.extend(open);
+        Ok((events, decided))
     }
 
     /// Quarantines the events that will never be routed, and returns the others.
@@ -220,9 +232,7 @@ impl Router {
             return Ok(round);
         }
         let works: Vec<Work> = decided.iter().map(Work::of).collect();
-        let began = Stopwatch::now();
         let written = self.decided.route(decided).await?;
-        metrics::batch_written("route", written.len(), began.elapsed());
 
         let mut mine = Work::default();
         let mut failure = None;
@@ -269,22 +279,15 @@ impl Router {
     }
 
     async fn publish(&self, queue: Queue, references: Vec<Reference>, parent: Option<String>) -> bool {
-        let count = references.len();
-        let published = self
-            .conveyor
-            .publish(queue, &Message::new(references, parent))
-            .await;
-        match published {
-            Ok(()) => metrics::published(queue, count),
+        let message = Message::new(references, parent);
+        let published = metrics::publish(&self.conveyor, queue, &message).await;
+        if let Err(error) = &published {
             // The conveyor logs once that it is disconnected; a line per message would bury everything else.
-            Err(ref error) => {
-                tracing::debug!(
-                    queue.name = queue.name(),
-                    error.chain = error as &dyn StdError,
-                    "references were not published; a sweep will find their rows"
-                );
-                metrics::publish_failed(queue, count, "unpublished");
-            }
+            tracing::debug!(
+                queue.name = queue.name(),
+                error.chain = error as &dyn StdError,
+                "references were not published; a sweep will find their rows"
+            );
         }
         published.is_ok()
     }

@@ -1,13 +1,13 @@
 //! Door 3, against Nahook's document (`seeds/nahook-ingest.md`) and its SDKs: one endpoint, and one event type.
 
-use crate::given::{api_key, endpoint, event_type, limited, staging, subscription};
+use crate::given::{api_key, endpoint, event_type, limited, playbook, staging, subscription};
 use crate::wire_http::{Reply, send};
 use crate::yard::{Yard, workspace};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use store::{ApiKey, Edit};
 use wire::resource::{KeyScope, RateLimit, WorkspaceSpec};
-use wire::{DeliveryState, Queue, Reference};
+use wire::{DeliveryState, EventState, Queue, Reference};
 
 pub(crate) const KEY: (&str, &str) = ("Authorization", "Bearer nhk_us_shop");
 
@@ -98,6 +98,30 @@ async fn without_a_key_a_uuid_is_made_echoed_and_counts() {
     assert_eq!(key.parse::<uuid::Uuid>().unwrap().get_version_num(), 4);
     let body = json!({"payload": {}, "idempotencyKey": key}).to_string();
     assert_eq!(post(&yard, "ep_billing", body.as_bytes()).await.json(), first);
+}
+
+#[tokio::test]
+async fn an_event_that_a_run_may_wait_for_is_left_to_the_router_as_well() {
+    let yard = yard().await;
+    let mut listening = playbook("listening");
+    listening.spec.definition = "do: [{wait: {listen: {to: {one: {with: {type: order.paid}}}}}}]".to_owned();
+    yard.edit(vec![Edit::Playbook(listening)]).await;
+    let sent = async || {
+        let answer = post(&yard, "event/order.paid", br#"{"payload":{}}"#).await.json();
+        assert_eq!(answer["deliveryIds"].as_array().unwrap().len(), 1, "{answer}");
+        let delivery = yard.delivery(answer["deliveryIds"][0].as_str().unwrap()).await;
+        yard.event(&delivery.event_id.to_string()).await
+    };
+    assert_eq!(sent().await.state, EventState::Routed, "nobody may wait");
+    let started = send(yard.address, "POST /api/v1/hooks/hook_listening", &[], b"").await;
+    assert_eq!(started.status, 201);
+    let mut consumer = yard.conveyor.consume(Queue::Route, 10.try_into().unwrap());
+    let event = sent().await;
+    assert_eq!(event.state, EventState::Accepted);
+    let told = consumer.next().await.unwrap();
+    assert_eq!(told.message.refs, [Reference::Event { id: event.id }]);
+    let trace: Value = serde_json::from_slice(&event.trace.unwrap()).unwrap();
+    assert_eq!(trace["routes"][0]["matched"], true, "its routes are decided");
 }
 
 #[tokio::test]

@@ -130,7 +130,12 @@ async fn a_run_is_started_watched_held_and_told_of_an_event() {
     assert!(told.contains("is told to stand still"), "{told}");
     acme.is(&id, "paused").await;
     acme.text(&["runs", "resume", &id]);
-    acme.is(&id, "waiting").await;
+    // It has reserved and breathed, and listens.
+    until("it listens", async || {
+        let run = acme.running.get("acme", TOKEN, &format!("/runs/{id}")).await;
+        run["status"] == "waiting" && run["steps"] == 2
+    })
+    .await;
 
     for order in ["o-2", "o-1"] {
         let sent = http()

@@ -1,14 +1,17 @@
 //! What becomes of an event that runs wait for.
 
 use crate::listeners::{awaited, of_order, one};
-use crate::yard::{EAGER, MESSAGES_ONLY, Yard, all_to, next, workspace};
+use crate::yard::{EAGER, MESSAGES_ONLY, Yard, all_to, event, next, workspace};
 use expression::Jail;
 use playbook::ListenRequest;
+use routing::{Moment, Named, direct};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use store::AcceptQueue;
+use std::time::Duration;
+use store::{AcceptQueue, RoutedEvent};
+use uuid::Uuid;
 use wire::resource::{RouteSpec, Target};
-use wire::{EventId, EventState, Instant, PlaybookId, Queue, Reference, RunId};
+use wire::{DeliveryId, EndpointId, EventId, EventState, Instant, PlaybookId, Queue, Reference, RunId};
 
 /// The trace of a routed event.
 async fn trace(yard: &Yard, id: EventId) -> Value {
@@ -41,6 +44,46 @@ async fn an_event_continues_the_run_that_waits_for_it_and_no_route_sees_it() {
     assert_eq!(routes[0]["matched"], true);
     assert_eq!(yard.deliveries(event.id).await.len(), 1);
     assert_eq!(yard.inbox(run).await, [id]);
+}
+
+#[tokio::test]
+async fn an_event_whose_door_has_decided_comes_to_the_run_that_waits_as_well() {
+    let yard = Yard::embedded(&MESSAGES_ONLY).await;
+    let run = yard.listener(&one("order.paid")).await;
+    let draft = event("order.paid", b"{}");
+    let id = draft.id;
+    let named = Named {
+        endpoint: EndpointId::from_stored("ep_sink"),
+        is_enabled: true,
+        first_wait: Duration::ZERO,
+        order_key: None,
+    };
+    let moment = Moment {
+        now: draft.received_at,
+        lease: Uuid::new_v4(),
+        lease_until: draft.received_at + Duration::from_mins(1),
+    };
+    let decided = RoutedEvent {
+        state: EventState::Accepted,
+        ..direct(&draft, named, moment)
+    };
+    yard.accept_as(draft, Some(decided)).await;
+    let made: Vec<DeliveryId> = yard.deliveries(id).await.iter().map(|row| row.id).collect();
+    assert_eq!(made.len(), 1);
+
+    // A route that is there by now is none of it: the sender was told of one delivery.
+    yard.routes([all_to("held")]).await;
+    yard.start_router();
+    yard.tell(&[id]).await;
+    let trace = trace(&yard, id).await;
+    assert_eq!(trace["direct"]["deliveryId"], made[0].to_string());
+    assert_eq!(
+        trace["waits"],
+        json!([{"runId": run, "matched": true, "exclusive": true, "reason": "the run waits for it and takes it"}])
+    );
+    assert_eq!(yard.inbox(run).await, [id]);
+    let left: Vec<DeliveryId> = yard.deliveries(id).await.iter().map(|row| row.id).collect();
+    assert_eq!(left, made);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{
     AcceptQueue, Acceptance, Delivery, DeliveryFilter, Edit, Endpoint, Environment, Event, KeyRing, NewEvent,
-    Playbook, QueueOptions, Route, Run, Store, Workspace,
+    Playbook, QueueOptions, Route, RoutedEvent, Run, Store, Workspace,
 };
 use testkit::database::TestDatabase;
 use wire::resource::{EndpointSpec, PlaybookSpec, RouteSpec, Target};
@@ -136,31 +136,20 @@ impl Yard {
 
     /// Records an event and tells nobody.
     pub(crate) async fn accept(&self, event_type: &str, body: &'static [u8]) -> EventId {
-        let now = Instant::now();
-        let id = EventId::generate();
-        let event = NewEvent {
-            id,
-            workspace_id: workspace().id,
-            source_id: Some(SourceId::from_stored("so_stripe")),
-            event_type: Some(event_type.to_owned()),
-            verified: None,
-            received_at: now,
-            method: "POST".to_owned(),
-            query: None,
-            remote_address: None,
-            headers: Bytes::from_static(b"[]"),
-            content_type: Some("application/json".to_owned()),
-            body: Bytes::from_static(body),
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let event = event(event_type, body);
+        let id = event.id;
+        self.accept_as(event, None).await;
+        id
+    }
+
+    /// Records an event with what its door has decided.
+    pub(crate) async fn accept_as(&self, event: NewEvent, routed: Option<RoutedEvent>) {
         let row = Acceptance {
-            routed: None,
+            routed,
             claim: None,
             event,
         };
         self.accepts.accept(row).await.unwrap();
-        id
     }
 
     /// Names events to the router.
@@ -333,5 +322,25 @@ pub(crate) fn all_to(endpoint: &str) -> RouteSpec {
         delay: Duration::ZERO,
         delivery: wire::resource::DeliverySpec::default(),
         to: Target::Endpoint(EndpointId::from_stored(format!("ep_{endpoint}"))),
+    }
+}
+
+/// An event of source `stripe`.
+pub(crate) fn event(event_type: &str, body: &'static [u8]) -> NewEvent {
+    NewEvent {
+        id: EventId::generate(),
+        workspace_id: workspace().id,
+        source_id: Some(SourceId::from_stored("so_stripe")),
+        event_type: Some(event_type.to_owned()),
+        verified: None,
+        received_at: Instant::now(),
+        method: "POST".to_owned(),
+        query: None,
+        remote_address: None,
+        headers: Bytes::from_static(b"[]"),
+        content_type: Some("application/json".to_owned()),
+        body: Bytes::from_static(body),
+        idempotency_key: None,
+        traceparent: None,
     }
 }

@@ -158,7 +158,11 @@ impl<'a> Sender<'a> {
         if let Some(metadata) = fields.metadata {
             keep_metadata(&mut draft.event, metadata);
         }
-        let routed = self.resolve(&draft.event).await?;
+        let mut routed = self.resolve(&draft.event).await?;
+        if self.may_be_awaited().await? {
+            // What the routes make of it is in the answer; the router offers it to the runs that wait.
+            routed.state = EventState::Accepted;
+        }
         let mut made: Vec<DeliveryId> = routed.deliveries.iter().map(|delivery| delivery.id).collect();
         made.sort();
         let receipt = accept::accept_draft(self.gateway, draft, Some(routed)).await?;
@@ -260,6 +264,17 @@ impl<'a> Sender<'a> {
         self.decide(event, &table).await
     }
 
+    /// Whether a run may be there that takes an event by its `listen`. One that begins later takes none that came before it.
+    async fn may_be_awaited(&self) -> Result<bool, Problem> {
+        let (gateway, workspace) = (self.gateway, &self.known.key.workspace_id);
+        let table = gateway.targets.routes(workspace).await;
+        if table.map_err(|error| lookup_failed(&error))?.playbooks.is_empty() {
+            return Ok(false);
+        }
+        let listening = gateway.store.may_listen(workspace).await;
+        listening.map_err(|error| lookup_failed(&Arc::new(error)))
+    }
+
     async fn decide(&self, event: &NewEvent, table: &RoutingTable) -> Result<RoutedEvent, Problem> {
         let outside = |route: &store::Route| match &route.spec.to {
             Target::Endpoint(id) => table.endpoints.contains_key(id) && !self.is_inside(table, id),
@@ -319,7 +334,7 @@ fn keep_metadata(event: &mut NewEvent, metadata: &RawValue) {
         .into();
 }
 
-/// The event as the routing decision reads it.
+/// The event as the routing decision reads it. At this door no signature is checked.
 fn recorded(event: &NewEvent) -> Event {
     Event {
         id: event.id,
@@ -327,7 +342,7 @@ fn recorded(event: &NewEvent) -> Event {
         source_id: event.source_id.clone(),
         event_type: event.event_type.clone(),
         state: EventState::Accepted,
-        verified: event.verified,
+        verified: None,
         received_at: event.received_at,
         method: event.method.clone(),
         query: event.query.clone(),
@@ -339,5 +354,7 @@ fn recorded(event: &NewEvent) -> Event {
         traceparent: event.traceparent.clone(),
         failures: 0,
         trace: None,
+        verify_reason: None,
+        verify_secret_id: None,
     }
 }
