@@ -9,7 +9,7 @@ use actix_web::web::Bytes;
 use routing::Moment;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use store::{AcceptError, Acceptance, Accepted, NewClaim, NewEvent, RoutedEvent};
+use store::{AcceptError, Acceptance, Accepted, NewClaim, NewEvent, RoutedEvent, Verification};
 use uuid::Uuid;
 use wire::{EventId, Instant, WorkspaceId};
 
@@ -36,6 +36,18 @@ impl Key {
             window: open.source.spec.dedupe.window,
         }
     }
+
+    /// The key that a body is of itself, for a source that wants that.
+    pub(crate) fn of_body(open: &OpenSource, body: &[u8]) -> Option<Self> {
+        let window = open.source.spec.dedupe.same_body?;
+        let digest: [u8; 32] = Sha256::digest(body).into();
+        Some(Self {
+            scope: open.source.id.to_string(),
+            text: format!("sha256:{}", hex::encode(digest)),
+            fingerprint: Some(digest),
+            window,
+        })
+    }
 }
 
 /// A request that has passed its door's checks.
@@ -47,7 +59,7 @@ pub(crate) struct Offer<'a> {
     pub(crate) body: Bytes,
     pub(crate) event_type: Option<String>,
     /// What the signature check said; none when there was none.
-    pub(crate) verified: Option<bool>,
+    pub(crate) verified: Option<Verification>,
     /// None: always a new event.
     pub(crate) key: Option<Key>,
     /// When the last byte was read.

@@ -87,6 +87,10 @@ pub struct DedupeSpec {
     /// Whether `X-Request-Id` counts as a key: proxies that mint one per attempt would defeat it.
     #[serde(default = "enabled")]
     pub request_id: bool,
+    /// How long a body counts as its own key where an event has no other: for providers without ids, whose repeats differ
+    /// in nothing. None: never.
+    #[serde(with = "duration::optional", default, skip_serializing_if = "Option::is_none")]
+    pub same_body: Option<Duration>,
 }
 
 impl DedupeSpec {
@@ -102,6 +106,7 @@ impl Default for DedupeSpec {
             body: None,
             window: Self::default_window(),
             request_id: true,
+            same_body: None,
         }
     }
 }

@@ -43,6 +43,25 @@ pub(super) async fn create(
     Ok(created(ManagementTokenView::with_token(&row, &token)))
 }
 
+pub(super) async fn one(
+    console: Data<Console>,
+    opened: Opened,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let rows = console.store().management_tokens(opened.id()).await?;
+    Ok(ok(ManagementTokenView::of(find(&rows, &path.1)?)))
+}
+
+/// The token with this id or name.
+fn find<'r>(rows: &'r [NewManagementToken], name: &str) -> Result<&'r NewManagementToken, Error> {
+    let found = rows
+        .iter()
+        .find(|row| row.id.as_str() == name || row.name == name);
+    found.ok_or(Error::NotFound {
+        what: "management token",
+    })
+}
+
 /// Nobody locks themselves out: the token that a request shows can go only while there is another one.
 pub(super) async fn remove(
     console: Data<Console>,
@@ -51,12 +70,7 @@ pub(super) async fn remove(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
     let rows = console.store().management_tokens(opened.id()).await?;
-    let found = rows
-        .iter()
-        .find(|row| row.id.as_str() == path.1 || row.name == path.1);
-    let row = found.ok_or(Error::NotFound {
-        what: "management token",
-    })?;
+    let row = find(&rows, &path.1)?;
     if shown.is(row.token_hash) && rows.len() == 1 {
         return Err(Error::InUse {
             what: format!("the management token `{}`", row.name),

@@ -189,7 +189,7 @@ fn callers(config: &mut Addresses) {
         ))
         .service(resource(
             "/management-tokens/{id}",
-            [delete(management_tokens::remove)],
+            [get(management_tokens::one), delete(management_tokens::remove)],
         ))
         .service(resource(
             "/contacts",

@@ -14,6 +14,9 @@ use wire::{EnvironmentId, Instant, SourceId, WorkspaceId};
 
 /// The most that a source may raise its limit to.
 const LARGEST_BODY: u64 = 25 << 20;
+/// How long a body may be its own key: two events may be the same to the byte, and yet be two.
+const SAME_BODY: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+
 /// How long an idempotency key may count.
 const WINDOWS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
 
@@ -140,6 +143,7 @@ fn read_dedupe(fields: &mut Fields<'_>, slot: &mut DedupeSpec) {
         dedupe.set_program("body", &mut slot.body);
         dedupe.set("window", &mut slot.window, value::duration(WINDOWS));
         dedupe.set("request_id", &mut slot.request_id, value::boolean);
+        dedupe.set_optional("same_body", &mut slot.same_body, value::duration(SAME_BODY));
     });
 }
 

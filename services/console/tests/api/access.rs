@@ -114,7 +114,7 @@ async fn unknown_addresses_and_wrong_methods_are_refused_in_the_same_shape() {
         ("PUT", "api-keys/a", "GET, HEAD, PATCH, DELETE"),
         ("GET", "api-keys/a/rotate", "POST"),
         ("PATCH", "management-tokens", "GET, HEAD, POST"),
-        ("GET", "management-tokens/a", "DELETE"),
+        ("PUT", "management-tokens/a", "GET, HEAD, DELETE"),
         ("PUT", "contacts/a", "GET, HEAD, PATCH, DELETE"),
         ("PUT", "projects/a", "GET, HEAD, PATCH, DELETE"),
         ("PUT", "templates/a", "GET, HEAD, PATCH, DELETE"),

@@ -102,6 +102,7 @@ const NAMES: &[&str] = &[
     "dedupe",
     "window",
     "requestId",
+    "sameBody",
     "channel",
     "directIngest",
     "maxBodyBytes",

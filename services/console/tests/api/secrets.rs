@@ -66,7 +66,7 @@ on_both! {
         for path in [
             "endpoints", "endpoints/billing", "endpoints/billing/deliveries", "routes", "routes/all", "environments",
             "playbooks", "playbooks/greet", "playbooks/greet/runs", "events", "deliveries", "runs", "rejections",
-            "claims/so_stripe/k", "management-tokens", "api-keys", "api-keys/shop", "contacts", "projects", "templates",
+            "claims/so_stripe/k", "management-tokens", "management-tokens/ci", "api-keys", "api-keys/shop", "contacts", "projects", "templates",
             "event-types", "applications", "",
         ] {
             answers.push(yard.get(path).await.text);

@@ -10,7 +10,7 @@ on_both! {
     async fn a_source_is_made_read_changed_and_removed(yard: &Yard) {
         let body = json!({
             "slug": "github", "verify": {"provider": "github", "secrets": ["hunter2"]},
-            "eventType": {"body": ".action"}, "dedupe": {"headers": ["X-Id"], "window": "7d", "requestId": false},
+            "eventType": {"body": ".action"}, "dedupe": {"headers": ["X-Id"], "window": "7d", "requestId": false, "sameBody": "10m"},
             "channel": {"secret": "open-sesame"}, "maxBodyBytes": 1000,
         });
         let made = yard.post("sources", &body).await.expect(201);
@@ -21,7 +21,7 @@ on_both! {
         assert_eq!((&made["verify"]["provider"], &made["verify"]["mode"]), (&json!("github"), &json!("enforce")));
         assert_eq!(made["verify"]["secrets"].as_array().unwrap().len(), 1);
         assert_eq!((&made["eventType"], &made["channel"]), (&json!({"body": ".action"}), &json!({"directIngest": true})));
-        assert_eq!(made["dedupe"], json!({"headers": ["X-Id"], "body": null, "window": "7d", "requestId": false}));
+        assert_eq!(made["dedupe"], json!({"headers": ["X-Id"], "body": null, "window": "7d", "requestId": false, "sameBody": "10m"}));
         assert_eq!(yard.get("sources/github").await.expect(200), made);
         assert!(yard.get("sources").await.expect(200).as_array().unwrap().contains(&made));
         assert_eq!(secrets(yard, &made).await, ["hunter2"]);

@@ -13,6 +13,7 @@ use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use boot::metrics::{self, Ingest};
 use serde::Serialize;
+use store::Verification;
 use wire::{Door, EventId};
 
 const DOOR: &str = "token";
@@ -91,7 +92,7 @@ pub(crate) async fn admit(
     arrival: Arrival<'_>,
 ) -> Result<Admitted, Refused> {
     let verified = match open.guard() {
-        Some(guard) => match verify::verify(gateway, arrival, &guard).await? {
+        Some(guard) => match verify::verify(gateway, arrival, guard).await? {
             Checked::Handshake(answer) => return Ok(Admitted::Handshake(answer)),
             Checked::Event { verified } => verified,
         },
@@ -108,7 +109,7 @@ async fn record(
     gateway: &Gateway,
     open: &OpenSource,
     arrival: Arrival<'_>,
-    verified: Option<bool>,
+    verified: Option<Verification>,
 ) -> Result<Receipt, Problem> {
     let Arrival { head, body, .. } = arrival;
     let event_type = identity::event_type(gateway, head, open, body).await?;
@@ -122,7 +123,9 @@ async fn record(
         body: body.clone(),
         event_type,
         verified,
-        key: key.map(|key| Key::of_source(open, key, body)),
+        key: key
+            .map(|key| Key::of_source(open, key, body))
+            .or_else(|| Key::of_body(open, body)),
         received_at: arrival.recorded_at(),
     };
     accept::accept(gateway, offer).await

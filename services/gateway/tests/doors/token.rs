@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
 use std::collections::HashSet;
+use std::time::Duration;
 use store::Edit;
 use wire::resource::{DedupeSpec, SourceSpec, ValueRule, VerifyMode};
 
@@ -127,6 +128,43 @@ async fn a_source_can_name_its_own_key_and_switch_request_ids_off() {
     let one = post(&yard, "src_shop", &[("X-Request-Id", "r")], b"{}").await;
     let two = post(&yard, "src_shop", &[("X-Request-Id", "r")], b"{}").await;
     assert_ne!(id(&one), id(&two));
+}
+
+#[tokio::test]
+async fn a_body_can_be_its_own_key_where_there_is_no_other() {
+    let yard = Yard::start().await;
+    let dedupe = DedupeSpec {
+        same_body: Some(Duration::from_secs(1)),
+        ..DedupeSpec::default()
+    };
+    yard.source(
+        SourceSpec {
+            dedupe,
+            ..spec("shop")
+        },
+        &[],
+    )
+    .await;
+    yard.source(spec("plain"), &[]).await;
+    let first = post(&yard, "src_shop", &[], b"{}").await;
+    let again = post(&yard, "src_shop", &[], b"{}").await;
+    assert_eq!(id(&first), id(&again));
+    assert_eq!(again.json()["data"]["note"], "duplicate");
+    // Another body, another key, and another source's.
+    for (source, headers, body) in [
+        ("src_shop", &[][..], &b"{ }"[..]),
+        ("src_shop", &[("X-Webhook-Id", "a")], b"{}"),
+        ("src_plain", &[], b"{}"),
+        ("src_plain", &[], b"{}"),
+    ] {
+        let reply = post(&yard, source, headers, body).await;
+        assert_eq!(reply.json()["data"]["status"], "queued", "{source} {headers:?}");
+    }
+    // Its own window counts, and not that of keys.
+    testkit::until("the body is new again", async || {
+        id(&post(&yard, "src_shop", &[], b"{}").await) != id(&first)
+    })
+    .await;
 }
 
 #[tokio::test]

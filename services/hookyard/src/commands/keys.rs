@@ -2,7 +2,7 @@
 
 use super::migrate::settings;
 use crate::arguments::{Keys, SettingsFrom};
-use crate::screen::{BAD, GOOD, Screen, WARN, plain, styled, table};
+use crate::screen::{BAD, Screen, plain, styled, table};
 use anyhow::{Context as _, ensure};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -73,13 +73,13 @@ impl Held {
     }
 
     fn cells(&self) -> Vec<String> {
-        let (style, standing) = match self.standing {
-            Standing::Seals => (GOOD, "seals what is new"),
-            Standing::Opens => (WARN, "is needed until `hookyard keys reseal` has run"),
-            Standing::Retired => (GOOD, "holds nothing: it can be taken out of the settings"),
-            Standing::Missing => (BAD, "is not in the settings: what it holds cannot be read"),
+        let standing = match self.standing {
+            Standing::Seals => "seals what is new",
+            Standing::Opens => "is needed until `hookyard keys reseal` has run",
+            Standing::Retired => "holds nothing: it can be taken out of the settings",
+            Standing::Missing => "is not in the settings: what it holds cannot be read",
         };
-        vec![self.id.clone(), self.values.to_string(), styled(style, standing)]
+        vec![self.id.clone(), self.values.to_string(), standing.to_owned()]
     }
 }
 

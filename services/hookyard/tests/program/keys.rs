@@ -48,6 +48,8 @@ fn an_old_key_is_retired_once_everything_is_sealed_under_the_new_one() {
         json_of(&status(both))["keys"],
         json!([{"id": "new", "values": 0, "standing": "seals"}, {"id": "old", "values": 2, "standing": "opens"}])
     );
+    let shown = stdout(&run(over(&ledger, both).args(["keys", "status"])));
+    assert!(shown.contains("new  0        seals what is new\n"), "{shown}");
     let doctor = stdout(&run(over(&ledger, both).arg("doctor")));
     assert!(
         doctor.contains("`old` still holds 2 secrets") && doctor.contains("keys reseal"),

@@ -141,6 +141,15 @@ fn describe_tokens(api: &mut Api) {
     );
     api.add(
         manage(
+            Method::Get,
+            "/management-tokens/{id}",
+            "getManagementToken",
+            (TOKENS, "Show a management token"),
+        )
+        .gives("The token, without what it is.", one()),
+    );
+    api.add(
+        manage(
             Method::Delete,
             "/management-tokens/{id}",
             "deleteManagementToken",

@@ -212,6 +212,12 @@ fn shown_dedupe() -> Shape {
         field("body", text().or_null()),
         field("window", duration()),
         field("requestId", boolean().note("Whether `X-Request-Id` is a key.")),
+        field(
+            "sameBody",
+            duration()
+                .or_null()
+                .note("How long a body is its own key where an event has no other."),
+        ),
     ])
 }
 
@@ -274,6 +280,7 @@ fn new_dedupe() -> Vec<Field> {
         maybe("body", text().or_null().note("A jq path, such as `.id`.")),
         maybe("window", duration()),
         maybe("requestId", boolean()),
+        maybe("sameBody", duration().or_null()),
     ]
 }
 
