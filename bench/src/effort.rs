@@ -17,6 +17,9 @@ pub(crate) struct Effort {
     /// Minutes of steady load over which memory is watched [default: 5, with --full 60].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_440))]
     minutes: Option<u64>,
+    /// Events a second of that load: far from the highest, since what grows, grows without a backlog.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    pub(crate) steady: u32,
 }
 
 impl Effort {

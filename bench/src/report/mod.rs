@@ -6,7 +6,7 @@ mod row;
 mod table;
 
 pub(crate) use goal::Goal;
-pub(crate) use memory::Samples;
+pub(crate) use memory::{Memory, Samples};
 pub(crate) use row::Row;
 pub(crate) use table::{CpuUnit, Table};
 

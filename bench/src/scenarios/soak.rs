@@ -6,7 +6,7 @@ use crate::cost::{self, Meter, Part};
 use crate::deployment::{Deployment, Role};
 use crate::load::{self, Load, Shot};
 use crate::receiver::Receiver;
-use crate::report::{Row, Samples, Table};
+use crate::report::{Memory, Row, Samples, Table};
 use crate::yard::{self, Yard};
 use anyhow::Result;
 use std::sync::Arc;
@@ -15,58 +15,57 @@ use std::time::{Duration, Instant};
 /// Two yards.
 pub(super) const MEASUREMENTS: u64 = 2;
 
-/// Far from the highest: what grows, grows without a backlog.
-const RATE: u32 = 200;
-
 /// How often memory is looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
-    let time = bench.effort.soak();
+    let (time, rate) = (bench.effort.soak(), bench.effort.steady);
     let mut table = Table::new(
         "Memory over time",
         &format!(
-            "{RATE} events a second (open loop) end to end for {time:?}. What is resident of each process is sampled each second; \
-             after it is some seconds after the last was delivered. The slope is that of the straight line nearest to the samples of \
-             the second half. Postgres and RabbitMQ keep what they were given and cache it, so theirs is no leak."
+            "{rate} events a second (open loop) end to end for {time:?}, into two yards at the same time, so that theirs are no latencies \
+             to compare. What is resident of each process is sampled each second; after it is some seconds after the last was \
+             delivered. The slope is that of the straight line nearest to the samples of the second half. Postgres and RabbitMQ keep \
+             what they were given and cache it, so theirs is no leak."
         ),
     );
     let clock = Clock::start();
-    let receiver = Receiver::start(clock)?;
-    let yard = Yard::with_endpoint(&receiver.url("/hooks"));
+    let receivers = [Receiver::start(clock)?, Receiver::start(clock)?];
+    let [yard, other] = receivers
+        .each_ref()
+        .map(|it| Yard::with_endpoint(&it.url("/hooks")));
     let mut distributed = Deployment::on_postgres(bench.servers, &yard).await?;
     let roles = [Role::Gateway, Role::Router, Role::Worker, Role::Runner];
     distributed.start(&roles).await?;
-    soak(
-        bench,
-        &mut table,
-        "Postgres and RabbitMQ",
-        (&distributed, &receiver),
-        clock,
-    )
-    .await?;
-    distributed.stop().await?;
-    let mut embedded = Deployment::on_sqlite(&yard)?;
+    let mut embedded = Deployment::on_sqlite(&other)?;
     embedded.start(&[Role::Dev]).await?;
-    soak(bench, &mut table, "SQLite", (&embedded, &receiver), clock).await?;
+    bench.servers.settle().await?;
+    let [receiver, other] = &receivers;
+    let soaked = tokio::try_join!(
+        soak(bench, "Postgres and RabbitMQ", (&distributed, receiver), clock),
+        soak(bench, "SQLite", (&embedded, other), clock),
+    )?;
+    for (row, memory) in <[_; 2]>::from(soaked) {
+        table.rows.push(row);
+        table.memory.extend(memory);
+    }
+    distributed.stop().await?;
     embedded.stop().await?;
     Ok(table)
 }
 
 async fn soak(
     bench: &Bench<'_>,
-    table: &mut Table,
     what: &str,
     (yard, receiver): (&Deployment<'_>, &Receiver),
     clock: Clock,
-) -> Result<()> {
+) -> Result<(Row, Vec<Memory>)> {
     bench.progress.on(what);
-    bench.servers.settle().await?;
-    receiver.reset();
     let parts = yard.parts();
     let shot = Arc::new(Shot::stamped(yard::token_door(), BYTES, clock));
     let meter = Meter::begin(parts.clone());
-    let sending = load::send(yard.doors, &shot, Load::open(RATE, bench.effort.soak()));
+    let load = Load::open(bench.effort.steady, bench.effort.soak());
+    let sending = load::send(yard.doors, &shot, load);
     let (outcome, samples) = watched(bench, what, &parts, sending).await?;
     receiver.until(outcome.accepted, PATIENCE).await?;
     yard.until(passage::UNFINISHED, 0, PATIENCE).await?;
@@ -77,16 +76,15 @@ async fn soak(
             .with_latencies(&receiver.latencies())
             .per_thousand(meter.end())
     };
-    table.rows.push(row);
     let rest = bench.effort.pick(Duration::from_secs(1), Duration::from_secs(20));
     tokio::time::sleep(rest).await;
-    for ((part, samples), after) in parts.iter().zip(samples).zip(cost::resident(&parts)) {
+    let resident = parts.iter().zip(samples).zip(cost::resident(&parts));
+    let memory = resident.filter_map(|((part, samples), after)| {
         let name = format!("{what}: {}", part.name);
-        let memory = after.and_then(|after| samples.memory(name, after));
-        table.memory.extend(memory);
-    }
+        samples.memory(name, after?)
+    });
     bench.progress.done();
-    Ok(())
+    Ok((row, memory.collect()))
 }
 
 /// Does `work`, and looks at the parts' memory meanwhile.
