@@ -36,11 +36,18 @@ impl Store {
         ))
     }
 
-    /// Holds leases until `until`; one that another has by now, or that was used up, stays what it is.
+    /// Holds leases until `until`; one that another has by now, or that is used up or being used up, stays what it is.
     pub async fn renew(&self, leases: Vec<(DeliveryId, Uuid)>, until: Instant) -> Result<usize, Error> {
-        write!(self, |conn, queries| queries::deliveries::renew(
-            conn, &leases, until
-        ))
+        match &*self.ledger {
+            Ledger::Postgres(ledger) => {
+                let call = move |conn: &mut _| Ok(postgres::hot::renew(conn, &leases, until)?);
+                ledger.look_up(call).await
+            }
+            Ledger::Sqlite(ledger) => {
+                let call = move |conn: &mut _| Ok(sqlite::hot::renew(conn, &leases, until)?);
+                ledger.write(call).await
+            }
+        }
     }
 
     /// Takes back up to `limit` leases that ran out before `now`; returns how many.

@@ -7,8 +7,8 @@ use std::error::Error as StdError;
 use store::{Outcome, QueueError, Recorded};
 use wire::{DeliveryState, Instant};
 
-/// Records an outcome of an attempt of this class. When the ledger does not take it, tries again until the lease is over: then the delivery is
-/// somebody else's, who makes the attempt again, and there is nothing to return.
+/// Records an outcome of an attempt of this class. When the ledger does not take it, tries again until the lease is over:
+/// then the delivery is somebody else's, who makes the attempt again, and there is nothing to return.
 pub(crate) async fn record(
     worker: &Worker,
     (outcome, class): (Outcome, &'static str),

@@ -137,27 +137,6 @@ pub(crate) fn void_leases(conn: &mut Conn, now: Instant) -> Result<usize, Error>
     Ok(voided)
 }
 
-/// Leases of one batch have one token, so this is a statement for each of a few batches.
-pub(crate) fn renew(conn: &mut Conn, leases: &[(DeliveryId, Uuid)], until: Instant) -> Result<usize, Error> {
-    let mut by_token: HashMap<Uuid, Vec<Uid>> = HashMap::new();
-    for (id, token) in leases {
-        by_token.entry(*token).or_default().push(Uid::from(*id));
-    }
-    let mut renewed = 0;
-    for (token, mut ids) in by_token {
-        // In one order, as every statement over many deliveries locks them.
-        ids.sort_unstable_by_key(|id| id.0);
-        let mine = deliveries::table
-            .filter(deliveries::id.eq_any(ids))
-            .filter(deliveries::state.eq("delivering"))
-            .filter(deliveries::lease_token.eq(Some(Uid(token))));
-        renewed += diesel::update(mine)
-            .set(deliveries::lease_until.eq(Some(Stamp(until))))
-            .execute(conn)?;
-    }
-    Ok(renewed)
-}
-
 /// Leases of one batch have one token, so this is a few statements for each of a few batches.
 pub(crate) fn release(conn: &mut Conn, leases: &[(DeliveryId, Uuid)], now: Instant) -> Result<usize, Error> {
     let mut by_token: BTreeMap<Uuid, Vec<Uid>> = BTreeMap::new();

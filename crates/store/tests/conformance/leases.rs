@@ -251,3 +251,25 @@ on_both! {
         assert_eq!(lease(yard, now, 10_000, &[]).await.len(), 2_000);
     }
 }
+
+/// The one and only case in which two that hold many deliveries meet: whoever renews must never wait with hundreds in its
+/// hands for one whose outcome is being recorded, since those hundreds are what is recorded next.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_renewing_waits_for_nobody() {
+    let yard = Yard::on_postgres().await;
+    let now = Instant::now();
+    let tokens = [Uuid::new_v4(), Uuid::new_v4()];
+    let made = deliveries(&yard.store, |event| {
+        vec![
+            leased(event, "one", tokens[0], now + HOLD),
+            leased(event, "two", tokens[1], now + HOLD),
+        ]
+    })
+    .await;
+    let leases: Vec<_> = made.iter().copied().zip(tokens).collect();
+    let mut other = yard.raw();
+    other.execute("BEGIN; SELECT FROM deliveries WHERE endpoint_id = 'ep_one' FOR UPDATE");
+    assert_eq!(yard.store.renew(leases.clone(), now + HOLD * 5).await.unwrap(), 1);
+    other.execute("COMMIT");
+    assert_eq!(yard.store.renew(leases, now + HOLD * 5).await.unwrap(), 2);
+}

@@ -14,6 +14,7 @@ mod losers;
 mod made;
 mod new;
 mod outcome;
+mod renew;
 mod retention;
 mod routing;
 mod slots;
@@ -31,6 +32,7 @@ pub(crate) use lanes::{in_flight, lock_ready, looked, next_due, ready_workspaces
 pub(crate) use locks::{lock_id, lock_slots};
 use new::{new_or_again, unless_there};
 pub(crate) use outcome::record;
+pub(crate) use renew::renew;
 pub(crate) use retention::lock_events;
 pub(crate) use routing::route;
 pub(crate) use slots::seat;
