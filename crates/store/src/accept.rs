@@ -46,8 +46,8 @@ pub struct Acceptance {
     pub claim: Option<NewClaim>,
     /// What to record.
     pub event: NewEvent,
-    /// What becomes of it, where that is decided already: it is recorded in the same statement, and no router sees the
-    /// event. None: a router decides.
+    /// What becomes of it, where that is decided already: it is recorded in the same statement. A router sees such an event
+    /// only where runs may listen for it. None: a router decides.
     pub routed: Option<RoutedEvent>,
 }
 

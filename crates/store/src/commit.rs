@@ -9,7 +9,7 @@
 
 use crate::sql::Uid;
 use crate::write::{BatchError, PATIENCE, Writer, answered, statements, together};
-use crate::{Committed, Error, QueueError, QueueOptions, RunCommit, Store, postgres, sqlite};
+use crate::{Committed, Error, QueueError, QueueOptions, RunCommit, SlotLimit, Store, postgres, sqlite};
 use batcher::Batcher;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -92,14 +92,25 @@ impl RunCommit {
 /// locks them.
 pub(crate) fn by_slots<'c>(
     commits: impl Iterator<Item = &'c RunCommit>,
-) -> BTreeMap<(&'c PlaybookId, &'c str), &'c RunCommit> {
+) -> BTreeMap<(&'c PlaybookId, &'c str), (&'c RunCommit, &'c SlotLimit)> {
     commits
         .filter(|commit| commit.state.is_final())
         .filter_map(|commit| {
             let limit = commit.limit.as_ref()?;
-            Some(((&commit.playbook_id, limit.key.as_str()), commit))
+            Some(((&commit.playbook_id, limit.key.as_str()), (commit, limit)))
         })
         .collect()
+}
+
+/// Those of a batch that are kept.
+pub(crate) fn only<'c>(
+    kept: &HashSet<Uid>,
+    commits: &[&'c RunCommit],
+) -> impl Iterator<Item = &'c RunCommit> {
+    commits
+        .iter()
+        .copied()
+        .filter(|commit| kept.contains(&commit.id.into()))
 }
 
 /// The answers of a batch, in its order.

@@ -18,7 +18,7 @@ use wire::{
 pub struct RoutedEvent {
     /// Must be in state `accepted`; otherwise another router was faster, and nothing is written.
     pub id: EventId,
-    /// `routed` or `quarantined`.
+    /// `routed` or `quarantined`; `accepted` for what was decided at a door and is still to be offered to runs.
     pub state: EventState,
     /// The decision trace as JSON.
     pub trace: Bytes,

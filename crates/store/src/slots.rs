@@ -42,6 +42,8 @@ pub(crate) struct Asking {
 /// Where a run that has no slot belongs.
 pub(crate) struct Seat<'a> {
     pub(crate) run: Uid,
+    /// The playbook and the key whose slots it shares.
+    pub(crate) line: (&'a PlaybookId, &'a str),
     /// None: it waits in line, and nobody has it.
     pub(crate) slot: Option<i32>,
     /// Who asks for it; none: it waits in line already.

@@ -184,6 +184,15 @@ impl Store {
         ))
     }
 
+    /// Whether a run that begins now may listen, by the playbooks that the workspace has. Where it has so many that not all
+    /// are looked at, one may.
+    pub async fn could_listen(&self, workspace: &WorkspaceId) -> Result<bool, Error> {
+        let workspace = workspace.clone();
+        read!(self, |conn, queries| queries::waits::could_listen(
+            conn, &workspace, LOOKED_AT
+        ))
+    }
+
     /// Reads a workspace's events of a type from `since` on, the newest `limit` of them, oldest first, with the bytes of
     /// their bodies.
     pub async fn events_since(

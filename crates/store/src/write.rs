@@ -28,7 +28,7 @@ pub struct QueueOptions {
     pub capacity: usize,
     /// How many rows one statement carries at most.
     pub max_batch: usize,
-    /// Who is told of each batch: the writer (`accept`, `routing`, `outcomes`, `runs`), its rows, and how long it took.
+    /// Who is told of each batch: the writer (`accept`, `routing`, `outcomes`, `runs`, `slots`), its rows, and how long it took.
     pub written: Option<batcher::Written>,
 }
 

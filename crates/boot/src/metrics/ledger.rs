@@ -55,7 +55,7 @@ impl Ledger {
     }
 }
 
-/// Counts the rows of a batch that a writer (`accept`, `routing`, `outcomes`, `runs`) wrote together, and times its write.
+/// Counts the rows of a batch that a writer (`accept`, `routing`, `outcomes`, `runs`, `slots`) wrote together, and times its write.
 pub fn batch_written(statement: &'static str, rows: usize, took: Duration) {
     let labels = [KeyValue::new("statement", statement)];
     let ledger = &meters().ledger;

@@ -15,15 +15,18 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, QueryResult, Queryable,
     RunQueryDsl,
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use wire::{Instant, PlaybookId, RunId};
 
 /// Runs that are let go on in one transaction at the most.
-const WOKEN: i32 = 1_000;
+const WOKEN: usize = 1_000;
 
 /// Takes a slot for each run whose owner asks for one, or has it wait in line, without an owner. The key that a run has
 /// counts, and the limit's only when it has none yet. Answers in the order of `asking`.
 pub(crate) fn take(conn: &mut Conn, asking: &[Asking]) -> QueryResult<Vec<Slotted>> {
+    let Some(now) = asking.iter().map(|ask| ask.at).max() else {
+        return Ok(Vec::new());
+    };
     let held = held(conn, asking.iter())?;
     let mut lines: BTreeMap<(&PlaybookId, &str), Vec<&Asking>> = BTreeMap::new();
     for ask in asking {
@@ -32,10 +35,52 @@ pub(crate) fn take(conn: &mut Conn, asking: &[Asking]) -> QueryResult<Vec<Slotte
             lines.entry((&ask.playbook, key)).or_default().push(ask);
         }
     }
-    let mut slotted = HashMap::with_capacity(asking.len());
-    for ((playbook, key), asking) in lines {
+    for (playbook, key) in lines.keys() {
         lock_slots(conn, playbook, key)?;
-        slotted.extend(seat_all(conn, (playbook, key), &asking)?);
+    }
+    // Only now that the lines are locked do they stay as they are.
+    let mut held = self::held(conn, asking.iter())?;
+    let mut slotted = HashMap::with_capacity(asking.len());
+    let mut seats = Vec::with_capacity(asking.len());
+    for (line, asking) in &lines {
+        for ask in asking {
+            if let Some(slot) = held
+                .get(&ask.run.into())
+                .filter(|held| held.are_of(ask))
+                .and_then(|held| held.slot)
+            {
+                slotted.insert((ask.run.into(), ask.epoch), Slotted::Taken(slot));
+            }
+        }
+        seats.extend(seats_of(conn, *line, asking, &mut held)?);
+    }
+    // Whoever changes several runs does so in this order: see `control::wake`.
+    seats.sort_unstable_by_key(|seat| seat.run.0);
+    let seated = seat(conn, &seats, now)?;
+    let mut left = BTreeSet::new();
+    for Seat {
+        run,
+        line,
+        slot,
+        asking,
+    } in seats
+    {
+        if !seated.contains(&run) {
+            // Somebody lost his run meanwhile: his slot is the next one's.
+            left.extend(slot.map(|_| line));
+        } else if let Some(ask) = asking {
+            let answer = slot.map_or(Slotted::Queued, Slotted::Taken);
+            slotted.insert((run, ask.epoch), answer);
+        }
+    }
+    for line in left {
+        if let Some(ask) = lines.get(&line).and_then(|asking| asking.last()) {
+            let limit = SlotLimit {
+                key: line.1.to_owned(),
+                most: ask.limit.most,
+            };
+            fill(conn, line.0, &limit, now)?;
+        }
     }
     let of = |ask: &Asking| slotted.get(&(Uid::from(ask.run), ask.epoch));
     Ok(asking
@@ -69,67 +114,40 @@ fn held<'a>(conn: &mut Conn, asking: impl Iterator<Item = &'a Asking>) -> QueryR
     Ok(rows.into_iter().map(|slots| (slots.run, slots)).collect())
 }
 
-/// Answers those who ask for slots of one line. Whoever calls holds its lock.
-fn seat_all(
+/// Where those belong who ask for slots of one line, and those who get theirs with them; takes them out of `held`. Whoever
+/// calls holds the line's lock.
+fn seats_of<'a>(
     conn: &mut Conn,
-    (playbook, key): (&PlaybookId, &str),
-    asking: &[&Asking],
-) -> QueryResult<HashMap<(Uid, i64), Slotted>> {
-    let (Some(most), Some(now)) = (
-        asking.last().map(|ask| ask.limit.most),
-        asking.iter().map(|ask| ask.at).max(),
-    ) else {
-        return Ok(HashMap::new());
+    (playbook, key): (&'a PlaybookId, &'a str),
+    asking: &[&'a Asking],
+    held: &mut HashMap<Uid, Slots>,
+) -> QueryResult<Vec<Seat<'a>>> {
+    let Some(most) = asking.last().map(|ask| ask.limit.most) else {
+        return Ok(Vec::new());
     };
-    // Only now that the line is locked do they stay as they are.
-    let held = held(conn, asking.iter().copied())?;
-    let used = used(conn, playbook, key)?;
-    let free = free(most, &used);
-    let in_line = in_line(conn, playbook, key, free)?;
-    let mut slotted = HashMap::new();
-    let mut line: BTreeMap<RunId, Option<&Asking>> =
-        in_line.into_iter().map(|id| (RunId::from(id), None)).collect();
+    let numbers = free(most, &used(conn, playbook, key)?);
+    let mut line: BTreeMap<RunId, Option<&Asking>> = in_line(conn, playbook, key, numbers.len())?
+        .into_iter()
+        .map(|id| (RunId::from(id), None))
+        .collect();
     for ask in asking {
-        match held.get(&ask.run.into()).filter(|held| held.are_of(ask)) {
-            None => {}
-            Some(Slots { slot: Some(slot), .. }) => {
-                slotted.insert((ask.run.into(), ask.epoch), Slotted::Taken(*slot));
-            }
-            Some(_) => {
-                line.insert(ask.run, Some(ask));
-            }
+        let held = held.remove(&ask.run.into()).filter(|held| held.are_of(ask));
+        if held.is_some_and(|held| held.slot.is_none()) {
+            line.insert(ask.run, Some(ask));
         }
     }
-    let numbers = (0..most).filter(|number| !used.contains(number)).map(Some);
-    let seats: Vec<Seat<'_>> = line
+    let numbers = numbers.into_iter().map(Some).chain(std::iter::repeat(None));
+    Ok(line
         .into_iter()
-        .zip(numbers.chain(std::iter::repeat(None)))
+        .zip(numbers)
         .map(|((run, asking), slot)| Seat {
             run: run.into(),
+            line: (playbook, key),
             slot,
             asking,
         })
         .filter(|seat| seat.slot.is_some() || seat.asking.is_some())
-        .collect();
-    let seated = seat(conn, key, &seats, now)?;
-    let mut is_left = false;
-    for Seat { run, slot, asking } in seats {
-        let is_seated = seated.contains(&run);
-        is_left |= slot.is_some() && !is_seated;
-        if let Some(ask) = asking.filter(|_| is_seated) {
-            let answer = slot.map_or(Slotted::Queued, Slotted::Taken);
-            slotted.insert((run, ask.epoch), answer);
-        }
-    }
-    if is_left {
-        // Somebody lost his run meanwhile: his slot is the next one's.
-        let limit = SlotLimit {
-            key: key.to_owned(),
-            most,
-        };
-        fill(conn, playbook, &limit, now)?;
-    }
-    Ok(slotted)
+        .collect())
 }
 
 /// The slots that runs have.
@@ -143,19 +161,27 @@ fn used(conn: &mut Conn, playbook: &PlaybookId, key: &str) -> QueryResult<HashSe
     Ok(used.into_iter().flatten().collect())
 }
 
-fn free(most: i32, used: &HashSet<i32>) -> i32 {
-    most.saturating_sub(i32::try_from(used.len()).unwrap_or(i32::MAX))
-        .clamp(0, WOKEN)
+/// The slots that may be given. A limit that was lowered is kept to by giving none while more go on than it allows.
+fn free(most: i32, used: &HashSet<i32>) -> Vec<i32> {
+    let most = usize::try_from(most).unwrap_or(0);
+    (0..)
+        .filter(|number| !used.contains(number))
+        .take(most.saturating_sub(used.len()))
+        .collect()
 }
 
 /// Up to `limit` of those who wait longest.
-fn in_line(conn: &mut Conn, playbook: &PlaybookId, key: &str, limit: i32) -> QueryResult<Vec<Uid>> {
+fn in_line(conn: &mut Conn, playbook: &PlaybookId, key: &str, limit: usize) -> QueryResult<Vec<Uid>> {
+    let limit = limit.min(WOKEN);
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     runs::table
         .filter(runs::playbook_id.eq(playbook.as_str()))
         .filter(runs::slot_key.eq(Some(key)))
         .filter(runs::queued)
         .order(runs::id)
-        .limit(limit.into())
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(runs::id)
         .load(conn)
 }
@@ -167,35 +193,30 @@ pub(crate) fn fill(
     limit: &SlotLimit,
     now: Instant,
 ) -> QueryResult<Vec<RunId>> {
-    let in_line = in_line(conn, playbook, &limit.key, WOKEN)?;
+    // Most who give a slot back have nobody behind them.
+    let in_line = in_line(
+        conn,
+        playbook,
+        &limit.key,
+        usize::try_from(limit.most).unwrap_or(0),
+    )?;
     if in_line.is_empty() {
         return Ok(Vec::new());
     }
-    let used = used(conn, playbook, &limit.key)?;
-    let numbers = (0..limit.most).filter(|number| !used.contains(number));
+    let numbers = free(limit.most, &used(conn, playbook, &limit.key)?);
     let seats: Vec<Seat<'_>> = in_line
         .into_iter()
         .zip(numbers)
         .map(|(run, slot)| Seat {
             run,
+            line: (playbook, limit.key.as_str()),
             slot: Some(slot),
             asking: None,
         })
         .collect();
-    let seated = seat(conn, &limit.key, &seats, now)?;
+    let seated = seat(conn, &seats, now)?;
     let woken = seats.iter().map(|seat| seat.run).filter(|id| seated.contains(id));
     Ok(woken.map(RunId::from).collect())
-}
-
-/// Those that somebody has go on anyway.
-fn ready(conn: &mut Conn, ids: &[Uid], now: Instant) -> QueryResult<usize> {
-    diesel::update(
-        runs::table
-            .filter(runs::id.eq_any(ids))
-            .filter(runs::owner.is_null()),
-    )
-    .set(runs::ready_at.eq(Some(Stamp(now))))
-    .execute(conn)
 }
 
 /// Up to `limit` lines after `after`, in their order.
@@ -257,17 +278,16 @@ pub(crate) fn release(
     now: Instant,
 ) -> Result<Vec<RunId>, Error> {
     lock_slots(conn, playbook, key)?;
-    let next: Vec<Uid> = runs::table
-        .filter(runs::playbook_id.eq(playbook.as_str()))
-        .filter(runs::slot_key.eq(Some(key)))
-        .filter(runs::queued)
-        .order(runs::id)
-        .limit(WOKEN.into())
-        .select(runs::id)
-        .load(conn)?;
+    let next = in_line(conn, playbook, key, WOKEN)?;
     diesel::update(runs::table.filter(runs::id.eq_any(&next)))
         .set(runs::queued.eq(false))
         .execute(conn)?;
-    ready(conn, &next, now)?;
+    // Those that somebody has go on anyway.
+    let unowned = runs::table
+        .filter(runs::id.eq_any(&next))
+        .filter(runs::owner.is_null());
+    diesel::update(unowned)
+        .set(runs::ready_at.eq(Some(Stamp(now))))
+        .execute(conn)?;
     Ok(next.into_iter().map(RunId::from).collect())
 }

@@ -1,7 +1,7 @@
 //! What runs were given, and what they could have been given.
 
 use super::super::Conn;
-use super::super::schema::{events, playbook_versions, run_inbox, runs};
+use super::super::schema::{events, playbook_versions, playbooks, run_inbox, runs};
 use super::runs::UNFINISHED;
 use crate::sql::Uid;
 use crate::{Error, Event};
@@ -46,7 +46,25 @@ pub(crate) fn may_listen(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -
     if i64::try_from(going.len()).is_ok_and(|looked_at| looked_at >= limit) {
         return Ok(true);
     }
-    for (playbook, version) in going.into_iter().collect::<HashSet<_>>() {
+    listens(conn, going)
+}
+
+/// The same of runs that begin now: of the versions that they would keep to.
+pub(crate) fn could_listen(conn: &mut Conn, workspace: &WorkspaceId, limit: i64) -> Result<bool, Error> {
+    let current: Vec<(String, i32)> = playbooks::table
+        .filter(playbooks::workspace_id.eq(workspace.as_str()))
+        .limit(limit)
+        .select((playbooks::id, playbooks::version))
+        .load(conn)?;
+    if i64::try_from(current.len()).is_ok_and(|looked_at| looked_at >= limit) {
+        return Ok(true);
+    }
+    listens(conn, current)
+}
+
+/// Whether one of these versions has a `listen`.
+fn listens(conn: &mut Conn, versions: Vec<(String, i32)>) -> Result<bool, Error> {
+    for (playbook, version) in versions.into_iter().collect::<HashSet<_>>() {
         let listens: Option<i32> = playbook_versions::table
             .find((playbook, version))
             .filter(playbook_versions::definition.like("%listen%"))

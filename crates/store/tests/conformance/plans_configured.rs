@@ -199,6 +199,8 @@ on_both! {
         planner.finds("playbooks", "workspace_id", (OF_WORKSPACE, "playbooks_"));
         planner.store.routes(&nobody()).await.unwrap();
         planner.finds("routes", "workspace_id", (OF_WORKSPACE, "routes_name_key"));
+        planner.store.could_listen(&nobody()).await.unwrap();
+        planner.finds("playbooks", "version", (OF_WORKSPACE, "playbooks_"));
     }
 
     async fn names_are_read_by_index(yard: &Yard) {

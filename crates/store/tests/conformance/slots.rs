@@ -10,6 +10,7 @@ use hookyard_store::{
     Store,
 };
 use std::time::Duration;
+use testkit::until;
 use uuid::Uuid;
 use wire::{Instant, RunState};
 
@@ -163,6 +164,32 @@ on_both! {
         assert_eq!(woken, [ids[3], ids[4]]);
     }
 
+    async fn a_lowered_limit_is_kept_to_by_those_who_ask_and_those_who_give_back(yard: &Yard) {
+        started(yard, 8).await;
+        let worker = Uuid::new_v4();
+        let [high, low] = [4, 2].map(|most| SlotLimit { key: String::new(), most });
+        let mut runs = claimed(&yard.store, worker).await;
+        runs.sort_by_key(|run| run.id);
+        let ended = |index: usize| RunCommit {
+            state: RunState::Completed,
+            hold: Hold::Parked(None),
+            limit: Some(low.clone()),
+            ..commit(&runs[index], worker, "x")
+        };
+        for (index, expected) in (0..).zip([0, 1, 2, 3].map(Slotted::Taken)) {
+            assert_eq!(slots(yard).take(&runs[index], worker, high.clone(), Instant::now()).await.unwrap(), expected);
+        }
+        // The first number is free again, and three go on.
+        assert_eq!(commits(yard).commit(ended(0)).await.unwrap(), Committed::Kept(Vec::new()));
+        for run in &runs[4..7] {
+            assert_eq!(slots(yard).take(run, worker, low.clone(), Instant::now()).await.unwrap(), Slotted::Queued);
+        }
+        assert_eq!(commits(yard).commit(ended(1)).await.unwrap(), Committed::Kept(Vec::new()));
+        assert_eq!(commits(yard).commit(ended(2)).await.unwrap(), Committed::Kept(vec![runs[4].id]));
+        assert_eq!(slots(yard).take(&runs[7], worker, low.clone(), Instant::now()).await.unwrap(), Slotted::Queued);
+        assert_eq!(commits(yard).commit(ended(3)).await.unwrap(), Committed::Kept(vec![runs[5].id]));
+    }
+
     async fn a_limit_that_is_gone_lets_all_go_on(yard: &Yard) {
         started(yard, 3).await;
         let worker = Uuid::new_v4();
@@ -229,4 +256,38 @@ async fn work_off(store: &Store, slots: &SlotQueue, queue: &CommitQueue, runs: u
             return most;
         }
     }
+}
+
+/// Whoever gives slots locks a line, and then the runs in it. Whoever ends runs must come in the same way, or the two wait for
+/// each other: many runs are ended at once when somebody cancels them all, of which those in line are several workers' by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_who_waits_for_a_line_has_no_run_locked() {
+    let yard = Yard::on_postgres().await;
+    started(&yard, 1).await;
+    let worker = Uuid::new_v4();
+    let run = claimed(&yard.store, worker).await.remove(0);
+    let limit = SlotLimit {
+        key: String::new(),
+        most: 1,
+    };
+    let line = format!("hookyard.slots\n{}\n", run.playbook_id);
+    let (mut other, mut third) = (yard.raw(), yard.raw());
+    other.execute(&format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{line}', 0))"
+    ));
+    let ended = RunCommit {
+        state: RunState::Cancelled,
+        hold: Hold::Parked(None),
+        limit: Some(limit),
+        ..commit(&run, worker, "x")
+    };
+    let queue = commits(&yard);
+    let ending = tokio::spawn(async move { queue.commit(ended).await });
+    until("it waits", async || {
+        third.number("SELECT count(*) AS value FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") == 1
+    })
+    .await;
+    third.execute("SELECT FROM runs FOR UPDATE NOWAIT");
+    other.execute("COMMIT");
+    assert_eq!(ending.await.unwrap().unwrap(), Committed::Kept(Vec::new()));
 }

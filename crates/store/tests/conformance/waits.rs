@@ -6,7 +6,9 @@ use crate::running::{commit, commits};
 use crate::runs::started;
 use crate::yard::Yard;
 use bytes::Bytes;
-use hookyard_store::{Committed, Gift, Given, Hold, QueueOptions, RoutedEvent, RunCommit, Store, WaitKey};
+use hookyard_store::{
+    Committed, Edit, Gift, Given, Hold, QueueOptions, RoutedEvent, RunCommit, Store, WaitKey,
+};
 use std::collections::HashSet;
 use std::time::Duration;
 use uuid::Uuid;
@@ -262,6 +264,18 @@ on_both! {
         assert!(!may_listen().await);
         parked(yard, 101);
         assert!(may_listen().await, "nobody looks at so many");
+    }
+
+    async fn a_run_that_begins_may_listen_where_the_version_in_force_does(yard: &Yard) {
+        let could_listen = async || yard.store.could_listen(&workspace()).await.unwrap();
+        yard.store.edit(given::tenant("acme"), Instant::now()).await.unwrap();
+        let mut row = given::playbook("acme", "one", 1);
+        assert!(!could_listen().await);
+        for (definition, expected) in [("do: [{rest: {wait: PT1S}}]", false), ("do: [{hear: {listen: {}}}]", true), ("do: []", false)] {
+            definition.clone_into(&mut row.spec.definition);
+            yard.store.edit(vec![Edit::Playbook(row.clone())], Instant::now()).await.unwrap();
+            assert_eq!(could_listen().await, expected, "{definition}");
+        }
     }
 
     async fn looking_back_says_why_nothing_is_given(yard: &Yard) {

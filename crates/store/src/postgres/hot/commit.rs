@@ -3,7 +3,7 @@
 mod rows;
 
 use super::lock_slots;
-use crate::commit::{by_slots, committed};
+use crate::commit::{by_slots, committed, only};
 use crate::postgres::queries;
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
@@ -25,14 +25,13 @@ pub(crate) fn commit(conn: &mut PgConnection, commits: &[&RunCommit]) -> QueryRe
         return Ok(committed(commits, &kept, &HashMap::new()));
     }
     conn.transaction(|conn| {
+        // Before any run, as whoever gives slots locks them: nobody waits in a circle, and nobody begins to wait in line unseen.
+        for (playbook, key) in slots.into_keys() {
+            lock_slots(conn, playbook, key)?;
+        }
         let kept = keep(conn, commits)?;
         let mut woken: HashMap<RunId, Vec<RunId>> = HashMap::new();
-        for ((playbook, _), commit) in slots {
-            let Some(limit) = commit.limit.as_ref().filter(|_| kept.contains(&commit.id.into())) else {
-                continue;
-            };
-            // Now, and not before: whoever began to wait since the statement above began is seen.
-            lock_slots(conn, playbook, &limit.key)?;
+        for ((playbook, _), (commit, limit)) in by_slots(only(&kept, commits)) {
             let next = queries::slots::fill(conn, playbook, limit, commit.at)?;
             woken.insert(commit.id, next);
         }

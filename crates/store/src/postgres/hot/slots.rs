@@ -11,18 +11,14 @@ use std::collections::HashSet;
 use wire::Instant;
 
 /// Puts these runs where they belong, those excepted that are not any more their askers' or in line; returns those that it put.
-pub(crate) fn seat(
-    conn: &mut PgConnection,
-    key: &str,
-    seats: &[Seat<'_>],
-    now: Instant,
-) -> QueryResult<HashSet<Uid>> {
+/// They are locked in the order of `seats`.
+pub(crate) fn seat(conn: &mut PgConnection, seats: &[Seat<'_>], now: Instant) -> QueryResult<HashSet<Uid>> {
     if seats.is_empty() {
         return Ok(HashSet::new());
     }
     let seated: Vec<Uid> = Seats {
-        key,
         now: Stamp(now),
+        keys: seats.iter().map(|seat| seat.line.1).collect(),
         runs: seats.iter().map(|seat| seat.run).collect(),
         slots: seats.iter().map(|seat| seat.slot).collect(),
         owners: seats
@@ -44,8 +40,8 @@ pub(crate) fn seat(
 
 /// The seats, one array a column.
 struct Seats<'a> {
-    key: &'a str,
     now: Stamp,
+    keys: Vec<&'a str>,
     runs: Vec<Uid>,
     slots: Vec<Option<i32>>,
     owners: Vec<Option<Uid>>,
@@ -57,11 +53,9 @@ statement!(Seats, Uuid, PgConnection);
 
 impl QueryFragment<Pg> for Seats<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("UPDATE runs AS held SET slot = seat.slot, queued = seat.slot IS NULL, slot_key = ");
-        out.push_bind_param::<Text, _>(self.key)?;
         // One that has not begun has not begun again, whatever its owner was about to do.
         out.push_sql(
-            ", owner = CASE WHEN seat.slot IS NOT NULL THEN held.owner END, \
+            "UPDATE runs AS held SET slot = seat.slot, queued = seat.slot IS NULL, slot_key = seat.key, owner = CASE WHEN seat.slot IS NOT NULL THEN held.owner END, \
              state = CASE WHEN seat.slot IS NULL AND NOT seat.is_begun AND held.state = 'running' THEN 'pending' ELSE held.state END, \
              started_at = CASE WHEN seat.slot IS NULL AND NOT seat.is_begun AND held.state = 'running' THEN NULL \
              ELSE held.started_at END, ready_at = CASE WHEN seat.owner IS NULL AND held.owner IS NULL THEN ",
@@ -72,6 +66,8 @@ impl QueryFragment<Pg> for Seats<'_> {
         out.push_sql(" ELSE held.updated_at END FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.runs)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.keys)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Integer>>, _>(&self.slots)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Uuid>>, _>(&self.owners)?;
@@ -81,7 +77,7 @@ impl QueryFragment<Pg> for Seats<'_> {
         out.push_bind_param::<Array<Bool>, _>(&self.are_begun)?;
         // The owner is compared in a way that no index of owners serves: the row is found by its key.
         out.push_sql(
-            ") AS seat (run_id, slot, owner, epoch, is_begun) WHERE held.id = seat.run_id \
+            ") AS seat (run_id, key, slot, owner, epoch, is_begun) WHERE held.id = seat.run_id \
              AND CASE WHEN seat.owner IS NULL THEN held.queued \
              ELSE held.owner IS NOT DISTINCT FROM seat.owner AND held.epoch = seat.epoch END RETURNING held.id",
         );

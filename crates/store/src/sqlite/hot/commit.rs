@@ -1,6 +1,6 @@
 //! COMMIT on SQLite.
 
-use crate::commit::{by_slots, committed};
+use crate::commit::{by_slots, committed, only};
 use crate::sql::{Stamp, Uid};
 use crate::sqlite::queries;
 use crate::sqlite::schema::{events, run_inbox, run_waits, runs, steps};
@@ -22,10 +22,8 @@ pub(crate) fn commit(conn: &mut SqliteConnection, commits: &[&RunCommit]) -> Que
             }
         }
         let mut woken = HashMap::new();
-        for ((playbook, _), commit) in by_slots(commits.iter().copied()) {
-            if let Some(limit) = commit.limit.as_ref().filter(|_| kept.contains(&commit.id.into())) {
-                woken.insert(commit.id, queries::slots::fill(conn, playbook, limit, commit.at)?);
-            }
+        for ((playbook, _), (commit, limit)) in by_slots(only(&kept, commits)) {
+            woken.insert(commit.id, queries::slots::fill(conn, playbook, limit, commit.at)?);
         }
         Ok(committed(commits, &kept, &woken))
     })

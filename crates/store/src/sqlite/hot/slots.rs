@@ -10,14 +10,13 @@ use wire::Instant;
 /// Puts these runs where they belong, those excepted that are not any more their askers' or in line; returns those that it put.
 pub(crate) fn seat(
     conn: &mut SqliteConnection,
-    key: &str,
     seats: &[Seat<'_>],
     now: Instant,
 ) -> QueryResult<HashSet<Uid>> {
     let mut seated = HashSet::with_capacity(seats.len());
     for seat in seats {
         let put = match (seat.asking, seat.slot) {
-            (Some(asking), slot) => answer(conn, (seat.run, key), asking, slot, now)?,
+            (Some(asking), slot) => answer(conn, (seat.run, seat.line.1), asking, slot, now)?,
             (None, slot) => let_on(conn, seat.run, slot, now)?,
         };
         if put {
