@@ -173,6 +173,11 @@ impl Jail {
         }))
     }
 
+    /// Whether this program of a guest's was stopped lately: what it asks for shares the workers that are not kept for others.
+    pub fn suspects(&self, program: &str) -> bool {
+        self.shared().suspects().is_suspected(program, Instant::now())
+    }
+
     /// Says how busy the jail is, for metrics and operators.
     pub fn status(&self) -> Status {
         let shared = self.shared();
@@ -301,16 +306,14 @@ impl Shared {
     }
 
     fn push(self: &Arc<Self>, request: Request) -> Result<(), JailError> {
+        // Before the lock: it may have to read a program as long as one can be.
+        let is_suspected = self.is_suspected(&request);
         let mut queue = self.lock();
         let waiting = queue.waiting.len() + queue.suspected.len();
         if waiting >= self.options.queue {
             return Err(JailError::Busy { waiting });
         }
-        // One that is tried again goes on with what it has learnt.
-        let is_new = request.tasks.iter().all(|task| task.spent.is_zero());
-        let is_suspected = self.is_suspected(&request);
-        let most = SUSPECTS_WAITING * self.workers_of_suspected();
-        if is_suspected && is_new && queue.suspected.len() >= most {
+        if is_suspected && self.has_no_room_for(&request, &queue) {
             return Err(JailError::Suspected);
         }
         queue.lane(is_suspected).push_back(request);
@@ -340,6 +343,12 @@ impl Shared {
         request.tasks.iter().all(is_suspected)
     }
 
+    /// Whether too many suspected ones wait already. One that is tried again goes on with what it has learnt.
+    fn has_no_room_for(&self, request: &Request, queue: &Queue) -> bool {
+        let is_new = request.tasks.iter().all(|task| task.spent.is_zero());
+        is_new && queue.suspected.len() >= SUSPECTS_WAITING * self.workers_of_suspected()
+    }
+
     /// All but one, where there are several.
     fn workers_of_suspected(&self) -> usize {
         self.options.workers.get().saturating_sub(1).max(1)
@@ -351,7 +360,12 @@ impl Shared {
             if !self.is_suspected(&request) {
                 return Some((request, Lane::Everybody));
             }
-            queue.suspected.push_back(request);
+            // It came before its program was stopped.
+            if self.has_no_room_for(&request, queue) {
+                let _ = request.reply.send(Err(JailError::Suspected));
+            } else {
+                queue.suspected.push_back(request);
+            }
         }
         if queue.at_suspected >= self.workers_of_suspected() {
             return None;

@@ -58,6 +58,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether expressions of the playbook are run for it: only then can it take long.
+    pub fn evaluates(&self) -> bool {
+        match self {
+            Self::Cancel | Self::Pause | Self::Fault { .. } => false,
+            Self::WithSecrets { then, .. } => then.evaluates(),
+            _ => true,
+        }
+    }
+}
+
 /// What a run begins with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Start {

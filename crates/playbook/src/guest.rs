@@ -59,16 +59,8 @@ impl Ask {
     pub(crate) fn evaluates(&self) -> bool {
         match self {
             Self::Needs | Self::Check { .. } | Self::Outline => true,
-            Self::Step { event, .. } => evaluates(event),
+            Self::Step { event, .. } => event.evaluates(),
         }
-    }
-}
-
-fn evaluates(event: &Event) -> bool {
-    match event {
-        Event::Cancel | Event::Pause | Event::Fault { .. } => false,
-        Event::WithSecrets { then, .. } => evaluates(then),
-        _ => true,
     }
 }
 

@@ -187,6 +187,12 @@ impl Engine {
         }
     }
 
+    /// Whether a run of this version was stopped lately. Then the steps of its runs that evaluate something may have to wait
+    /// for long, or be refused with [`JailError::Suspected`].
+    pub fn suspects(&self, version: &Version) -> bool {
+        self.jail.suspects(&version.text)
+    }
+
     /// Ends a run as faulted at the state that it had, which it can be retried from.
     async fn fault(&self, run: Standing<'_>, error: Error) -> Result<Stepped, StepError> {
         if run.state.is_none() {

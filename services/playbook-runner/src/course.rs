@@ -23,6 +23,7 @@ macro_rules! insist {
     }};
 }
 
+mod aside;
 mod begin;
 mod commit;
 mod slot;
@@ -41,7 +42,6 @@ use slot::Places;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::{Control, HeldRun, SlotLimit, Telling, Told};
 use tokio::sync::OwnedSemaphorePermit;
@@ -86,7 +86,18 @@ struct Course {
     /// What it was told and has not taken in.
     told: VecDeque<Told>,
     bell: Bell,
+    /// Its place among the runs in hand.
+    place: Place,
     stopping: CancellationToken,
+}
+
+/// Where a run in hand is.
+#[derive(Debug)]
+enum Place {
+    /// Among those that go on.
+    Inside { _permit: OwnedSemaphorePermit },
+    /// Among those of suspected programs, which may have to wait for long.
+    Aside { _permit: OwnedSemaphorePermit },
 }
 
 /// How a course ends.
@@ -112,12 +123,13 @@ pub(crate) async fn course(
     permit: OwnedSemaphorePermit,
 ) {
     let id = run.id;
-    let end = match Course::of(Arc::clone(&runner), run, told, Arc::clone(&bell)).await {
+    let place = Place::Inside { _permit: permit };
+    let (end, place) = match Course::of(Arc::clone(&runner), run, told, Arc::clone(&bell), place).await {
         Ok(mut course) => match course.follow().await {
-            Err(end) => end,
+            Err(end) => (end, Some(course.place)),
             Ok(never) => match never {},
         },
-        Err(end) => end,
+        Err(end) => (end, None),
     };
     if end == End::Left {
         leave(&runner, id).await;
@@ -127,10 +139,8 @@ pub(crate) async fn course(
         // It was rung for while it was let go of.
         heart::wake(&runner, vec![id]).await;
     }
-    drop(permit);
-    if runner.is_full.swap(false, Ordering::AcqRel) {
-        runner.relieved.notify_one();
-    }
+    drop(place);
+    runner.relieve();
 }
 
 async fn leave(runner: &Runner, id: RunId) {

@@ -8,7 +8,7 @@ use expression::Jail;
 use playbook::Engine;
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::{CommitQueue, Error, HeldRun, Playbook, SlotQueue, Store};
 use tokio::sync::{Notify, OnceCell, Semaphore};
@@ -36,6 +36,8 @@ pub(crate) struct Runner {
     pub(crate) courses: Courses,
     /// One for each run that there is room for.
     pub(crate) room: Arc<Semaphore>,
+    /// Half as many more for runs of suspected programs.
+    pub(crate) aside: Arc<Semaphore>,
     /// There is room again for those that were passed by.
     pub(crate) relieved: Notify,
     /// Whether some were passed by.
@@ -74,6 +76,7 @@ impl Runner {
             commits: parts.commits,
             slots: parts.slots,
             room: Arc::new(Semaphore::new(parts.settings.slots.get())),
+            aside: Arc::new(Semaphore::new(parts.settings.slots.get().div_ceil(2))),
             settings: parts.settings,
             connect_timeout: parts.connect_timeout,
             shutdown: parts.shutdown,
@@ -83,6 +86,13 @@ impl Runner {
             born: OnceCell::new(),
             worker: Uuid::new_v4(),
             name: name(),
+        }
+    }
+
+    /// To be told when a place was given back: those who were passed by have their turn.
+    pub(crate) fn relieve(&self) {
+        if self.is_full.swap(false, Ordering::AcqRel) {
+            self.relieved.notify_one();
         }
     }
 

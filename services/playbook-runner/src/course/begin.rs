@@ -1,7 +1,7 @@
 //! The beginning of a course: a run that has not begun is started, one that has goes on from its state.
 
 use super::slot::Places;
-use super::{Course, End, Flow};
+use super::{Course, End, Flow, Place};
 use crate::call::Calls;
 use crate::courses::Bell;
 use crate::keep::unchanged;
@@ -28,6 +28,7 @@ impl Course {
         run: HeldRun,
         told: Vec<Told>,
         bell: Bell,
+        place: Place,
     ) -> Result<Self, End> {
         let stopping = runner.shutdown.stopping();
         let mut course = Self {
@@ -50,6 +51,7 @@ impl Course {
             runner,
             run,
             bell,
+            place,
             stopping,
         };
         // Read after the run was taken: what is switched off is saved before those are told that go on, so a run is either

@@ -11,22 +11,18 @@ use expression::JailError;
 use playbook::{Error, Event, Issued, Out, StepError, Stepped, Summary, pending};
 use serde_json::Value;
 use std::error::Error as StdError;
-use std::time::Duration;
 use store::{Committed, Hold, QueueError, RunCommit};
 use uuid::Uuid;
 use wire::{EventId, Instant, RunState};
 
-/// How long a run stays away whose version is suspected, give or take a half.
-const ASIDE: Duration = Duration::from_secs(5);
-
 impl Course {
     /// Lets something happen, keeps what comes of it, and begins what it asks for. `taken` are the lines of the inbox that
     /// are taken in with it.
-    pub(super) async fn happen(&mut self, event: Event, taken: Vec<Uuid>) -> Flow {
+    pub(super) async fn happen(&mut self, mut event: Event, mut taken: Vec<Uuid>) -> Flow {
         let at = Instant::now();
         self.look_at_secrets(at).await;
         let learned = self.secrets.news();
-        let stepped = match self.step(&event, learned.as_ref(), at).await? {
+        let stepped = match self.step(&mut event, &mut taken, learned.as_ref(), at).await? {
             Ok(stepped) => stepped,
             Err(StepError::Unstartable(error)) => {
                 self.fault(&error, taken).await?;
@@ -71,28 +67,36 @@ impl Course {
         }
     }
 
-    /// Steps until the engine can. However long a step takes, the run stays ours: the heart beats beside it.
+    /// Steps until the engine can. However long a step takes, the run stays ours: the heart beats beside it. One that is
+    /// cancelled before it has its turn is cancelled instead.
     async fn step(
         &mut self,
-        event: &Event,
+        event: &mut Event,
+        taken: &mut Vec<Uuid>,
         learned: Option<&Value>,
         at: Instant,
     ) -> Result<Result<Stepped, StepError>, End> {
-        let told = learned.map(|secrets| Event::WithSecrets {
-            secrets: secrets.clone(),
-            then: Box::new(event.clone()),
-        });
-        let event = told.as_ref().unwrap_or(event);
         let name = self.run.id.to_string();
         let mut backoff = Backoff::new();
         loop {
+            if event.evaluates() && self.runner.engine.suspects(&self.version) {
+                self.stand_aside(event, at).await?;
+            }
+            let told = learned.map(|secrets| Event::WithSecrets {
+                secrets: secrets.clone(),
+                then: Box::new(event.clone()),
+            });
+            let told = told.as_ref().unwrap_or(event);
             let stepping = self
                 .runner
                 .engine
-                .step(&self.version, &name, self.state.as_ref(), at, event);
+                .step(&self.version, &name, self.state.as_ref(), at, told);
             match stepping.await {
-                Err(StepError::Unavailable(JailError::Suspected)) if self.can_step_aside(event) => {
-                    return Err(self.step_aside(at).await);
+                Err(StepError::Unavailable(JailError::Suspected)) => {
+                    if let Some(cancel) = self.await_turn(event, at).await? {
+                        *event = Event::Cancel;
+                        taken.push(cancel);
+                    }
                 }
                 Err(StepError::Unavailable(error)) => {
                     tracing::warn!(
@@ -103,28 +107,6 @@ impl Course {
                 }
                 stepped => return Ok(stepped),
             }
-        }
-    }
-
-    /// Whether nothing is lost when the run is let go of before this event: not the answer of a call, nor a call.
-    fn can_step_aside(&self, event: &Event) -> bool {
-        let event = match event {
-            Event::WithSecrets { then, .. } => then,
-            event => event,
-        };
-        self.calls.is_empty() && !self.run.state.is_final() && !matches!(event, Event::Done { .. })
-    }
-
-    /// Lets go of a run whose version was stopped a moment ago, for others to have its place here, and has it come back.
-    async fn step_aside(&mut self, at: Instant) -> End {
-        let until = at + ASIDE.mul_f64(0.5 + rand::random::<f64>());
-        let mut commit = unchanged(&self.run, self.runner.worker, Hold::Parked(Some(until)), at);
-        if self.run.engine.is_none() && self.state.is_none() {
-            commit.state = RunState::Pending;
-        }
-        match self.keep(commit).await {
-            Ok(()) => End::Parked,
-            Err(end) => end,
         }
     }
 
