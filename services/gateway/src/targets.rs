@@ -19,6 +19,8 @@ pub(crate) struct Targets {
     generation: Generation,
     tables: Cache<(u64, WorkspaceId), Arc<RoutingTable>>,
     types: Cache<(u64, WorkspaceId, Arc<str>), EventTypeId>,
+    /// Whether a run that begins may listen.
+    listening: Cache<(u64, WorkspaceId), bool>,
 }
 
 impl Targets {
@@ -31,6 +33,10 @@ impl Targets {
                 .time_to_live(ttl)
                 .build(),
             types: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(ttl)
+                .build(),
+            listening: Cache::builder()
                 .max_capacity(REMEMBERED)
                 .time_to_live(ttl)
                 .build(),
@@ -56,6 +62,14 @@ impl Targets {
         let table = self.read(workspace).await?;
         self.tables.insert(key, Arc::clone(&table)).await;
         Ok(table)
+    }
+
+    /// Whether a run of the workspace may take an event that comes now: it goes on, or begins before the event is recorded.
+    pub(crate) async fn may_be_awaited(&self, workspace: &WorkspaceId) -> Result<bool, Arc<store::Error>> {
+        let key = (self.generation.now(), workspace.clone());
+        let could_listen = self.store.could_listen(workspace);
+        // Which runs go on must not come from memory.
+        Ok(self.listening.try_get_with(key, could_listen).await? || self.store.may_listen(workspace).await?)
     }
 
     async fn read(&self, workspace: &WorkspaceId) -> Result<Arc<RoutingTable>, store::Error> {

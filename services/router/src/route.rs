@@ -323,20 +323,30 @@ impl Router {
     }
 
     async fn put_aside(&self, event: &Event, why: String) -> Result<(), Failure> {
-        let quarantined = quarantine(event, why, Instant::now());
-        for written in self.decided.route(vec![quarantined]).await? {
+        let now = Instant::now();
+        let aside = if event.trace.is_some() {
+            // What its door decided stands, and is under way. It is merely not offered to runs.
+            RoutedEvent {
+                is_taken: true,
+                ..routing::settled(event, Heard::default(), now)
+            }
+        } else {
+            quarantine(event, why, now)
+        };
+        let state = aside.state.as_str();
+        for written in self.decided.route(vec![aside]).await? {
             match written {
                 Ok(_) => tracing::error!(
                     event.id = %event.id,
                     workspace.id = %event.workspace_id,
-                    "an event is quarantined"
+                    "an event is put aside, as {state}"
                 ),
                 Err(error) if error.is_transient() => return Err(error.into()),
                 // It stays what it is, and is tried again by each sweep; others must not wait for it.
                 Err(error) => tracing::error!(
                     event.id = %event.id,
                     error.chain = error.as_ref() as &dyn StdError,
-                    "an event could not be quarantined"
+                    "an event could not be put aside"
                 ),
             }
         }

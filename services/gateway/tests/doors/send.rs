@@ -100,26 +100,46 @@ async fn without_a_key_a_uuid_is_made_echoed_and_counts() {
     assert_eq!(post(&yard, "ep_billing", body.as_bytes()).await.json(), first);
 }
 
+const LISTENING: &str = "do: [{wait: {listen: {to: {one: {with: {type: order.paid}}}}}}]";
+
 #[tokio::test]
 async fn an_event_that_a_run_may_wait_for_is_left_to_the_router_as_well() {
     let yard = yard().await;
-    let mut listening = playbook("listening");
-    listening.spec.definition = "do: [{wait: {listen: {to: {one: {with: {type: order.paid}}}}}}]".to_owned();
-    yard.edit(vec![Edit::Playbook(listening)]).await;
     let sent = async || {
         let answer = post(&yard, "event/order.paid", br#"{"payload":{}}"#).await.json();
         assert_eq!(answer["deliveryIds"].as_array().unwrap().len(), 1, "{answer}");
         let delivery = yard.delivery(answer["deliveryIds"][0].as_str().unwrap()).await;
         yard.event(&delivery.event_id.to_string()).await
     };
-    assert_eq!(sent().await.state, EventState::Routed, "nobody may wait");
-    let started = send(yard.address, "POST /api/v1/hooks/hook_listening", &[], b"").await;
-    assert_eq!(started.status, 201);
+    let mut listening = playbook("listening");
+    for (definition, expected) in [
+        ("do: [{rest: {wait: PT1S}}]", EventState::Routed),
+        (LISTENING, EventState::Accepted),
+        ("do: []", EventState::Routed),
+    ] {
+        definition.clone_into(&mut listening.spec.definition);
+        yard.edit(vec![Edit::Playbook(listening.clone())]).await;
+        assert_eq!(
+            sent().await.state,
+            expected,
+            "a run that begins now has {definition}"
+        );
+    }
+    // One that goes on keeps to the version that it began with.
+    for definition in [LISTENING, "do: [] # again"] {
+        definition.clone_into(&mut listening.spec.definition);
+        yard.edit(vec![Edit::Playbook(listening.clone())]).await;
+        if definition == LISTENING {
+            let started = send(yard.address, "POST /api/v1/hooks/hook_listening", &[], b"").await;
+            assert_eq!(started.status, 201);
+        }
+    }
     let mut consumer = yard.conveyor.consume(Queue::Route, 10.try_into().unwrap());
     let event = sent().await;
     assert_eq!(event.state, EventState::Accepted);
-    let told = consumer.next().await.unwrap();
-    assert_eq!(told.message.refs, [Reference::Event { id: event.id }]);
+    // Of the one before as well.
+    let told = [consumer.next().await.unwrap(), consumer.next().await.unwrap()];
+    assert_eq!(told[1].message.refs, [Reference::Event { id: event.id }]);
     let trace: Value = serde_json::from_slice(&event.trace.unwrap()).unwrap();
     assert_eq!(trace["routes"][0]["matched"], true, "its routes are decided");
 }

@@ -46,10 +46,8 @@ async fn an_event_continues_the_run_that_waits_for_it_and_no_route_sees_it() {
     assert_eq!(yard.inbox(run).await, [id]);
 }
 
-#[tokio::test]
-async fn an_event_whose_door_has_decided_comes_to_the_run_that_waits_as_well() {
-    let yard = Yard::embedded(&MESSAGES_ONLY).await;
-    let run = yard.listener(&one("order.paid")).await;
+/// An event that its door has sent to an endpoint and wants offered to runs; with its delivery.
+async fn decided(yard: &Yard) -> (EventId, DeliveryId) {
     let draft = event("order.paid", b"{}");
     let id = draft.id;
     let named = Named {
@@ -68,22 +66,44 @@ async fn an_event_whose_door_has_decided_comes_to_the_run_that_waits_as_well() {
         ..direct(&draft, named, moment)
     };
     yard.accept_as(draft, Some(decided)).await;
-    let made: Vec<DeliveryId> = yard.deliveries(id).await.iter().map(|row| row.id).collect();
+    let made = yard.deliveries(id).await;
     assert_eq!(made.len(), 1);
+    (id, made[0].id)
+}
+
+#[tokio::test]
+async fn an_event_whose_door_has_decided_comes_to_the_run_that_waits_as_well() {
+    let yard = Yard::embedded(&MESSAGES_ONLY).await;
+    let run = yard.listener(&one("order.paid")).await;
+    let (id, made) = decided(&yard).await;
 
     // A route that is there by now is none of it: the sender was told of one delivery.
     yard.routes([all_to("held")]).await;
     yard.start_router();
     yard.tell(&[id]).await;
     let trace = trace(&yard, id).await;
-    assert_eq!(trace["direct"]["deliveryId"], made[0].to_string());
+    assert_eq!(trace["direct"]["deliveryId"], made.to_string());
     assert_eq!(
         trace["waits"],
         json!([{"runId": run, "matched": true, "exclusive": true, "reason": "the run waits for it and takes it"}])
     );
     assert_eq!(yard.inbox(run).await, [id]);
     let left: Vec<DeliveryId> = yard.deliveries(id).await.iter().map(|row| row.id).collect();
-    assert_eq!(left, made);
+    assert_eq!(left, [made]);
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_offered_stays_as_its_door_decided() {
+    let yard = Yard::embedded(&MESSAGES_ONLY).await;
+    let (id, made) = decided(&yard).await;
+    for _ in 0..5 {
+        yard.store().count_routing_failure(id).await.unwrap();
+    }
+    yard.start_router();
+    yard.tell(&[id]).await;
+    assert_eq!(yard.routed(id).await.0.state, EventState::Routed);
+    let trace = trace(&yard, id).await;
+    assert_eq!(trace["direct"]["deliveryId"], made.to_string());
 }
 
 #[tokio::test]

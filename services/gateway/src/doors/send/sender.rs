@@ -11,6 +11,7 @@ use crate::{Gateway, body};
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::try_join;
 use routing::Named;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -158,8 +159,8 @@ impl<'a> Sender<'a> {
         if let Some(metadata) = fields.metadata {
             keep_metadata(&mut draft.event, metadata);
         }
-        let mut routed = self.resolve(&draft.event).await?;
-        if self.may_be_awaited().await? {
+        let (mut routed, is_awaited) = try_join!(self.resolve(&draft.event), self.may_be_awaited())?;
+        if is_awaited {
             // What the routes make of it is in the answer; the router offers it to the runs that wait.
             routed.state = EventState::Accepted;
         }
@@ -266,13 +267,9 @@ impl<'a> Sender<'a> {
 
     /// Whether a run may be there that takes an event by its `listen`. One that begins later takes none that came before it.
     async fn may_be_awaited(&self) -> Result<bool, Problem> {
-        let (gateway, workspace) = (self.gateway, &self.known.key.workspace_id);
-        let table = gateway.targets.routes(workspace).await;
-        if table.map_err(|error| lookup_failed(&error))?.playbooks.is_empty() {
-            return Ok(false);
-        }
-        let listening = gateway.store.may_listen(workspace).await;
-        listening.map_err(|error| lookup_failed(&Arc::new(error)))
+        let workspace = &self.known.key.workspace_id;
+        let awaited = self.gateway.targets.may_be_awaited(workspace).await;
+        awaited.map_err(|error| lookup_failed(&error))
     }
 
     async fn decide(&self, event: &NewEvent, table: &RoutingTable) -> Result<RoutedEvent, Problem> {
