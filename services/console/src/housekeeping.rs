@@ -3,7 +3,8 @@
 //!
 //! Every console runs this; two that do the same at once do no harm.
 
-use boot::settings::Retention;
+use boot::Settings;
+use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use wire::Instant;
@@ -20,10 +21,12 @@ const EXPIRED_AT_ONCE: i64 = 500;
 const PACE: Duration = Duration::from_millis(200);
 
 /// Runs until the process stops. Whatever fails is logged and tried again the next time.
-pub async fn run(store: Store, retention: Retention, shutdown: boot::Shutdown) {
+pub async fn run(store: Store, settings: Arc<Settings>, shutdown: boot::Shutdown) {
     let recovering = crate::recovering::run(store.clone(), shutdown.clone());
-    let expiring = crate::expiring::run(store.clone(), retention, shutdown.clone());
-    let watching = crate::watching::run(store.clone(), shutdown.clone());
+    let expiring = crate::expiring::run(store.clone(), settings.retention.clone(), shutdown.clone());
+    // A router takes what has waited for once as long, so what has waited for twice is late by any reckoning.
+    let patience = 2 * settings.router.sweep_after;
+    let watching = crate::watching::run(store.clone(), patience, shutdown.clone());
     tokio::join!(tidy(store, shutdown), recovering, expiring, watching);
 }
 
@@ -235,11 +238,7 @@ pub(crate) mod tests {
         let process = boot::Process::new("console-test", settings);
         process.tasks.spawn(
             "console.housekeeping",
-            run(
-                store,
-                process.settings.retention.clone(),
-                process.shutdown.clone(),
-            ),
+            run(store, Arc::clone(&process.settings), process.shutdown.clone()),
         );
         process.shutdown.begin(boot::shutdown::Cause::Requested);
         let ended = tokio::time::timeout(testkit::DEADLINE, process.end()).await;

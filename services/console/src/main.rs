@@ -5,6 +5,7 @@ use boot::{Platform, health, http};
 use expression::{Jail, Options};
 use hookyard_console::{Checks, Console, configure, housekeeping, not_found};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 fn main() -> ExitCode {
     // Must come first: this program is also the jail that its expressions are compiled in.
@@ -18,11 +19,7 @@ fn main() -> ExitCode {
         });
         let checks = Checks::new(Jail::new(Options::default()), egress);
         let (store, conveyor) = (platform.store.clone(), platform.conveyor.clone());
-        let kept = housekeeping::run(
-            store.clone(),
-            settings.retention.clone(),
-            platform.shutdown.clone(),
-        );
+        let kept = housekeeping::run(store.clone(), Arc::clone(settings), platform.shutdown.clone());
         platform.tasks.spawn("console.housekeeping", kept);
         let console = Console::new(store, conveyor, checks, &settings.console);
         let pages = health::pages(&platform.health);

@@ -10,11 +10,10 @@ use wire::{Instant, Queue};
 /// How often it is counted. Metrics are rarely collected more often.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// How long a row may wait until no message is taken to be on its way for it: twice what routers wait (`router.sweep_after`).
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Runs until the process stops. What cannot be counted is counted the next time.
-pub(crate) async fn run(store: Store, shutdown: boot::Shutdown) {
+///
+/// A row that has waited for `patience` is one that no message is on its way for.
+pub(crate) async fn run(store: Store, patience: Duration, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
     let mut beat = tokio::time::interval(EVERY);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -24,7 +23,7 @@ pub(crate) async fn run(store: Store, shutdown: boot::Shutdown) {
             _ = beat.tick() => {}
         }
         let now = Instant::now();
-        match store.backlog(now, PATIENCE).await {
+        match store.backlog(now, patience).await {
             Ok(backlog) => show(backlog, now),
             Err(error) => tracing::warn!(
                 error.chain = &error as &dyn std::error::Error,

@@ -15,6 +15,7 @@ use expression::Jail;
 use gateway::{Gateway, Tools};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use store::{Actor, AuditEntry, Edit};
 use wire::{EndpointId, Instant};
 
@@ -70,7 +71,7 @@ impl<'a> Roles<'a> {
         playbook_runner::start(platform, jail, egress).map_err(role("the playbook runner"))?;
         tasks.spawn(
             "console.housekeeping",
-            housekeeping::run(store.clone(), settings.retention.clone(), shutdown.clone()),
+            housekeeping::run(store.clone(), Arc::clone(settings), shutdown.clone()),
         );
         let console = Console::new(store.clone(), conveyor.clone(), checks, &settings.console);
         let pages = health::pages(health);
