@@ -10,6 +10,7 @@
 mod adapter;
 mod allocations;
 mod app;
+mod app_platforms;
 mod channel;
 mod faults;
 mod given;
@@ -21,6 +22,8 @@ mod rejections;
 mod send;
 mod send_batches;
 mod token;
+mod token_keys;
+mod token_signed;
 mod trigger;
 mod unchecked;
 mod verdicts;

@@ -1,5 +1,6 @@
 //! What is kept of a signature check with the event: the verdict, its reason, and which secret matched.
 
+use crate::token::id;
 use crate::wire_http::{Reply, send};
 use crate::yard::{EPOCH, Yard, app, channel, hmac_hex, secrets, source, verified_by};
 use serde_json::json;
@@ -32,12 +33,6 @@ async fn github(yard: &Yard, secret: Option<&str>, body: &[u8]) -> Reply {
         .map(|value| ("X-Hub-Signature-256", value.as_str()))
         .collect();
     send(yard.address, "POST /ingest/src_gh", &headers, body).await
-}
-
-fn id(reply: &Reply) -> String {
-    let json = reply.json();
-    let id = json["data"]["id"].as_str();
-    id.unwrap_or_else(|| panic!("{reply:?}")).to_owned()
 }
 
 fn github_in(mode: VerifyMode) -> SourceSpec {
