@@ -22,20 +22,16 @@ pub fn emitted(
     let text = |name: &str| envelope.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
     let data = envelope.get("data");
     NewEvent {
-        id: EventId::new(at, digest(run, &emitted.key)),
-        workspace_id: workspace.clone(),
-        source_id: None,
         event_type: text("type"),
-        verified: None,
-        received_at: at,
         method: waitbox::EMITTED.to_owned(),
-        query: None,
-        remote_address: None,
         headers: waitbox::attributes(envelope, generation),
         content_type: text("datacontenttype"),
-        body: data.map_or_else(Bytes::new, |data| Bytes::from(data.to_string())),
-        idempotency_key: None,
-        traceparent: None,
+        ..NewEvent::plain(
+            EventId::new(at, digest(run, &emitted.key)),
+            workspace.clone(),
+            at,
+            data.map_or_else(Bytes::new, |data| Bytes::from(data.to_string())),
+        )
     }
 }
 

@@ -125,22 +125,12 @@ mod tests {
     };
 
     fn event() -> NewEvent {
-        NewEvent {
-            id: EventId::new(NOW, 1),
-            workspace_id: WorkspaceId::from_stored("ws_one"),
-            source_id: None,
-            event_type: None,
-            verified: None,
-            received_at: NOW,
-            method: "POST".to_owned(),
-            query: None,
-            remote_address: None,
-            headers: Bytes::from_static(b"[]"),
-            content_type: None,
-            body: Bytes::from_static(b"{}"),
-            idempotency_key: None,
-            traceparent: None,
-        }
+        NewEvent::plain(
+            EventId::new(NOW, 1),
+            WorkspaceId::from_stored("ws_one"),
+            NOW,
+            Bytes::from_static(b"{}"),
+        )
     }
 
     fn trace(routed: &RoutedEvent) -> serde_json::Value {

@@ -337,22 +337,12 @@ mod tests {
                 fingerprint: fingerprint.map(|byte| [byte; 32]),
                 window: Duration::from_hours(1),
             }),
-            event: NewEvent {
-                id: EventId::new(now, rand::random()),
-                workspace_id: WorkspaceId::from_stored("ws_acme"),
-                source_id: None,
-                event_type: None,
-                verified: None,
-                received_at: now,
-                method: "POST".to_owned(),
-                query: None,
-                remote_address: None,
-                headers: Bytes::from_static(b"[]"),
-                content_type: None,
-                body: Bytes::from_static(b"{}"),
-                idempotency_key: None,
-                traceparent: None,
-            },
+            event: NewEvent::plain(
+                EventId::new(now, rand::random()),
+                WorkspaceId::from_stored("ws_acme"),
+                now,
+                Bytes::from_static(b"{}"),
+            ),
             routed: None,
         }
     }

@@ -118,22 +118,12 @@ pub(crate) mod tests {
         at: Instant,
         key: Option<&str>,
     ) -> Result<Accepted, AcceptError> {
-        let event = NewEvent {
-            id: EventId::new(at, rand::random()),
-            workspace_id: WorkspaceId::from_stored("ws_acme"),
-            source_id: None,
-            event_type: None,
-            verified: None,
-            received_at: at,
-            method: "POST".to_owned(),
-            query: None,
-            remote_address: None,
-            headers: Bytes::from_static(b"[]"),
-            content_type: None,
-            body: Bytes::new(),
-            idempotency_key: None,
-            traceparent: None,
-        };
+        let event = NewEvent::plain(
+            EventId::new(at, rand::random()),
+            WorkspaceId::from_stored("ws_acme"),
+            at,
+            Bytes::new(),
+        );
         let claim = key.map(|key| NewClaim {
             scope: "so_a".to_owned(),
             key: key.to_owned(),

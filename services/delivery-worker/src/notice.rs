@@ -166,20 +166,10 @@ fn event(
         EventId::telling(at, &format!("{subject} {since}"), what)
     };
     NewEvent {
-        id,
-        workspace_id: workspace.clone(),
-        source_id: None,
         event_type: Some(what.to_owned()),
-        verified: None,
-        received_at: at,
-        method: "POST".to_owned(),
-        query: None,
-        remote_address: None,
         headers: Bytes::from_static(br#"[["content-type","application/json"]]"#),
         content_type: Some("application/json".to_owned()),
-        body: Bytes::from(data.to_string()),
-        idempotency_key: None,
-        traceparent: None,
+        ..NewEvent::plain(id, workspace.clone(), at, Bytes::from(data.to_string()))
     }
 }
 

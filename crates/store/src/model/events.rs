@@ -38,6 +38,28 @@ pub struct NewEvent {
     pub traceparent: Option<String>,
 }
 
+impl NewEvent {
+    /// One with what every event has, and nothing else.
+    pub fn plain(id: EventId, workspace_id: WorkspaceId, received_at: Instant, body: Bytes) -> Self {
+        Self {
+            id,
+            workspace_id,
+            source_id: None,
+            event_type: None,
+            verified: None,
+            received_at,
+            method: "POST".to_owned(),
+            query: None,
+            remote_address: None,
+            headers: Bytes::from_static(b"[]"),
+            content_type: None,
+            body,
+            idempotency_key: None,
+            traceparent: None,
+        }
+    }
+}
+
 /// What a signature check said of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verification {
@@ -125,6 +147,34 @@ pub struct Event {
     pub verify_reason: Option<String>,
     /// See [`Verification::secret_id`].
     pub verify_secret_id: Option<String>,
+}
+
+impl From<&NewEvent> for Event {
+    /// As it is once it is recorded.
+    fn from(new: &NewEvent) -> Self {
+        let verdict = new.verified.as_ref();
+        Self {
+            id: new.id,
+            workspace_id: new.workspace_id.clone(),
+            source_id: new.source_id.clone(),
+            event_type: new.event_type.clone(),
+            state: EventState::Accepted,
+            verified: verdict.map(Verification::is_valid),
+            received_at: new.received_at,
+            method: new.method.clone(),
+            query: new.query.clone(),
+            remote_address: new.remote_address.clone(),
+            headers: new.headers.clone(),
+            content_type: new.content_type.clone(),
+            body: new.body.clone(),
+            idempotency_key: new.idempotency_key.clone(),
+            traceparent: new.traceparent.clone(),
+            failures: 0,
+            trace: None,
+            verify_reason: verdict.and_then(Verification::reason).map(ToOwned::to_owned),
+            verify_secret_id: verdict.and_then(Verification::secret_id).map(ToOwned::to_owned),
+        }
+    }
 }
 
 /// One line of a list of events.

@@ -156,20 +156,13 @@ fn check_input(playbook: &Playbook, input: &Value) -> Result<(), Error> {
 fn recorded(playbook: &Playbook, target: Target, input: &Value, now: Instant) -> Acceptance {
     let input = Bytes::from(input.to_string());
     let event = NewEvent {
-        id: EventId::new(now, rand::random()),
-        workspace_id: playbook.workspace_id.clone(),
-        source_id: None,
-        event_type: None,
-        verified: None,
-        received_at: now,
-        method: "POST".to_owned(),
-        query: None,
-        remote_address: None,
-        headers: Bytes::from_static(b"[]"),
         content_type: Some("application/json".to_owned()),
-        body: input.clone(),
-        idempotency_key: None,
-        traceparent: None,
+        ..NewEvent::plain(
+            EventId::new(now, rand::random()),
+            playbook.workspace_id.clone(),
+            now,
+            input.clone(),
+        )
     };
     let start = Start {
         playbook: playbook.id.clone(),

@@ -350,20 +350,16 @@ pub(crate) fn secret(id: &str, value: &str) -> SigningSecret {
 
 pub(crate) fn event(body: &'static [u8]) -> NewEvent {
     NewEvent {
-        id: EventId::generate(),
-        workspace_id: workspace().id,
         source_id: Some(SourceId::from_stored("so_stripe")),
         event_type: Some("payment.succeeded".to_owned()),
-        verified: None,
-        received_at: Instant::now(),
-        method: "POST".to_owned(),
-        query: None,
-        remote_address: None,
-        headers: Bytes::from_static(b"[]"),
         content_type: Some("application/json; charset=utf-8".to_owned()),
-        body: Bytes::from_static(body),
-        idempotency_key: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        ..NewEvent::plain(
+            EventId::generate(),
+            workspace().id,
+            Instant::now(),
+            Bytes::from_static(body),
+        )
     }
 }
 

@@ -326,20 +326,14 @@ fn settings() -> Settings {
 
 fn event(now: Instant, event_type: Option<String>, body: &Value) -> NewEvent {
     NewEvent {
-        id: EventId::new(now, rand_u128()),
-        workspace_id: workspace().id,
-        source_id: None,
         event_type,
-        verified: None,
-        received_at: now,
-        method: "POST".to_owned(),
-        query: None,
-        remote_address: None,
-        headers: Bytes::from_static(b"[]"),
         content_type: Some("application/json".to_owned()),
-        body: Bytes::from(body.to_string()),
-        idempotency_key: None,
-        traceparent: None,
+        ..NewEvent::plain(
+            EventId::new(now, rand_u128()),
+            workspace().id,
+            now,
+            Bytes::from(body.to_string()),
+        )
     }
 }
 

@@ -328,19 +328,14 @@ pub(crate) fn all_to(endpoint: &str) -> RouteSpec {
 /// An event of source `stripe`.
 pub(crate) fn event(event_type: &str, body: &'static [u8]) -> NewEvent {
     NewEvent {
-        id: EventId::generate(),
-        workspace_id: workspace().id,
         source_id: Some(SourceId::from_stored("so_stripe")),
         event_type: Some(event_type.to_owned()),
-        verified: None,
-        received_at: Instant::now(),
-        method: "POST".to_owned(),
-        query: None,
-        remote_address: None,
-        headers: Bytes::from_static(b"[]"),
         content_type: Some("application/json".to_owned()),
-        body: Bytes::from_static(body),
-        idempotency_key: None,
-        traceparent: None,
+        ..NewEvent::plain(
+            EventId::generate(),
+            workspace().id,
+            Instant::now(),
+            Bytes::from_static(body),
+        )
     }
 }

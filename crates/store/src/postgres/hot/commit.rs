@@ -7,7 +7,7 @@ use crate::commit::{by_slots, committed, only};
 use crate::postgres::queries;
 use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
-use crate::{Committed, Hold, RunCommit};
+use crate::{Committed, Hold, RunCommit, Unwaited};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
@@ -41,11 +41,10 @@ pub(crate) fn commit(conn: &mut PgConnection, commits: &[&RunCommit]) -> QueryRe
 
 /// Returns the runs that are kept, those included that an earlier try of this very batch has kept.
 fn keep(conn: &mut PgConnection, commits: &[&RunCommit]) -> QueryResult<HashSet<Uid>> {
-    let batch = Commit::of(commits);
-    let kept: Vec<Uid> = if batch.is_plain() {
-        Plain(batch).load(conn)?
+    let kept: Vec<Uid> = if commits.iter().all(|commit| is_plain(commit)) {
+        Commit::<true>::of(commits).load(conn)?
     } else {
-        batch.load(conn)?
+        Commit::<false>::of(commits).load(conn)?
     };
     let mut kept: HashSet<Uid> = kept.into_iter().collect();
     let lost: HashMap<Uid, &RunCommit> = commits
@@ -69,8 +68,15 @@ fn keep(conn: &mut PgConnection, commits: &[&RunCommit]) -> QueryResult<HashSet<
     Ok(kept)
 }
 
-/// The columns of a batch, one array each.
-struct Commit<'a> {
+/// Whether nothing of it is kept but the run and its steps.
+fn is_plain(commit: &RunCommit) -> bool {
+    let waits_on = matches!(&commit.unwaited, Unwaited::These(effects) if effects.is_empty());
+    waits_on && commit.waits.is_empty() && commit.emitted.is_empty() && commit.taken.is_empty()
+}
+
+/// The columns of a batch, one array each. `PLAIN`: whether nothing is kept but the runs and their steps, as of most: to get
+/// ready for each of the others costs as much as to keep a step.
+struct Commit<'a, const PLAIN: bool> {
     ids: Vec<Uid>,
     owners: Vec<Uid>,
     epochs: Vec<i64>,
@@ -90,14 +96,9 @@ struct Commit<'a> {
     inbox: Inbox,
 }
 
-/// The same for a batch of which nothing is kept but the runs and their steps, as of most: to get ready for each of the
-/// others costs as much as to keep a step.
-struct Plain<'a>(Commit<'a>);
+statement!(Commit<PLAIN>, Uuid, PgConnection);
 
-statement!(Commit, Uuid, PgConnection);
-statement!(Plain, Uuid, PgConnection);
-
-impl<'a> Commit<'a> {
+impl<'a, const PLAIN: bool> Commit<'a, PLAIN> {
     fn of(rows: &[&'a RunCommit]) -> Self {
         let mut batch = Self {
             ids: rows.iter().map(|row| row.id.into()).collect(),
@@ -132,12 +133,10 @@ impl<'a> Commit<'a> {
         }
         batch
     }
+}
 
-    fn is_plain(&self) -> bool {
-        self.emitted.is_empty() && self.waits.is_empty() && self.inbox.is_empty()
-    }
-
-    fn update<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+impl<const PLAIN: bool> QueryFragment<Pg> for Commit<'_, PLAIN> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS (SELECT * FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
         out.push_sql(", ");
@@ -178,28 +177,14 @@ impl<'a> Commit<'a> {
              FROM input WHERE held.id = input.id AND held.owner IS NOT DISTINCT FROM input.owner AND held.epoch = input.epoch \
              AND held.revision = input.revision RETURNING held.id)",
         );
-        self.steps.insert(out)
-    }
-}
-
-const KEPT: &str = " SELECT id FROM kept";
-
-impl QueryFragment<Pg> for Commit<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.update(&mut out)?;
-        self.emitted.insert(&mut out)?;
-        self.waits.delete(&mut out)?;
-        self.waits.insert(&mut out)?;
-        self.inbox.take(&mut out)?;
-        out.push_sql(KEPT);
-        Ok(())
-    }
-}
-
-impl QueryFragment<Pg> for Plain<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.0.update(&mut out)?;
-        out.push_sql(KEPT);
+        self.steps.insert(&mut out)?;
+        if !PLAIN {
+            self.emitted.insert(&mut out)?;
+            self.waits.delete(&mut out)?;
+            self.waits.insert(&mut out)?;
+            self.inbox.take(&mut out)?;
+        }
+        out.push_sql(" SELECT id FROM kept");
         Ok(())
     }
 }

@@ -177,10 +177,6 @@ impl Deliveries<'_> {
 }
 
 impl Runs<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     /// `, started AS (INSERT …)`: inserts those whose event is among the ids of the earlier part `of`;
     /// `is_again`: and that are not there yet.
     pub(super) fn insert<'b>(

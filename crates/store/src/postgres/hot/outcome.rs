@@ -49,18 +49,18 @@ fn write<const AGAIN: bool>(
     conn: &mut PgConnection,
     outcomes: &[&Outcome],
 ) -> QueryResult<HashMap<Uid, bool>> {
-    let wakes = |row: &&&Outcome| row.state != DeliveryState::Delivered || row.order_key.is_some();
-    let batch = Record::<AGAIN>::of(outcomes);
-    let moved: Vec<(Uid, bool)> = if outcomes.iter().any(|row| wakes(&row)) {
-        batch.load(conn)?
+    let wakes = |row: &&Outcome| row.state != DeliveryState::Delivered || row.order_key.is_some();
+    let moved: Vec<(Uid, bool)> = if outcomes.iter().any(wakes) {
+        Record::<AGAIN, true>::of(outcomes).load(conn)?
     } else {
-        RecordDelivered(batch).load(conn)?
+        Record::<AGAIN, false>::of(outcomes).load(conn)?
     };
     Ok(moved.into_iter().collect())
 }
 
-/// The columns of a batch, one array each. `AGAIN`: see [`new_or_again`].
-struct Record<'a, const AGAIN: bool> {
+/// The columns of a batch, one array each. `AGAIN`: see [`new_or_again`]. `WAKES`: whether a lane has to be looked at after it.
+/// After most batches none has, and to get ready for that costs as much as to move a delivery.
+struct Record<'a, const AGAIN: bool, const WAKES: bool> {
     deliveries: Vec<Uid>,
     leases: Vec<Uid>,
     states: Vec<&'a str>,
@@ -82,14 +82,9 @@ struct Record<'a, const AGAIN: bool> {
     are_made: Vec<bool>,
 }
 
-/// The same for a batch after which no lane has to be looked at, as after most: to get ready for that costs as much as to
-/// move one.
-struct RecordDelivered<'a, const AGAIN: bool>(Record<'a, AGAIN>);
+statement!(Record<AGAIN, WAKES>, (Uuid, Bool), PgConnection);
 
-statement!(Record<AGAIN>, (Uuid, Bool), PgConnection);
-statement!(RecordDelivered<AGAIN>, (Uuid, Bool), PgConnection);
-
-impl<'a, const AGAIN: bool> Record<'a, AGAIN> {
+impl<'a, const AGAIN: bool, const WAKES: bool> Record<'a, AGAIN, WAKES> {
     fn of(rows: &[&'a Outcome]) -> Self {
         Self {
             deliveries: rows.iter().map(|row| row.delivery_id.into()).collect(),
@@ -126,8 +121,8 @@ impl<'a, const AGAIN: bool> Record<'a, AGAIN> {
     }
 }
 
-impl<const AGAIN: bool> Record<'_, AGAIN> {
-    fn update<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+impl<const AGAIN: bool, const WAKES: bool> QueryFragment<Pg> for Record<'_, AGAIN, WAKES> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS (SELECT * FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.deliveries)?;
         out.push_sql(", ");
@@ -189,31 +184,18 @@ impl<const AGAIN: bool> Record<'_, AGAIN> {
              OR (input.state = 'delivered' AND held.state <> 'delivered')) \
              RETURNING held.id, held.endpoint_id, held.workspace_id, held.state, held.due_at, held.updated_at, held.order_key)",
         );
-        Ok(())
-    }
-}
-
-const MOVED: &str = " SELECT id, (endpoint_id IN (SELECT endpoint_id FROM endpoint_lanes WHERE is_watched)) IS TRUE FROM moved";
-
-impl<const AGAIN: bool> QueryFragment<Pg> for Record<'_, AGAIN> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.update(&mut out)?;
-        out.push_sql(
-            ", woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
+        if WAKES {
+            out.push_sql(
+                ", woken AS (INSERT INTO endpoint_lanes AS lane (endpoint_id, workspace_id, ready_at, updated_at) \
              SELECT endpoint_id, min(workspace_id), min(due_at), max(updated_at) FROM moved \
              WHERE state <> 'delivered' OR order_key IS NOT NULL \
              GROUP BY endpoint_id ORDER BY endpoint_id \
              ON CONFLICT (endpoint_id) DO UPDATE SET ready_at = least(lane.ready_at, excluded.ready_at))",
+            );
+        }
+        out.push_sql(
+            " SELECT id, (endpoint_id IN (SELECT endpoint_id FROM endpoint_lanes WHERE is_watched)) IS TRUE FROM moved",
         );
-        out.push_sql(MOVED);
-        Ok(())
-    }
-}
-
-impl<const AGAIN: bool> QueryFragment<Pg> for RecordDelivered<'_, AGAIN> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.0.update(&mut out)?;
-        out.push_sql(MOVED);
         Ok(())
     }
 }

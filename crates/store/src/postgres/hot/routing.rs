@@ -33,10 +33,10 @@ fn settle<const AGAIN: bool>(conn: &mut PgConnection, events: &[&RoutedEvent]) -
     let now = events.iter().map(|event| event.at).max();
     if gifts.is_empty() {
         let Some(turns) = turns else {
-            return Route::<AGAIN>::of(events).write(conn);
+            return write::<AGAIN>(conn, events);
         };
         return conn.transaction(|conn| {
-            let routed = Route::<AGAIN>::of(events).write(conn)?;
+            let routed = write::<AGAIN>(conn, events)?;
             turns.settle(conn, now.unwrap_or_else(Instant::now))?;
             Ok(routed)
         });
@@ -45,7 +45,7 @@ fn settle<const AGAIN: bool>(conn: &mut PgConnection, events: &[&RoutedEvent]) -
         // All of the batch, in one order, or two routers that have the same events could each wait for the other.
         let ids: Vec<Uid> = events.iter().map(|event| event.id.into()).collect();
         let (events, mut gifts) = waits::standing(events, &gifts::hold(conn, &ids, &gifts)?);
-        let routed = Route::<AGAIN>::of(&events).write(conn)?;
+        let routed = write::<AGAIN>(conn, &events)?;
         gifts.retain(|gift| routed.contains(&gift.event.into()));
         gifts::put(conn, &gifts)?;
         if let Some(turns) = turns {
@@ -53,6 +53,15 @@ fn settle<const AGAIN: bool>(conn: &mut PgConnection, events: &[&RoutedEvent]) -
         }
         Ok(routed)
     })
+}
+
+fn write<const AGAIN: bool>(conn: &mut PgConnection, events: &[&RoutedEvent]) -> QueryResult<HashSet<Uid>> {
+    let routed: Vec<Uid> = if events.iter().all(|event| event.runs.is_empty()) {
+        Route::<AGAIN, false>::of(events).load(conn)?
+    } else {
+        Route::<AGAIN, true>::of(events).load(conn)?
+    };
+    Ok(routed.into_iter().collect())
 }
 
 /// The turns of what is made of events; none when nothing of it goes after others, as nearly always.
@@ -67,8 +76,9 @@ pub(super) fn turns<'e>(events: impl Iterator<Item = &'e RoutedEvent>) -> Option
     turns
 }
 
-/// The columns of a batch: the events', then the deliveries', then the runs'. `AGAIN`: see [`new_or_again`].
-struct Route<'a, const AGAIN: bool> {
+/// The columns of a batch: the events', then the deliveries', then the runs'. `AGAIN`: see [`new_or_again`]. `STARTS`: whether a
+/// run is started. In most batches none is, and to get ready for one costs as much as to insert one.
+struct Route<'a, const AGAIN: bool, const STARTS: bool> {
     ids: Vec<Uid>,
     first: Uid,
     last: Uid,
@@ -79,13 +89,9 @@ struct Route<'a, const AGAIN: bool> {
     runs: Runs<'a>,
 }
 
-/// The same where no run is started, as in most batches: to get ready for one costs as much as to insert one.
-struct RouteToEndpoints<'a, const AGAIN: bool>(Route<'a, AGAIN>);
+statement!(Route<AGAIN, STARTS>, Uuid, PgConnection);
 
-statement!(Route<AGAIN>, Uuid, PgConnection);
-statement!(RouteToEndpoints<AGAIN>, Uuid, PgConnection);
-
-impl<'a, const AGAIN: bool> Route<'a, AGAIN> {
+impl<'a, const AGAIN: bool, const STARTS: bool> Route<'a, AGAIN, STARTS> {
     fn of(events: &[&'a RoutedEvent]) -> Self {
         let ids = || events.iter().map(|event| event.id);
         let mut batch = Self {
@@ -108,17 +114,10 @@ impl<'a, const AGAIN: bool> Route<'a, AGAIN> {
         }
         batch
     }
+}
 
-    fn write(self, conn: &mut PgConnection) -> QueryResult<HashSet<Uid>> {
-        let routed: Vec<Uid> = if self.runs.is_empty() {
-            RouteToEndpoints(self).load(conn)?
-        } else {
-            self.load(conn)?
-        };
-        Ok(routed.into_iter().collect())
-    }
-
-    fn update<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+impl<const AGAIN: bool, const STARTS: bool> QueryFragment<Pg> for Route<'_, AGAIN, STARTS> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH input AS MATERIALIZED (SELECT id, state, trace FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(&self.ids)?;
         out.push_sql(", ");
@@ -143,22 +142,10 @@ impl<'a, const AGAIN: bool> Route<'a, AGAIN> {
         out.push_sql(" AND ");
         out.push_bind_param::<Uuid, _>(&self.last)?;
         out.push_sql(" RETURNING events.id)");
-        self.deliveries.insert(out, "routed", AGAIN)
-    }
-}
-
-impl<const AGAIN: bool> QueryFragment<Pg> for Route<'_, AGAIN> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.update(&mut out)?;
-        self.runs.insert(&mut out, "routed", AGAIN)?;
-        out.push_sql(" SELECT id FROM routed");
-        Ok(())
-    }
-}
-
-impl<const AGAIN: bool> QueryFragment<Pg> for RouteToEndpoints<'_, AGAIN> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.0.update(&mut out)?;
+        self.deliveries.insert(&mut out, "routed", AGAIN)?;
+        if STARTS {
+            self.runs.insert(&mut out, "routed", AGAIN)?;
+        }
         out.push_sql(" SELECT id FROM routed");
         Ok(())
     }

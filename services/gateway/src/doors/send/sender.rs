@@ -289,7 +289,7 @@ impl<'a> Sender<'a> {
         });
         let table = limited.as_ref().unwrap_or(table);
         let moment = || accept::moment(self.gateway, self.received_at);
-        let events = [recorded(event)];
+        let events = [Event::from(event)];
         let resolved = routing::resolve(&self.gateway.jail, &events, table, BTreeMap::new(), moment).await;
         let Ok(mut decided) = resolved else {
             tracing::error!("the expressions of a workspace's routes cannot be evaluated now");
@@ -329,29 +329,4 @@ fn keep_metadata(event: &mut NewEvent, metadata: &RawValue) {
     event.headers = serde_json::to_vec(&lines)
         .expect("a list of pairs of texts serialises")
         .into();
-}
-
-/// The event as the routing decision reads it. At this door no signature is checked.
-fn recorded(event: &NewEvent) -> Event {
-    Event {
-        id: event.id,
-        workspace_id: event.workspace_id.clone(),
-        source_id: event.source_id.clone(),
-        event_type: event.event_type.clone(),
-        state: EventState::Accepted,
-        verified: None,
-        received_at: event.received_at,
-        method: event.method.clone(),
-        query: event.query.clone(),
-        remote_address: event.remote_address.clone(),
-        headers: event.headers.clone(),
-        content_type: event.content_type.clone(),
-        body: event.body.clone(),
-        idempotency_key: event.idempotency_key.clone(),
-        traceparent: event.traceparent.clone(),
-        failures: 0,
-        trace: None,
-        verify_reason: None,
-        verify_secret_id: None,
-    }
 }

@@ -115,10 +115,6 @@ impl<'a> Emitted<'a> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     /// `, emitted AS (INSERT …)`.
     pub(super) fn insert<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
@@ -201,10 +197,6 @@ impl<'a> Waits<'a> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.ended_runs.is_empty()
-    }
-
     /// `, unwaited AS (DELETE …)`.
     pub(super) fn delete<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(", unwaited AS (DELETE FROM run_waits AS wait USING unnest(");
@@ -267,10 +259,6 @@ impl Inbox {
             self.ids.push(Uid(*id));
             self.at.push(commit.at.into());
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
     }
 
     /// `, taken AS (UPDATE …)`.
