@@ -126,7 +126,7 @@ impl Lowering<'_, '_> {
         let reads = [
             ("data", ListenRead::Data),
             ("envelope", ListenRead::Envelope),
-            ("raw", ListenRead::Envelope),
+            ("raw", ListenRead::Data),
         ];
         let read = fields
             .get("read")

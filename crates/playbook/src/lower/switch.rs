@@ -12,9 +12,21 @@ impl Lowering<'_, '_> {
             let message = "`switch` has no case; write at least one: `- name: {when: …, then: …}`";
             self.issue(Code::InvalidValue, spot, message);
         }
-        let cases = self.named_items(spot, "`switch`", "cases").into_iter();
-        let cases = cases.map(|(name, spot)| self.case(name, &spot, names, scope));
-        TaskKind::Switch(cases.collect())
+        let mut cases: Vec<Case> = Vec::new();
+        for (name, spot) in self.named_items(spot, "`switch`", "cases") {
+            let case = self.case(name, &spot, names, scope);
+            if case.when.is_none()
+                && let Some(default) = cases.iter().find(|case| case.when.is_none())
+            {
+                let message = format!(
+                    "`{}` already is the case for whatever no other matches; write a `when`",
+                    default.name
+                );
+                self.issue(Code::InvalidValue, &spot, &message);
+            }
+            cases.push(case);
+        }
+        TaskKind::Switch(cases)
     }
 
     fn case(&mut self, name: &str, spot: &Spot<'_>, names: &Names<'_>, scope: &Scope) -> Case {

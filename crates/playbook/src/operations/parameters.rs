@@ -53,14 +53,21 @@ pub(super) fn of(document: &Value, version: Version, way: &Way<'_>) -> Result<Ta
                 _ => continue,
             };
             let is_known = |known: &Parameter| known.name == name && known.place == place;
-            if !taken.parameters.iter().any(is_known) {
-                taken.parameters.push(Parameter {
-                    name: name.to_owned(),
-                    place,
-                    required,
-                    separator: separator(version, place, given)?,
-                });
+            if taken.parameters.iter().any(is_known) {
+                continue;
             }
+            let separator = match separator(version, place, given) {
+                Ok(separator) => separator,
+                Err(unsupported) if required => return Err(unsupported),
+                // What may be left out does no harm.
+                Err(_) => continue,
+            };
+            taken.parameters.push(Parameter {
+                name: name.to_owned(),
+                place,
+                required,
+                separator,
+            });
         }
     }
     if version == Version::Three

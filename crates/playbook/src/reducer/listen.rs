@@ -37,6 +37,12 @@ impl Machine<'_, '_> {
             let detail = format!("at {}: the type to listen for is null", filter.pointer);
             return Err(self.expression_error(view, &detail));
         };
+        let source = self.text(view, "source", filter.source.as_ref(), input)?;
+        if filter.source.is_some() && source.is_none() {
+            // Not any source: whoever writes who must have sent it means one.
+            let detail = format!("at {}: the source to listen for is null", filter.pointer);
+            return Err(self.expression_error(view, &detail));
+        }
         let mut correlate = Vec::with_capacity(filter.correlate.len());
         for correlation in &filter.correlate {
             let expected = self.fill(view, &correlation.expect, input)?;
@@ -44,7 +50,7 @@ impl Machine<'_, '_> {
         }
         Ok(Awaited {
             event_type,
-            source: self.text(view, "source", filter.source.as_ref(), input)?,
+            source,
             data: filter.data.as_ref().map(|data| data.code.clone()),
             correlate,
         })

@@ -30,14 +30,15 @@ impl<'p> Machine<'p, '_> {
     fn enter(&mut self, thread: u32, task: &'p Task) -> Result<(), Error> {
         let place = self.place(thread);
         let raw = self.state.task(thread)?.raw.clone();
-        let input = self.take_in(Some(place), &task.input, raw.clone())?;
-        if task.input.from.is_some() {
-            self.state.task_mut(thread)?.input = Input::Transformed(input.clone());
-        }
+        // Before anything else of the task: its input need not be what it takes when the task is not for it.
         if let Some(condition) = &task.condition
-            && !self.decide(&View::at(place), condition, &input)?
+            && !self.decide(&View::at(place), condition, &raw)?
         {
             return self.skip(thread, raw);
+        }
+        let input = self.take_in(Some(place), &task.input, raw)?;
+        if task.input.from.is_some() {
+            self.state.task_mut(thread)?.input = Input::Transformed(input.clone());
         }
         if let Some(timeout) = &task.timeout {
             let span = self.duration(&View::at(place), timeout, &input)?;
@@ -88,15 +89,15 @@ impl<'p> Machine<'p, '_> {
 
     fn choose(&mut self, view: &View, cases: &[Case], input: &Value) -> Result<Option<Then>, Error> {
         for case in cases {
-            let matches = match &case.when {
-                Some(condition) => self.decide(view, condition, input)?,
-                None => true,
-            };
-            if matches {
+            if let Some(condition) = &case.when
+                && self.decide(view, condition, input)?
+            {
                 return Ok(Some(case.then));
             }
         }
-        Ok(None)
+        // Wherever it stands.
+        let default = cases.iter().find(|case| case.when.is_none());
+        Ok(default.map(|case| case.then))
     }
 
     fn call_function(
@@ -124,20 +125,27 @@ impl<'p> Machine<'p, '_> {
     pub(super) fn complete(&mut self, thread: u32, yielded: Value, then: Then) -> Result<(), Error> {
         let task = self.task(thread)?;
         let place = self.place(thread);
+        let exported = task.export.as_.is_some().then(|| yielded.clone());
         let output = self.give_out(Some(place), &task.output, yielded)?;
-        self.export(place, &task.export, &output)?;
+        self.export(place, &task.export, exported, &output)?;
         self.close(thread, &Ending::Completed(output.clone()));
         self.deliver(thread, output, then)
     }
 
     /// `export`: the output is transformed to the new context, which is checked. Without `as` the context stays as it is,
     /// and is checked all the same.
-    fn export(&mut self, place: Place, export: &Outlet, output: &Value) -> Result<(), Error> {
+    fn export(
+        &mut self,
+        place: Place,
+        export: &Outlet,
+        yielded: Option<Value>,
+        output: &Value,
+    ) -> Result<(), Error> {
         let schema = export.schema.as_ref();
-        let Some(as_) = &export.as_ else {
+        let (Some(as_), Some(yielded)) = (&export.as_, yielded) else {
             return self.check(Some(place), schema, &self.state.context, "the context");
         };
-        let view = View::at(place).with_output(output.clone());
+        let view = View::at(place).with_yield(yielded).with_output(output.clone());
         let context = self.fill(&view, as_, output)?;
         self.check(Some(place), schema, &context, "what `export` makes of the output")?;
         self.state.context = context;

@@ -68,6 +68,7 @@ pub(crate) fn documents() -> Documents {
                         {"name": "tags", "in": "query", "schema": {"type": "array"}},
                         {"name": "fields", "in": "query", "explode": false, "schema": {"type": "array"}},
                         {"name": "x-trace", "in": "header"},
+                        {"name": "created", "in": "query", "style": "deepObject"},
                         {"name": "theme", "in": "cookie"},
                     ],
                     "requestBody": {"required": true, "content": {
@@ -81,7 +82,7 @@ pub(crate) fn documents() -> Documents {
                 "requestBody": {"required": true, "content": {"multipart/form-data": {}}},
             }},
             "/search": {
-                "get": {"operationId": "search", "parameters": [{"name": "q", "in": "query", "style": "deepObject"}]},
+                "get": {"operationId": "search", "parameters": [{"name": "q", "in": "query", "style": "deepObject", "required": true}]},
                 "post": {"operationId": "elsewhere", "parameters": [{"$ref": "other.json#/q"}]},
             },
         },

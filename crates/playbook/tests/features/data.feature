@@ -174,3 +174,22 @@ Feature: Data Flow
     """yaml
     a faulted
     """
+
+  Scenario: An export sees what the task yielded and what its output was made of it
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: an-export-sees-both, version: '1.0.0'}
+    do:
+      - a:
+          set: {n: 1, m: 2}
+          output: {as: .n}
+          export: {as: "${ {yielded: $task.output.m, output: $output, itself: .} }"}
+      - b: {set: "${ $context }"}
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    yielded: 2
+    output: 1
+    itself: 1
+    """

@@ -200,3 +200,49 @@ Feature: Flow
     """yaml
     [10, 0, 1, 0, 20, 0, 2, 1]
     """
+
+  Scenario: An if is about the input as it comes, before the task makes anything of it
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: an-if-is-about-the-input-as-it-comes, version: '1.0.0'}
+    do:
+      - skipped:
+          if: .order != null
+          input: {schema: {document: {required: [order]}}, from: .order}
+          set: {never: true}
+      - taken:
+          if: .name != null
+          input: {from: .name}
+          set: "${ {hello: .} }"
+    """
+    And given the workflow input is:
+    """yaml
+    name: Ada
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    hello: Ada
+    """
+
+  Scenario: The default case of a switch comes last, wherever it stands
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: the-default-case-of-a-switch-comes-last, version: '1.0.0'}
+    do:
+      - pick:
+          switch:
+            - other: {then: unpaid}
+            - paid: {when: .paid, then: paid}
+      - unpaid: {set: {is: unpaid}, then: end}
+      - paid: {set: {is: paid}}
+    """
+    And given the workflow input is:
+    """yaml
+    paid: true
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    is: paid
+    """

@@ -232,3 +232,39 @@ Feature: Listen Task
     two cancelled
     race completed
     """
+
+  Scenario: A source that is null is nobody, and not anybody
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-source-that-is-null-is-nobody, version: '1.0.0'}
+    do:
+      - approval: {listen: {to: {one: {with: {type: approved, source: "${ .approver }"}}}}}
+    """
+    And given the workflow input is:
+    """yaml
+    approver: null
+    """
+    When the workflow is executed
+    Then the workflow should fault with error:
+    """yaml
+    type: https://open-workflow-specification.org/dsl/errors/types/expression
+    instance: /do/0/approval
+    detail: the source to listen for is null
+    """
+
+  Scenario: Read the raw data
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: read-the-raw-data, version: '1.0.0'}
+    do:
+      - one: {listen: {to: {one: {with: {type: a}}}, read: raw}}
+    """
+    When the workflow is executed
+    When an event arrives:
+    """yaml
+    {id: '1', type: a, data: {n: 1}}
+    """
+    Then the workflow should complete with output:
+    """yaml
+    [{n: 1}]
+    """

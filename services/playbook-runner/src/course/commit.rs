@@ -42,7 +42,13 @@ impl Course {
             Some(pending) => Waiting::of(pending),
             None => before.after(&out.issued, &out.cancelled),
         };
-        let waits = waiting.since(&before);
+        // One that ended waits for nothing, whatever its last step was about to wait for: such a wait would take the event of
+        // a run that goes on.
+        let waits = if out.summary.status.is_final() {
+            Vec::new()
+        } else {
+            waiting.since(&before)
+        };
         let hold = self.hold_after(&out.summary, !waits.is_empty(), at);
         let mut commit = unchanged(&self.run, self.runner.worker, hold, at);
         report(&mut commit, &out, self.run.generation, &waits);

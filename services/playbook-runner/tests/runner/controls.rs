@@ -217,6 +217,24 @@ async fn a_faulted_run_is_not_retried_while_the_kill_switch_is_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_fails_again_leaves_nothing_that_waits() {
+    let yard = Yard::embedded().await;
+    yard.save(
+        "- both: {fork: {branches: [{ask: {listen: {to: {one: {with: {type: order.paid}}}}}}, {check: {set: '${ error(\"no\") }'}}]}}",
+    )
+    .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.in_state(id, RunState::Faulted).await;
+    let steps = yard.steps(id).await.len();
+    yard.retry(id, false).await;
+    until("it failed again", async || yard.steps(id).await.len() > steps).await;
+    yard.in_state(id, RunState::Faulted).await;
+    let of_type = (yard.read(id).await.workspace_id, "order.paid".to_owned());
+    assert_eq!(yard.store.wait_shapes(vec![of_type]).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_made_while_its_playbook_is_removed_ends() {
     let yard = Yard::embedded().await;
     let playbook = yard
