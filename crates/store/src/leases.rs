@@ -23,9 +23,22 @@ macro_rules! reap {
 }
 
 impl Store {
-    /// Reads the deliveries that are still under these leases, with all that an attempt needs.
+    /// Reads the deliveries that are still under these leases, with all that an attempt needs. Gives those back whose bodies
+    /// would be too much at once.
     pub async fn leased_jobs(&self, leases: Vec<(DeliveryId, Uuid)>) -> Result<Vec<Job>, Error> {
-        look_up!(self, |conn, queries| queries::deliveries::leased(conn, &leases))
+        let read = look_up!(self, |conn, queries| queries::deliveries::leased(conn, &leases)
+            .map(|read| (read.jobs, read.left)));
+        let (jobs, left) = read?;
+        self.leave(left).await?;
+        Ok(jobs)
+    }
+
+    /// Gives back what was not read.
+    pub(crate) async fn leave(&self, left: Vec<(DeliveryId, Uuid)>) -> Result<(), Error> {
+        if !left.is_empty() {
+            self.release(left, Instant::now()).await?;
+        }
+        Ok(())
     }
 
     /// Gives leased deliveries back unused at `now`: they are due as they were, so that they keep their place among the

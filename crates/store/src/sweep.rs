@@ -404,20 +404,36 @@ impl Store {
         if let Some(last) = &found.last {
             self.turns.served(last);
         }
-        let leased = found.leased;
-        let jobs = if leased.is_empty() {
-            Vec::new()
-        } else {
-            look_up!(self, |conn, queries| queries::deliveries::jobs(
-                conn, leased, token
-            ))?
-        };
+        let (jobs, left) = self.jobs(found.leased, token).await?;
+        let more = found.more || !left.is_empty();
+        self.leave(left).await?;
         Ok(Sweep {
             jobs,
             probes: found.probes,
-            more: found.more,
+            more,
             given_up: found.given_up,
         })
+    }
+
+    /// Reads what was leased, and says which of it was not read. Where nothing can be read, nothing stays leased: no attempt is
+    /// made that could use the leases up.
+    async fn jobs(
+        &self,
+        leased: Vec<Leased>,
+        token: Uuid,
+    ) -> Result<(Vec<Job>, Vec<(DeliveryId, Uuid)>), Error> {
+        if leased.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let all: Vec<_> = leased.iter().map(|row| (row.delivery_id, token)).collect();
+        let read = look_up!(self, |conn, queries| queries::deliveries::jobs(
+            conn, leased, token
+        )
+        .map(|read| (read.jobs, read.left)));
+        if read.is_err() {
+            self.leave(all).await?;
+        }
+        read
     }
 
     /// The workspaces whose turn it is, each once: those after the last one served, and then from the beginning.

@@ -99,7 +99,8 @@ impl<J> Lines<J> {
         if self.held.contains_key(&ticket.delivery) {
             return Admission::Twice;
         }
-        if self.is_closed || self.waiting >= self.bounds.waiting {
+        let is_heavy = self.bytes >= self.bounds.bytes;
+        if self.is_closed || is_heavy || self.waiting >= self.bounds.waiting {
             return Admission::NoRoom;
         }
         let (endpoint, workspace) = (ticket.endpoint.clone(), ticket.workspace.clone());
@@ -111,7 +112,9 @@ impl<J> Lines<J> {
             .entry(endpoint.clone())
             .or_insert_with(|| Line::new(workspace.clone(), limits, self.bounds.window));
         line.limits = limits;
-        if line.waiting.len() >= self.bounds.line {
+        let most = self.bounds.line_of(limits);
+        if line.waiting.len() >= most {
+            self.crowded.insert(endpoint);
             return Admission::NoRoom;
         }
         self.held.insert(ticket.delivery, (ticket.lease, Stage::Waiting));
@@ -119,7 +122,7 @@ impl<J> Lines<J> {
         self.waiting += 1;
         self.tenants.change(&workspace, |tenant| tenant.waiting += 1);
         line.waiting.push_back((ticket, job));
-        if line.waiting.len() > self.bounds.line / 2 {
+        if line.waiting.len() > most / 2 {
             self.crowded.insert(endpoint.clone());
         }
         self.settle(&endpoint);
@@ -323,7 +326,7 @@ impl<J> Lines<J> {
         };
         let length = line.waiting.len();
         self.tenants.change(&line.workspace, |tenant| tenant.waiting -= 1);
-        if length <= self.bounds.line / 2 && self.crowded.remove(endpoint) {
+        if length <= self.bounds.line_of(line.limits) / 2 && self.crowded.remove(endpoint) {
             self.relief = Relief::Come;
         }
     }

@@ -30,6 +30,12 @@ impl Rate {
             tolerance: interval.min(LONGEST_INTERVAL).mul_f64((burst - 1.0).max(0.0)),
         }
     }
+
+    /// How many attempts may start within this time, at the most.
+    pub(crate) fn within(self, time: Duration) -> usize {
+        let intervals = (self.tolerance + time).as_nanos() / self.interval.as_nanos().max(1);
+        usize::try_from(intervals).unwrap_or(usize::MAX).saturating_add(1)
+    }
 }
 
 /// How much of its rate an endpoint has used.

@@ -103,6 +103,7 @@ impl Worker {
             reserve: slots / 8,
             window: WINDOW,
             line: LINE,
+            patience: parts.settings.lease / LEFT,
             waiting: WAITING,
             waiting_each: WAITING - WAITING / 4,
             recording: slots.saturating_mul(4),

@@ -199,44 +199,35 @@ pub struct DeliveryFilter {
 }
 
 /// A leased delivery with all that an attempt needs.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone)]
 pub struct Job {
     /// The delivery.
-    #[diesel(deserialize_as = Uid)]
     pub delivery_id: DeliveryId,
     /// Fences off a worker whose lease ran out.
-    #[diesel(deserialize_as = Maybe<Uid>)]
     pub lease: Option<Uuid>,
     /// How many attempts were begun, see [`Job::number`].
     pub attempts: i32,
     /// Whose.
-    #[diesel(deserialize_as = StoredText)]
     pub workspace_id: WorkspaceId,
     /// The event.
-    #[diesel(deserialize_as = Uid)]
     pub event_id: EventId,
     /// Where to.
-    #[diesel(deserialize_as = StoredText)]
     pub endpoint_id: EndpointId,
     /// The route that made it; a sender may have named the endpoint itself.
-    #[diesel(deserialize_as = Maybe<StoredText>)]
     pub route_id: Option<RouteId>,
     /// The event's type.
     pub event_type: Option<String>,
     /// When the attempt was due.
-    #[diesel(deserialize_as = Maybe<Stamp>)]
     pub due_at: Option<Instant>,
     /// What a transform made of the event.
     pub transformed: Option<Vec<u8>>,
     /// The event's exact bytes.
-    #[diesel(deserialize_as = Vec<u8>)]
     pub body: Bytes,
     /// The event's content type.
     pub content_type: Option<String>,
     /// W3C Trace Context of the request that brought the event.
     pub traceparent: Option<String>,
     /// When the event was received.
-    #[diesel(deserialize_as = Stamp)]
     pub received_at: Instant,
     /// What it shares with those that go one after the other.
     pub order_key: Option<String>,

@@ -9,103 +9,164 @@ use crate::sql::{Maybe, Stamp, Uid, made_between};
 use crate::sweep::Leased;
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use bytes::Bytes;
-use diesel::dsl::case_when;
-use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
+use diesel::dsl::{case_when, sum};
+use diesel::sql_types::Binary;
+use diesel::{
+    ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
+    WindowExpressionMethods, define_sql_function,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 use wire::{AttemptId, DeliveryId, DeliveryState, EventId, Instant, RouteId, WorkspaceId};
 
-/// Reads the jobs of these leases. A delivery's id carries its event's time, and the range of those times keeps Postgres
-/// out of all partitions but these days'.
-pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<Vec<Job>, Error> {
+/// Bytes of events' bodies that are read at once. Many deliveries may be of few bodies, or each of a large one of its own.
+const READ_AT_ONCE: i64 = 64 << 20;
+
+define_sql_function! {
+    /// How many bytes they are.
+    fn length(bytes: Binary) -> Integer;
+}
+
+/// A body, unless those before it in this order come to more than is read at once. A body alone never does. A macro, since the
+/// type of such an expression is its text.
+macro_rules! body_within {
+    ($order:expr) => {
+        case_when(
+            sum(length(events::body)).window_order($order).le(READ_AT_ONCE),
+            events::body,
+        )
+    };
+}
+
+/// What an attempt needs of its event: body, content type, trace context, and when it was received.
+type Payload<B = Bytes> = (B, Option<String>, Option<String>, Stamp);
+
+/// The same without a body that would be too much.
+type Found = Payload<Option<Vec<u8>>>;
+
+/// Reads the jobs of these leases, and says which were not read. A delivery's id carries its event's time, and the range of
+/// those times keeps Postgres out of all partitions but these days'.
+pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<Read, Error> {
     let tokens: HashMap<DeliveryId, Uuid> = leases.iter().copied().collect();
     let ids: Vec<Uid> = leases.iter().map(|(id, _)| Uid::from(*id)).collect();
     let (Some(first), Some(last)) = (ids.iter().map(|id| id.0).min(), ids.iter().map(|id| id.0).max()) else {
-        return Ok(Vec::new());
+        return Ok(Read::default());
     };
     let ((first, _), (_, end)) = (made_between(Uid(first)), made_between(Uid(last)));
-    let jobs: Vec<Job> = deliveries::table
+    let rows: Vec<(Leased, Maybe<Uid>, Found)> = deliveries::table
         .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
         .filter(deliveries::id.eq_any(ids))
         .filter(deliveries::state.eq("delivering"))
         .filter(events::id.ge(first))
         .filter(events::id.lt(end))
         .select((
-            deliveries::id,
+            (
+                deliveries::id,
+                deliveries::attempts,
+                deliveries::workspace_id,
+                deliveries::event_id,
+                deliveries::endpoint_id,
+                deliveries::route_id,
+                deliveries::event_type,
+                deliveries::due_at,
+                deliveries::body,
+                deliveries::order_key,
+            ),
             deliveries::lease_token,
-            deliveries::attempts,
-            deliveries::workspace_id,
-            deliveries::event_id,
-            deliveries::endpoint_id,
-            deliveries::route_id,
-            deliveries::event_type,
-            deliveries::due_at,
-            deliveries::body,
-            events::body,
-            events::content_type,
-            events::traceparent,
-            events::received_at,
-            deliveries::order_key,
+            (
+                body_within!(deliveries::id),
+                events::content_type,
+                events::traceparent,
+                events::received_at,
+            ),
         ))
         .load(conn)?;
-    Ok(jobs
-        .into_iter()
-        .filter(|job| job.lease.is_some() && job.lease.as_ref() == tokens.get(&job.delivery_id))
-        .collect())
+    let mut read = Read::default();
+    for (row, token, (body, content_type, traceparent, received_at)) in rows {
+        let Some(token) =
+            Option::<Uuid>::from(token).filter(|token| tokens.get(&row.delivery_id) == Some(token))
+        else {
+            continue;
+        };
+        let body = body.map(Bytes::from);
+        read.push(
+            row,
+            token,
+            body.map(|body| (body, content_type, traceparent, received_at)),
+        );
+    }
+    Ok(read)
 }
 
-/// What an attempt needs of its event: id, body, content type, trace context, and when it was received.
-type PayloadRow = (Uid, Vec<u8>, Option<String>, Option<String>, Stamp);
-
-/// The jobs of what was leased with `token`: what their events bring is read beside them, once for each event.
-pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<Vec<Job>, Error> {
+/// The jobs of what was leased with `token`, and which of it was not read: what their events bring is read beside them, once
+/// for each event.
+pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<Read, Error> {
     let ids: BTreeSet<EventId> = leased.iter().map(|row| row.event_id).collect();
     let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
-        return Ok(Vec::new());
+        return Ok(Read::default());
     };
     let (first, last) = (Uid::from(*first), Uid::from(*last));
-    let payloads: Vec<PayloadRow> = events::table
+    let payloads: Vec<(Uid, Found)> = events::table
         .filter(events::id.eq_any(ids.into_iter().map(Uid::from).collect::<Vec<_>>()))
         .filter(events::id.between(first, last))
         .select((
             events::id,
-            events::body,
-            events::content_type,
-            events::traceparent,
-            events::received_at,
+            (
+                body_within!(events::id),
+                events::content_type,
+                events::traceparent,
+                events::received_at,
+            ),
         ))
         .load(conn)?;
-    let payloads: HashMap<EventId, _> = payloads
+    let payloads: HashMap<EventId, Payload> = payloads
         .into_iter()
-        .map(|(id, body, content_type, traceparent, received_at)| {
-            let payload = (Bytes::from(body), content_type, traceparent, received_at);
-            (id.into(), payload)
+        .filter_map(|(id, (body, content_type, traceparent, received_at))| {
+            let payload = (Bytes::from(body?), content_type, traceparent, received_at);
+            Some((id.into(), payload))
         })
         .collect();
-    // None is missing: retention keeps the events of all deliveries that there are.
-    Ok(leased
-        .into_iter()
-        .filter_map(|row| {
-            let (body, content_type, traceparent, received_at) = payloads.get(&row.event_id)?.clone();
-            Some(Job {
-                delivery_id: row.delivery_id,
-                lease: Some(token),
-                attempts: row.attempts,
-                workspace_id: row.workspace_id,
-                event_id: row.event_id,
-                endpoint_id: row.endpoint_id,
-                route_id: row.route_id,
-                event_type: row.event_type,
-                due_at: row.due_at,
-                transformed: row.transformed,
-                body,
-                content_type,
-                traceparent,
-                received_at: received_at.into(),
-                order_key: row.order_key,
-            })
-        })
-        .collect())
+    let mut read = Read::default();
+    for row in leased {
+        // None is missing: retention keeps the events of all deliveries that there are.
+        let payload = payloads.get(&row.event_id).cloned();
+        read.push(row, token, payload);
+    }
+    Ok(read)
+}
+
+/// What was read of leases.
+#[derive(Default)]
+pub(crate) struct Read {
+    pub(crate) jobs: Vec<Job>,
+    /// What would have been too much at once, with its leases.
+    pub(crate) left: Vec<(DeliveryId, Uuid)>,
+}
+
+impl Read {
+    fn push(&mut self, row: Leased, token: Uuid, payload: Option<Payload>) {
+        let Some((body, content_type, traceparent, received_at)) = payload else {
+            self.left.push((row.delivery_id, token));
+            return;
+        };
+        self.jobs.push(Job {
+            delivery_id: row.delivery_id,
+            lease: Some(token),
+            attempts: row.attempts,
+            workspace_id: row.workspace_id,
+            event_id: row.event_id,
+            endpoint_id: row.endpoint_id,
+            route_id: row.route_id,
+            event_type: row.event_type,
+            due_at: row.due_at,
+            transformed: row.transformed,
+            body,
+            content_type,
+            traceparent,
+            received_at: received_at.into(),
+            order_key: row.order_key,
+        });
+    }
 }
 
 pub(crate) fn void_leases(conn: &mut Conn, now: Instant) -> Result<usize, Error> {

@@ -250,6 +250,33 @@ on_both! {
         yard.store.add_deliveries(event, rows, now).await.unwrap();
         assert_eq!(lease(yard, now, 10_000, &[]).await.len(), 2_000);
     }
+
+    async fn no_more_bodies_are_read_at_once_than_there_is_memory_for(yard: &Yard) {
+        let now = Instant::now();
+        for _ in 0..4 {
+            deliveries(&yard.store, |event| vec![delivery(event, "one", now)]).await;
+        }
+        let token = Uuid::new_v4();
+        let firsts = deliveries(&yard.store, |event| {
+            ["a", "b", "c", "d"].map(|endpoint| leased(event, endpoint, token, now + HOLD)).into()
+        })
+        .await;
+        let twenty_mib = if yard.is_postgres() { "decode(repeat('78', 20971520), 'hex')" } else { "zeroblob(20971520)" };
+        yard.execute(&format!("UPDATE events SET body = {twenty_mib}"));
+
+        // Each has a body of its own.
+        let swept = yard.store.lease_due(now, 10, (Uuid::new_v4(), HOLD), vec![]).await.unwrap();
+        assert_eq!((swept.jobs.len(), swept.more), (3, true));
+        let rest = yard.store.lease_due(now, 10, (Uuid::new_v4(), HOLD), vec![]).await.unwrap().jobs;
+        assert_eq!((rest.len(), rest[0].attempts), (1, 1));
+
+        // All have the same, which is read once for each by those that come by the conveyor, and once by a sweep.
+        let jobs = yard.store.leased_jobs(firsts.iter().map(|id| (*id, token)).collect()).await.unwrap();
+        assert_eq!(jobs.len(), 3);
+        let left: Vec<DeliveryId> = firsts.iter().copied().filter(|id| !ids(&jobs).contains(id)).collect();
+        assert_eq!(find(yard, left[0]).await.state, DeliveryState::Pending);
+        assert_eq!(ids(&lease(yard, Instant::now() + HOLD, 10, &[]).await), HashSet::from([left[0]]));
+    }
 }
 
 /// The one and only case in which two that hold many deliveries meet: whoever renews must never wait with hundreds in its

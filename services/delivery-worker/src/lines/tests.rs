@@ -12,6 +12,7 @@ const BOUNDS: Bounds = Bounds {
     reserve: 0,
     window: 100,
     line: 6,
+    patience: Duration::from_secs(10),
     waiting: 20,
     waiting_each: 20,
     recording: 5,
@@ -267,9 +268,37 @@ fn large_bodies_close_the_room_before_the_slots_do() {
     };
     lines.admit(large, THREE_AT_A_TIME, ());
     assert_eq!(lines.room(), 0);
+    let more = ticket("b", now + Duration::from_mins(1));
+    assert_eq!(lines.admit(more, THREE_AT_A_TIME, ()), Admission::NoRoom);
     let started = start_all(&mut lines, now);
     lines.finish(&started[0]);
     assert_eq!(lines.room(), BOUNDS.recording);
+}
+
+#[test]
+fn a_paced_endpoint_has_no_longer_line_than_its_rate_works_off_in_time() {
+    let now = Instant::now();
+    let paced = Limits {
+        concurrency: 100,
+        rate: Some(Rate::of(RateLimit {
+            per_second: 0.3,
+            burst: None,
+        })),
+    };
+    let mut lines: Lines<()> = Lines::new(BOUNDS);
+    let held = (0..20)
+        .map(|_| lines.admit(ticket("paced", now + Duration::from_secs(10)), paced, ()))
+        .filter(|admitted| *admitted == Admission::Held)
+        .count();
+    assert_eq!(held, 4, "at once, and after 3.3, 6.7 and 10 s");
+    assert_eq!(lines.crowded(), [endpoint("paced")]);
+    let started = start_all(&mut lines, now + Duration::from_secs(1));
+    assert_eq!(started.len(), 1);
+    lines.finish(&started[0]);
+    assert_eq!(lines.crowded().len(), 1, "three are more than half of four");
+    let started = start_all(&mut lines, now + Duration::from_secs(5));
+    lines.finish(&started[0]);
+    assert!(lines.crowded().is_empty(), "a sweep may bring more");
 }
 
 #[test]

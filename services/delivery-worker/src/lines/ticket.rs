@@ -1,7 +1,7 @@
 //! What lines are told of deliveries, and what bounds them.
 
 use crate::rate::Rate;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 use wire::{DeliveryId, EndpointId, WorkspaceId};
 
@@ -16,6 +16,8 @@ pub(crate) struct Bounds {
     pub(crate) window: usize,
     /// Deliveries waiting in one line.
     pub(crate) line: usize,
+    /// How long one may wait in a line. What an endpoint's rate does not let start within it waits in the ledger.
+    pub(crate) patience: Duration,
     /// Deliveries waiting in all lines.
     pub(crate) waiting: usize,
     /// Deliveries waiting in all lines of one workspace.
@@ -24,6 +26,14 @@ pub(crate) struct Bounds {
     pub(crate) recording: usize,
     /// Bytes of everything held. The last one admitted may exceed it.
     pub(crate) bytes: usize,
+}
+
+impl Bounds {
+    /// Deliveries waiting in the line of an endpoint with these limits.
+    pub(crate) fn line_of(&self, limits: Limits) -> usize {
+        let paced = limits.rate.map(|rate| rate.within(self.patience));
+        paced.map_or(self.line, |paced| paced.min(self.line))
+    }
 }
 
 /// What an endpoint allows.

@@ -15,6 +15,7 @@ const AT_WORK: Bounds = Bounds {
     reserve: 32,
     window: 2,
     line: 256,
+    patience: Duration::from_secs(10),
     waiting: 4_096,
     waiting_each: 3_072,
     recording: 1_024,
