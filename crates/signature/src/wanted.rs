@@ -13,6 +13,8 @@ pub(crate) enum Wanted {
     /// `"*"`: anything that is not empty.
     Anything,
     Text(String),
+    /// `"?text"`: this text, or nothing.
+    TextIfAny(String),
     /// `[]`: a JSON array without elements.
     EmptyArray,
 }
@@ -24,6 +26,7 @@ impl Wanted {
         match self {
             Self::Anything => found().is_some(),
             Self::Text(text) => found().is_some_and(|found| found.as_ref() == text.as_bytes()),
+            Self::TextIfAny(text) => found().is_none_or(|found| found.as_ref() == text.as_bytes()),
             Self::EmptyArray => place.is_empty_array(request),
         }
     }
@@ -35,7 +38,10 @@ impl TryFrom<Value> for Wanted {
     fn try_from(value: Value) -> Result<Self, Self::Error> {
         match value {
             Value::String(text) if text == "*" => Ok(Self::Anything),
-            Value::String(text) => Ok(Self::Text(text)),
+            Value::String(text) => Ok(match text.strip_prefix('?') {
+                Some(text) => Self::TextIfAny(text.to_owned()),
+                None => Self::Text(text),
+            }),
             Value::Number(_) | Value::Bool(_) => Ok(Self::Text(value.to_string())),
             Value::Array(items) if items.is_empty() => Ok(Self::EmptyArray),
             _ => Err("only a text, a number, a boolean or `[]` can be compared with"),

@@ -48,6 +48,11 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
+    /// The most that pass at once.
+    pub(crate) fn burst(self) -> u32 {
+        self.burst
+    }
+
     /// Adds `RateLimit-Policy` and `RateLimit` to an answer.
     pub(crate) fn show(self, response: &mut HttpResponseBuilder) {
         let policy = format!("\"key\";q={};w={}", self.burst, self.window_seconds);

@@ -257,6 +257,11 @@ impl Problem {
         Self::MethodNotAllowed { allow }
     }
 
+    /// Whether the same request may succeed later, as it is.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Overloaded | Self::RateLimited(_) | Self::Unavailable)
+    }
+
     /// The answer without its body.
     fn head(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(status);

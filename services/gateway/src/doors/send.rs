@@ -129,7 +129,7 @@ pub(super) async fn to_endpoints(
         }
     };
     let done = join_all(items.into_iter().map(send)).await;
-    Ok(batch(&sender, done, |sent: &Sent| sent.is_replay))
+    batch(&sender, done, |sent: &Sent| sent.is_replay)
 }
 
 /// `POST /api/ingest/event/batch`
@@ -153,21 +153,27 @@ pub(super) async fn to_subscribers_of_each(
         }
     };
     let done = join_all(items.into_iter().map(send)).await;
-    Ok(batch(&sender, done, |sent: &Triggered| sent.is_replay))
+    batch(&sender, done, |sent: &Triggered| sent.is_replay)
 }
 
-/// 202 when every item was accepted, else 207. It is a replay's answer when every item is one.
+/// 202 when every item was accepted, else 207. It is a replay's answer when every item is one. Where nothing could be done for
+/// any of them now, the request as a whole is to be sent again, as one of a single item is.
 fn batch<T: Serialize>(
     sender: &Sender<'_>,
     done: Vec<Result<T, Problem>>,
     is_replay: impl Fn(&T) -> bool,
-) -> HttpResponse {
+) -> Result<HttpResponse, SendProblem> {
     #[derive(Serialize)]
     struct Answer<T> {
         items: Vec<Item<T>>,
     }
     for done in &done {
         count(done.as_ref().map(&is_replay));
+    }
+    let comes_later = |done: &Result<T, Problem>| done.as_ref().is_err_and(Problem::may_pass);
+    if !done.is_empty() && done.iter().all(comes_later) {
+        let problem = done.into_iter().find_map(Result::err);
+        return Err(SendProblem(problem.unwrap_or(Problem::Internal)));
     }
     let only_replays = done.iter().all(|done| done.as_ref().is_ok_and(&is_replay));
     let status = if done.iter().all(Result::is_ok) {
@@ -191,7 +197,7 @@ fn batch<T: Serialize>(
             },
         })
         .collect();
-    sender.head(status, only_replays).json(Answer { items })
+    Ok(sender.head(status, only_replays).json(Answer { items }))
 }
 
 fn count(done: Result<bool, &Problem>) {

@@ -64,6 +64,8 @@ async fn whatsapps_challenge_wants_the_right_token() {
     assert_eq!((right.status, right.body.as_slice()), (200, &b"1158201444"[..]));
     assert_eq!(right.header("content-type"), Some("text/plain"));
     assert_eq!(right.header("x-content-type-options"), Some("nosniff"));
+    let plain = get("?hub.challenge=7&hub.verify_token=verify-me").await;
+    assert_eq!((plain.status, plain.body.as_slice()), (200, &b"7"[..]));
     for query in [
         "",
         "?hub.mode=subscribe&hub.challenge=1",

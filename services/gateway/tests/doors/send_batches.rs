@@ -146,3 +146,22 @@ async fn every_item_counts_against_the_keys_limit() {
     let second = post_as(&yard, "Bearer nhk_us_slow", "batch", body.as_bytes()).await;
     is_error(&second, 429, "rate_limited");
 }
+
+#[tokio::test]
+async fn a_batch_of_more_than_a_burst_is_one_burst() {
+    let yard = yard().await;
+    yard.edit(vec![
+        Edit::ApiKey(limited("slow", 0.01, 3)),
+        Edit::ApiKey(limited("one", 0.01, 1)),
+    ])
+    .await;
+    let item = json!({"endpointId": "ep_billing", "payload": {}});
+    let body = json!({"items": vec![&item; 20]}).to_string();
+    for key in ["slow", "one"] {
+        let key = format!("Bearer nhk_us_{key}");
+        let first = post_as(&yard, &key, "batch", body.as_bytes()).await;
+        assert_eq!(first.status, 202, "{first:?}");
+        let second = post_as(&yard, &key, "batch", body.as_bytes()).await;
+        is_error(&second, 429, "rate_limited");
+    }
+}

@@ -64,9 +64,16 @@ impl<'a> Sender<'a> {
         Ok((sender, body))
     }
 
-    /// Counts the items of a batch but the first, which is counted already.
+    /// Counts the items of a batch but the first, which is counted already. Together they are a burst at the most: a batch that
+    /// is larger would be refused for ever.
     pub(super) fn charge<T>(&mut self, items: Vec<T>) -> Result<Vec<T>, Problem> {
-        let more = u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let most = self
+            .allowance
+            .map_or(u32::MAX, Allowance::burst)
+            .saturating_sub(1);
+        let more = u32::try_from(items.len().saturating_sub(1))
+            .unwrap_or(u32::MAX)
+            .min(most);
         if more > 0 {
             self.allowance = self.gateway.limits.spend(&self.known.key, more)?;
         }
