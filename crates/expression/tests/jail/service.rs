@@ -201,6 +201,11 @@ fn a_worker_that_grew_is_replaced_and_an_idle_one_is_let_go() {
     let jail = Jail::new(Options {
         workers: NonZero::<usize>::MIN,
         idle: Duration::from_millis(200),
+        // A busy machine takes its time for so much memory.
+        limits: Limits {
+            time: Duration::from_secs(30),
+            ..Limits::default()
+        },
         ..options()
     });
     assert_eq!(
