@@ -32,7 +32,7 @@ mod scenarios;
 mod servers;
 mod yard;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Parser;
 use effort::Effort;
 use progress::Progress;
@@ -117,7 +117,12 @@ async fn measure_on(
     };
     let mut outcome = Ok(());
     for scenario in scenarios {
-        match scenario.run(&bench).await {
+        // What was measured until then is worth having: some of it takes hours.
+        let measured = tokio::select! {
+            tables = scenario.run(&bench) => tables,
+            _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        };
+        match measured {
             Ok(tables) => report.add(tables),
             Err(error) => {
                 outcome = Err(error.context(format!("{scenario:?} cannot be measured")));
