@@ -184,7 +184,9 @@ pub(super) fn number(value: Option<f64>, digits: usize) -> String {
     };
     let text = format!("{value:.digits$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));
     let mut grouped = String::with_capacity(text.len() + 4);
+    grouped.push_str(sign);
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) {
             grouped.push(',');
@@ -264,6 +266,8 @@ mod tests {
         assert_eq!(number(Some(1_234_567.0), 0), "1,234,567");
         assert_eq!(number(Some(999.5), 1), "999.5");
         assert_eq!(number(Some(0.0), 2), "0.00");
+        assert_eq!(number(Some(-140.04), 2), "-140.04");
+        assert_eq!(number(Some(-1_140.0), 0), "-1,140");
         assert_eq!(number(None, 2), "");
     }
 }
