@@ -29,16 +29,22 @@ impl Store {
         let read = look_up!(self, |conn, queries| queries::deliveries::leased(conn, &leases)
             .map(|read| (read.jobs, read.left)));
         let (jobs, left) = read?;
-        self.leave(left).await?;
+        self.leave(left).await;
         Ok(jobs)
     }
 
-    /// Gives back what was not read.
-    pub(crate) async fn leave(&self, left: Vec<(DeliveryId, Uuid)>) -> Result<(), Error> {
-        if !left.is_empty() {
-            self.release(left, Instant::now()).await?;
+    /// Gives back what was not read. That it fails must not cost what was: those leases run out by themselves.
+    pub(crate) async fn leave(&self, left: Vec<(DeliveryId, Uuid)>) {
+        let count = left.len();
+        if count > 0
+            && let Err(error) = self.release(left, Instant::now()).await
+        {
+            tracing::warn!(
+                count,
+                error.chain = &error as &dyn std::error::Error,
+                "deliveries that were not read could not be given back; their leases run out by themselves"
+            );
         }
-        Ok(())
     }
 
     /// Gives leased deliveries back unused at `now`: they are due as they were, so that they keep their place among the

@@ -406,7 +406,7 @@ impl Store {
         }
         let (jobs, left) = self.jobs(found.leased, token).await?;
         let more = found.more || !left.is_empty();
-        self.leave(left).await?;
+        self.leave(left).await;
         Ok(Sweep {
             jobs,
             probes: found.probes,
@@ -431,7 +431,7 @@ impl Store {
         )
         .map(|read| (read.jobs, read.left)));
         if read.is_err() {
-            self.leave(all).await?;
+            self.leave(all).await;
         }
         read
     }

@@ -502,5 +502,9 @@ async fn the_limits_of_the_key_and_of_the_workspace_are_429_with_when_to_come_ag
     assert_eq!(accepted, 2, "of all keys and doors together");
     for refused in replies.iter().filter(|reply| reply.status != 202) {
         is_error(refused, 429, "rate_limited");
-    }
+    } // A batch of which nothing can be done now is to be sent again, and says when.
+    let items = json!({"items": vec![json!({"endpointId": "ep_billing", "payload": {}}); 2]}).to_string();
+    let batch = post(&yard, "batch", items.as_bytes()).await;
+    is_error(&batch, 429, "rate_limited");
+    assert!(batch.header("retry-after").is_some());
 }
