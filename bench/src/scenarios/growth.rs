@@ -78,16 +78,17 @@ async fn fill(bench: &Bench<'_>, client: &Client, from: u64, to: u64) -> Result<
     if from == to {
         return Ok(());
     }
-    filling::fill(bench, client, (from, to), ROWS).await?;
+    let rows = ROWS.replace("$all", &format!("{to}.0"));
+    filling::fill(bench, client, (from, to), &rows).await?;
     client
         .batch_execute("ANALYZE events, claims, deliveries, attempts")
         .await?;
     Ok(())
 }
 
-/// One event each, its claim, its delivery and its attempt.
+/// One event each, its claim, its delivery and its attempt, in the order in which they would have come.
 const ROWS: &str = "WITH numbered AS MATERIALIZED (
-    SELECT number, now() - random() * interval '12 hours' AS at FROM generate_series($first, $last) AS number
+    SELECT number, now() - interval '12 hours' * (1 - number / $all) AS at FROM generate_series($first, $last) AS number
 ), keyed AS MATERIALIZED (
     SELECT number, at, pg_temp.key_of(at) AS event_id, pg_temp.key_of(at) AS delivery_id, pg_temp.key_of(at) AS attempt_id
     FROM numbered

@@ -23,7 +23,7 @@ use wire::{AttemptId, DeliveryState};
 pub(super) const MEASUREMENTS: u64 = 4;
 
 /// What a worker's sweep takes at the most, and what would be if it took more.
-const SWEEPS: [i64; 2] = [128, 1_000];
+const SWEEPS: [i64; 2] = [192, 1_000];
 
 /// Bytes of a bare insert: of an attempt's row, about.
 const BYTES: usize = 512;
@@ -34,8 +34,8 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Table> {
         "Pending retries",
         &format!(
             "Deliveries leased and recorded as delivered a second, by the ledger's own statements, one sweep after the other as one \
-             connection would: {} are due on Postgres, of which one workspace with {} endpoints has nine tenths, for longest, and \
-             {} with ten each have the rest. Latency is of a sweep and its recording; of a newcomer, from its commit until it is \
+             connection would: {} are due on Postgres, in the order in which they came, of which one workspace with {} endpoints \
+             has nine tenths, for longest, and {} with ten each have the rest. Latency is of a sweep and its recording; of a newcomer, from its commit until it is \
              recorded. CPU is per 1,000 deliveries, without this program's own.",
             extent.deliveries, extent.endpoints_of_big, extent.small
         ),
@@ -200,9 +200,9 @@ fn goals(row: &Row, drained: &Drained) -> [Goal; 3] {
 
 /// From the commit of a new workspace's first delivery until it is recorded, while the others go on.
 async fn newcomers(bench: &Bench<'_>, yard: &Deployment<'_>, lessee: &Lessee) -> Result<Row> {
-    let what = "a newcomer beside them, sweeps of 128";
     let [sweep, _] = SWEEPS;
-    bench.progress.on(what);
+    let what = format!("a newcomer beside them, sweeps of {sweep}");
+    bench.progress.on(&what);
     let latencies = Latencies::new();
     let (started, mut deliveries) = (Instant::now(), 0);
     for number in 0..bench.effort.pick(10, 100) {
@@ -251,6 +251,7 @@ fn delivered(job: &Job, lease: Uuid) -> Outcome {
         is_made: true,
         is_probe: false,
         answered: Some(Answered::Well),
+        asked: None,
         ceiling: 10,
         random: 0.5,
     }

@@ -16,8 +16,9 @@ use uuid::Uuid;
 use wire::resource::EndpointSpec;
 use wire::{DeliveryId, EndpointId, Instant};
 
-/// Deliveries that a sweep brings at the most.
-pub(crate) const SWEEP: usize = 128;
+/// Deliveries that a sweep brings at the most: as many as 256 slots have room for, since much of what a sweep costs is the same
+/// for few and for many.
+pub(crate) const SWEEP: usize = 192;
 
 /// Twice a sweep: a line that is at most half full takes a whole sweep of its endpoint's.
 const LINE: usize = 2 * SWEEP;
@@ -149,7 +150,7 @@ impl Worker {
                 back.push((id, lease));
                 continue;
             };
-            let ticket = ticket(&leased, lease, self.settings.lease);
+            let ticket = self.ticket(&leased, lease);
             let is_too_late = ticket.start_by <= Stopwatch::now();
             let admission = if is_too_late {
                 Admission::NoRoom
@@ -228,18 +229,18 @@ impl Worker {
             self.relieved.notify_one();
         }
     }
-}
 
-fn ticket(leased: &Leased, lease: Uuid, hold: Duration) -> Ticket {
-    let job = &leased.job;
-    let left = leased.until.since(Instant::now());
-    Ticket {
-        delivery: job.delivery_id,
-        lease,
-        workspace: job.workspace_id.clone(),
-        endpoint: job.endpoint_id.clone(),
-        is_swept: leased.is_swept,
-        bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),
-        start_by: Stopwatch::now() + left.saturating_sub(hold / LEFT),
+    fn ticket(&self, leased: &Leased, lease: Uuid) -> Ticket {
+        let job = &leased.job;
+        let left = leased.until.since(self.store.now());
+        Ticket {
+            delivery: job.delivery_id,
+            lease,
+            workspace: job.workspace_id.clone(),
+            endpoint: job.endpoint_id.clone(),
+            is_swept: leased.is_swept,
+            bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),
+            start_by: Stopwatch::now() + left.saturating_sub(self.settings.lease / LEFT),
+        }
     }
 }

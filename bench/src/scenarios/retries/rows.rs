@@ -43,11 +43,14 @@ impl Extent {
 /// Writes the deliveries, their events and their lanes.
 pub(super) async fn write(bench: &Bench<'_>, yard: &Deployment<'_>, extent: Extent) -> Result<()> {
     let client = yard.sql().await?;
+    let events = extent.deliveries / FAN_OUT;
     let rows = ROWS
         .replace("$small", &extent.small.to_string())
+        .replace("$of_big_events", &(events - events / 10).to_string())
         .replace("$of_big", &extent.endpoints_of_big.to_string())
+        .replace("$events", &events.to_string())
         .replace("$fan_out", &FAN_OUT.to_string());
-    filling::fill(bench, client, (0, extent.deliveries / FAN_OUT), &rows).await?;
+    filling::fill(bench, client, (0, events), &rows).await?;
     bench.progress.on("making the lanes");
     client.batch_execute(LANES).await?;
     client
@@ -64,11 +67,11 @@ pub(super) async fn newcomer(yard: &Deployment<'_>, number: u64) -> Result<Strin
     Ok(workspace)
 }
 
-/// The one workspace's are due for longest: in the order of due times, all others would come after all of them. Its events
-/// are counted without gaps, so that each of its endpoints has its part.
+/// In the order in which they would have come, each due a first pause after its event. The one workspace's all came before the
+/// others' of the last hour: in the order of due times, all others would come after all of them.
 const ROWS: &str = "WITH numbered AS MATERIALIZED (
-    SELECT number, now() - random() * interval '12 hours' AS at,
-        CASE WHEN number % 10 = 0 THEN 1 + (number / 10) % $small ELSE 0 END AS tenant
+    SELECT number, now() - interval '1 minute' - interval '12 hours' * (1 - number::float8 / $events) AS at,
+        CASE WHEN number > $of_big_events THEN 1 + number % $small ELSE 0 END AS tenant
     FROM generate_series($first, $last) AS number
 ), keyed AS MATERIALIZED (
     SELECT number, at, tenant, 'ws_t' || lpad(tenant::text, 6, '0') AS workspace_id, pg_temp.key_of(at) AS event_id FROM numbered
@@ -81,10 +84,8 @@ const ROWS: &str = "WITH numbered AS MATERIALIZED (
 INSERT INTO deliveries (id, workspace_id, event_id, endpoint_id, event_type, state, attempts, due_at, first_attempt_at,
     created_at, updated_at)
 SELECT pg_temp.delivery_of(event_id), workspace_id, event_id,
-    'ep_t' || lpad(tenant::text, 6, '0') || '_' || CASE WHEN tenant = 0 THEN ((number - number / 10) * $fan_out + place) % $of_big ELSE place END,
-    'push', 'scheduled_retry', 1,
-    now() - CASE WHEN tenant = 0 THEN interval '1 hour' ELSE interval '1 second' END - random() * interval '10 minutes',
-    at, at, at
+    'ep_t' || lpad(tenant::text, 6, '0') || '_' || CASE WHEN tenant = 0 THEN (number * $fan_out + place) % $of_big ELSE place END,
+    'push', 'scheduled_retry', 1, at + interval '5 seconds' * (0.8 + 0.4 * random()), at, at, at
 FROM keyed, generate_series(0, $fan_out - 1) AS place";
 
 /// As the migration makes them of deliveries that wait.

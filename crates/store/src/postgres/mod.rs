@@ -32,6 +32,10 @@ pub(crate) type Conn = PgConnection;
 const CALL_BOUNDS: &str = "SET statement_timeout = '20s'; SET lock_timeout = '5s'; \
                            SET idle_in_transaction_session_timeout = '30s'";
 
+/// Should this process stand still in the middle of a sweep, its lanes are free again after two seconds: whoever makes a
+/// delivery wait for one of them waits less than an accept does for its answer.
+const SWEEP_BOUND: &str = "SET idle_in_transaction_session_timeout = '2s'";
+
 /// The bounds of architecture.md, section 3: a writer that hangs would hold up every sender behind it.
 const WRITER_BOUNDS: &str = "SET statement_timeout = '4s'; SET lock_timeout = '1s'; \
                              SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on";

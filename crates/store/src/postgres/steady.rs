@@ -51,7 +51,7 @@ impl Steady {
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut conn = match kept.and_then(Idle::wake) {
                 Some(conn) => conn,
-                None => super::open(&url, &[super::CALL_BOUNDS, super::KEPT_PLANS])?,
+                None => super::open(&url, &[super::CALL_BOUNDS, super::SWEEP_BOUND, super::KEPT_PLANS])?,
             };
             // After a failure its state is not known; it is closed, and the next call opens another.
             let found = call(&mut conn)?;

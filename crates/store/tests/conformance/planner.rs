@@ -42,19 +42,15 @@ impl<'a> Planner<'a> {
         self.explain(part, &Asked::default())
     }
 
-    /// What was asked since the last time, in order.
-    pub(crate) fn statements(&self) -> Vec<String> {
-        self.recorder
-            .take()
-            .run
-            .into_iter()
-            .map(|statement| statement.sql)
-            .collect()
+    /// The statements since the last time whose text has `part`, in order.
+    pub(crate) fn statements_of(&self, part: &str) -> Vec<Statement> {
+        let mut run = self.recorder.take().run;
+        run.retain(|statement| statement.sql.contains(part));
+        run
     }
 
     pub(crate) fn explain(&self, part: &str, asked: &Asked<'_>) -> Plan {
-        let mut run = self.recorder.take().run;
-        run.retain(|statement| statement.sql.contains(part));
+        let mut run = self.statements_of(part);
         run.dedup();
         let [Statement { sql, session }] = run.as_slice() else {
             panic!("not one statement with {part}: {run:#?}")

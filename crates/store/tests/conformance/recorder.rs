@@ -78,7 +78,10 @@ impl Instrumentation for Connection {
                 let text = query.to_string();
                 let sql = text.split(" -- binds: ").next().unwrap_or_default().to_owned();
                 if sql.starts_with("SET ") {
-                    self.session = sql;
+                    if !self.session.is_empty() {
+                        self.session.push_str("; ");
+                    }
+                    self.session.push_str(&sql);
                 } else {
                     let session = self.session.clone();
                     self.note(|record| record.run.push(Statement { sql, session }));

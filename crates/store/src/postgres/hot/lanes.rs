@@ -3,7 +3,6 @@
 use crate::lane::{Lane, Looked};
 use crate::sql::{Stamp, StoredText};
 use crate::statement::statement;
-use diesel::connection::SimpleConnection as _;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz};
@@ -69,9 +68,6 @@ impl QueryFragment<Pg> for Workspaces<'_> {
 
 /// Locks ready lanes of these workspaces, at most `each` of each, those that have been ready for the longest first. Passes
 /// by those in `crowded`, and those that another has locked.
-///
-/// Should this process stand still in the middle of a sweep, the lanes are free again after two seconds: whoever makes a
-/// delivery wait for one of them waits less than an accept does for its answer.
 pub(crate) fn lock_ready(
     conn: &mut PgConnection,
     now: Instant,
@@ -79,7 +75,6 @@ pub(crate) fn lock_ready(
     each: i64,
     crowded: &[EndpointId],
 ) -> QueryResult<Vec<Lane>> {
-    conn.batch_execute("SELECT set_config('idle_in_transaction_session_timeout', '2s', TRUE)")?;
     LockReady {
         now: Stamp(now),
         workspaces: workspaces.iter().map(WorkspaceId::as_str).collect(),
