@@ -10,6 +10,7 @@ use bytes::Bytes;
 use diesel::Connection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 use wire::circuit::{Answered, Observed};
 use wire::{AttemptId, DeliveryId, DeliveryState, EndpointId, Instant};
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub is_probe: bool,
     /// What it says of the endpoint; none when nothing was sent.
     pub answered: Option<Answered>,
+    /// For how long the receiver asked to be left alone.
+    pub asked: Option<Duration>,
     /// What the delivery shares with those that go after it.
     pub order_key: Option<String>,
     /// How many attempts the endpoint allows in flight.
@@ -179,6 +182,7 @@ fn observe(
                     result,
                     is_probe: row.is_probe,
                     ceiling: row.ceiling,
+                    asked: row.asked,
                 },
                 random: row.random,
             });

@@ -10,7 +10,8 @@
 //! - **Closed**: everything goes. A timeout, a 429 or a 5xx halves what may be in flight, at most once for the attempts
 //!   that were under way together; as many successes as may be in flight let one more in.
 //! - **Open**, after ten failures in a row or 70 % of at least ten in a minute: nothing goes but one probe at a time,
-//!   after pauses that double from 15 s to 10 min, each ±20 %. Only a probe's end counts here: what was on its way to other
+//!   after pauses that double from 15 s to 10 min, each ±20 %, and not before the receiver asked for it (`Retry-After`, an hour at
+//!   the most). Only a probe's end counts here: what was on its way to other
 //!   workers when it opened is no test of what the receiver is like a pause later.
 //! - **Half open**, after a probe that succeeded: one in flight, then 2, 4 and so on, and closed when that reaches what the
 //!   endpoint allows. Failures at its beginning open it again.
@@ -21,7 +22,7 @@
 //!
 //! Pure: the time and the lots are parameters.
 
-use crate::Instant;
+use crate::{Instant, RetryPolicy};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -131,6 +132,8 @@ pub struct Observed {
     pub is_probe: bool,
     /// How many attempts the endpoint allows in flight.
     pub ceiling: u32,
+    /// For how long the receiver asked to be left alone.
+    pub asked: Option<Duration>,
 }
 
 /// How an attempt ended for its endpoint.
@@ -241,7 +244,7 @@ impl Circuit {
                     self.opened_at = Some(at);
                     self.waits_since = Some(at);
                     self.failed_probes = 0;
-                    self.open(at, random);
+                    self.open(observed, random);
                     Turn::Opened
                 } else {
                     self.halve(observed);
@@ -251,7 +254,7 @@ impl Circuit {
             CircuitState::Open => {
                 if observed.is_probe && self.is_recent(observed) {
                     self.failed_probes = self.failed_probes.saturating_add(1);
-                    self.open(at, random);
+                    self.open(observed, random);
                 }
                 Turn::None
             }
@@ -261,7 +264,7 @@ impl Circuit {
                     let enough = self.limit.unwrap_or(1).min(RELAPSE);
                     if self.in_a_row >= enough || self.is_mostly_failing() {
                         self.failed_probes = self.failed_probes.saturating_add(1);
-                        self.open(at, random);
+                        self.open(observed, random);
                     } else {
                         self.halve(observed);
                     }
@@ -275,10 +278,13 @@ impl Circuit {
         turn
     }
 
-    fn open(&mut self, at: Instant, random: f64) {
+    fn open(&mut self, observed: Observed, random: f64) {
+        let at = observed.ended_at;
+        let asked = observed.asked.unwrap_or_default();
+        let pause = pause(self.failed_probes, random).max(asked.min(RetryPolicy::LONGEST_RETRY_AFTER));
         self.state = CircuitState::Open;
         self.changed_at = Some(at);
-        self.probe_at = Some(at + pause(self.failed_probes, random));
+        self.probe_at = Some(at + pause);
         self.limit = Some(1);
         self.successes = 0;
         self.halved_at = None;

@@ -96,7 +96,8 @@ pub struct Fault {
 /// Everything else is tried again on the schedule, not sooner than a 429 or 503 asked for, and is a dead letter when the
 /// schedule has no entry left.
 pub fn judge(reply: Reply, attempt: Attempt<'_>) -> Verdict {
-    let (fault, retry_after) = match reply {
+    let asked = pause_asked(&reply);
+    let fault = match reply {
         Reply::Answered { status, .. } if status.is_success() => {
             return Verdict {
                 state: DeliveryState::Delivered,
@@ -106,7 +107,7 @@ pub fn judge(reply: Reply, attempt: Attempt<'_>) -> Verdict {
                 disables_endpoint: false,
             };
         }
-        Reply::Answered { status, retry_after } => {
+        Reply::Answered { status, .. } => {
             let fault = Fault {
                 kind: "http_status",
                 message: sentence(status),
@@ -117,17 +118,17 @@ pub fn judge(reply: Reply, attempt: Attempt<'_>) -> Verdict {
             if attempt.policy.is_final(status.as_u16()) {
                 return failed(FINAL_STATUS, fault, false);
             }
-            (fault, retry_after.filter(|_| may_ask_for_a_pause(status)))
+            fault
         }
-        Reply::Unanswered { kind, sentence } => {
-            let message = sentence;
-            (Fault { kind, message }, None)
-        }
+        Reply::Unanswered { kind, sentence } => Fault {
+            kind,
+            message: sentence,
+        },
     };
     let next = attempt
         .policy
         .retry
-        .next(attempt.number, attempt.ended_at, retry_after, attempt.random);
+        .next(attempt.number, attempt.ended_at, asked, attempt.random);
     let (state, due_at) = match next {
         Next::Retry(due_at) => (DeliveryState::ScheduledRetry, Some(due_at)),
         Next::Exhausted => (DeliveryState::DeadLetter, None),
@@ -151,11 +152,17 @@ fn failed(reason: &'static str, fault: Fault, disables_endpoint: bool) -> Verdic
     }
 }
 
-fn may_ask_for_a_pause(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    )
+/// For how long the receiver asked to be left alone, where its status may ask for that.
+pub(crate) fn pause_asked(reply: &Reply) -> Option<Duration> {
+    match reply {
+        Reply::Answered { status, retry_after } => retry_after.filter(|_| {
+            matches!(
+                *status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+            )
+        }),
+        Reply::Unanswered { .. } => None,
+    }
 }
 
 /// Says what a status means here, and what to do about it.

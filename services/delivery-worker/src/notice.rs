@@ -239,6 +239,7 @@ mod tests {
             is_made: true,
             is_probe: false,
             answered: None,
+            asked: None,
             order_key: None,
             ceiling: 10,
             random: 0.5,

@@ -72,9 +72,10 @@ impl Begun {
             Err(_) => now.since(self.at),
         };
         let reply = reply(&answered, now);
-        let said = said(&reply);
+        let (said, asked) = (said(&reply), judge::pause_asked(&reply));
         let judged = self.judged(reply, policy, took, now);
         let mut ended = self.ended(judged, Some(said), took, now);
+        ended.outcome.asked = asked;
         let attempt = &mut ended.outcome.attempt;
         attempt.request_headers = request_headers;
         if let Ok(answer) = answered {
@@ -195,6 +196,7 @@ impl Begun {
                 is_made: true,
                 is_probe: self.is_probe,
                 answered,
+                asked: None,
                 order_key: self.order_key.clone(),
                 ceiling: self.ceiling,
                 random: rand::random(),
@@ -310,6 +312,8 @@ mod tests {
             let outcome = sent(Ok(answer(503, &[("retry-after", asked)])));
             let ended = NOW + Duration::from_millis(40);
             assert_eq!(outcome.due_at, Some(ended + Duration::from_secs(wait)), "{value}");
+            let asked = (value == "90").then_some(Duration::from_secs(90));
+            assert_eq!(outcome.asked, asked, "its circuit is told");
             assert_eq!(outcome.attempt.error_kind.as_deref(), Some("http_status"));
         }
     }

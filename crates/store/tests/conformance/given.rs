@@ -178,6 +178,7 @@ pub(crate) fn outcome(delivery: DeliveryId, lease: Uuid, number: i32, state: Del
         endpoint_id: endpoint_id("one"),
         order_key: None,
         is_probe: false,
+        asked: None,
         counts: true,
         is_made: true,
         answered: Some(if succeeded {

@@ -109,10 +109,11 @@ on_both! {
             due_at: Some(now),
             ..ended(id, token, DeliveryState::Pending, probe_at)
         };
-        let failed = Outcome { answered: Some(Answered::Badly), ..failed };
+        let asked = Duration::from_secs(45);
+        let failed = Outcome { answered: Some(Answered::Badly), asked: Some(asked), ..failed };
         let news = record(yard, failed).await.lane.unwrap();
         assert_eq!(state_of(yard, id).await, (DeliveryState::Pending, 0));
-        assert_eq!(news.circuit.probe_at.unwrap().since(probe_at), Duration::from_secs(30));
+        assert_eq!(news.circuit.probe_at.unwrap().since(probe_at), asked, "longer than the second pause");
 
         probe_at = news.circuit.probe_at.unwrap();
         let (token, swept) = lease(yard, probe_at, 100).await;

@@ -16,6 +16,7 @@ fn ended(seconds: u64, result: Answered) -> Observed {
         result,
         is_probe: true,
         ceiling: CEILING,
+        asked: None,
     }
 }
 
@@ -82,6 +83,32 @@ fn pauses_double_up_to_ten_minutes() {
     }
     assert_eq!(pauses, [30, 60, 120, 240, 480, 600, 600, 600]);
     assert_eq!(circuit.opened_at, Some(at(0)), "it is the same outage");
+}
+
+#[test]
+fn no_probe_goes_before_the_receiver_asked_for_it() {
+    for (asked, pause) in [(0, 15), (14, 15), (120, 120), (7_200, 3_600)] {
+        let asks = |second| Observed {
+            asked: Some(Duration::from_secs(asked)),
+            ..ended(second, Answered::Overloaded)
+        };
+        let mut circuit = Circuit::default();
+        for _ in 0..10 {
+            circuit.observe(asks(0), 0.5);
+        }
+        assert_eq!(
+            circuit.probe_at,
+            Some(at(pause)),
+            "opened by one that asked for {asked} s"
+        );
+        circuit.observe(asks(pause), 0.5);
+        let again = pause + pause.max(30);
+        assert_eq!(
+            circuit.probe_at,
+            Some(at(again)),
+            "a probe that was asked for {asked} s"
+        );
+    }
 }
 
 #[test]
@@ -298,6 +325,7 @@ proptest! {
                 result: [Answered::Well, Answered::Badly, Answered::Overloaded][usize::from(result)],
                 is_probe: took % 2 == 0,
                 ceiling,
+                asked: None,
             };
             let turn = circuit.observe(observed, random);
             // The least is one in flight, whatever the state.
@@ -334,12 +362,12 @@ proptest! {
         for (wait, took, result, ceiling, random) in steps {
             now = now + Duration::from_millis(wait);
             let result = [Answered::Well, Answered::Badly, Answered::Overloaded][usize::from(result)];
-            circuit.observe(Observed { began_at: now - Duration::from_millis(took), ended_at: now, result, is_probe: took % 2 == 0, ceiling }, random);
+            circuit.observe(Observed { began_at: now - Duration::from_millis(took), ended_at: now, result, is_probe: took % 2 == 0, ceiling, asked: None }, random);
         }
         now = now + WINDOW;
         for _ in 0..10_000 {
             now = now + Duration::from_millis(50);
-            circuit.observe(Observed { began_at: now, ended_at: now, result: Answered::Well, is_probe: true, ceiling }, 0.5);
+            circuit.observe(Observed { began_at: now, ended_at: now, result: Answered::Well, is_probe: true, ceiling, asked: None }, 0.5);
             if circuit.is_pristine() {
                 break;
             }

@@ -221,6 +221,7 @@ pub(crate) fn outcome(job: &Job, lease: uuid::Uuid, state: DeliveryState, now: I
         counts: true,
         is_made: true,
         answered: None,
+        asked: None,
         order_key: None,
         ceiling: 10,
         random: 0.5,
