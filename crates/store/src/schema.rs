@@ -338,6 +338,13 @@ macro_rules! ledger_schema {
             }
         }
         diesel::table! {
+            retired_ids (id) {
+                id -> Text,
+                workspace_id -> Text,
+                retired_at -> $time,
+            }
+        }
+        diesel::table! {
             workers (id) {
                 id -> $uid,
                 name -> Text,
@@ -434,6 +441,7 @@ macro_rules! ledger_schema {
         diesel::allow_tables_to_appear_in_same_query!(
             api_keys,
             audit_entries,
+            retired_ids,
             event_types,
             published_event_types,
             applications,

@@ -5,15 +5,16 @@
 
 use super::super::Conn;
 use super::super::schema::{
-    api_keys, contacts, endpoints, environments, management_tokens, playbooks, routes, sources, workspaces,
+    api_keys, contacts, endpoints, environments, event_types, management_tokens, playbooks, routes, sources,
+    workspaces,
 };
-use super::{applications, registered, senders};
+use super::{applications, registered, retired, senders};
 use crate::catalog::{EndpointRow, PlaybookRow, RouteRow, SourceRow, json};
 use crate::sql::Stamp;
 use crate::{Edit, Environment, Error, KeyRing, NewManagementToken, Workspace};
 use diesel::query_dsl::methods::FilterDsl;
 use diesel::upsert::excluded;
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, RunQueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl};
 use wire::Instant;
 
 /// Carries out the edits in their order, in the caller's transaction; what they do to lanes comes last.
@@ -64,6 +65,20 @@ fn to_lane(conn: &mut Conn, lane: &str, edit: &Edit, now: Instant) -> Result<(),
     Ok(())
 }
 
+/// Keeps the id of a row that is being removed for the workspace that it is of.
+macro_rules! retire {
+    ($conn:ident, $table:ident, $id:ident, $now:ident) => {
+        let owner: Option<String> = $table::table
+            .find($id.as_str())
+            .select($table::workspace_id)
+            .first($conn)
+            .optional()?;
+        if let Some(owner) = owner {
+            retired::retire($conn, $id.as_str(), &owner, $now)?;
+        }
+    };
+}
+
 fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<(), Error> {
     match edit {
         Edit::Over { since, edit } => {
@@ -73,18 +88,25 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::Workspace(workspace) => save_workspace(conn, workspace),
         Edit::Environment(environment) => save_environment(conn, environment),
         Edit::ManagementToken(token) => save_management_token(conn, token),
-        Edit::Source(source) => save_source(conn, &SourceRow::of(source, keyring)?),
+        Edit::Source(source) => {
+            save_source(conn, &SourceRow::of(source, keyring)?)?;
+            retired::check(conn, source.id.as_str(), &source.workspace_id)
+        }
         Edit::Endpoint(endpoint) => save_endpoint(conn, &EndpointRow::of(endpoint, keyring)?),
         // These are the lane's alone.
         Edit::Hold { .. } | Edit::Drain(_) => Ok(()),
         Edit::Playbook(playbook) => {
             save_playbook(conn, &PlaybookRow::of(playbook, keyring)?)?;
+            retired::check(conn, playbook.id.as_str(), &playbook.workspace_id)?;
             super::versions::keep(conn, playbook)
         }
         Edit::Route(route) => save_route(conn, &RouteRow::of(route)),
         Edit::ApiKey(key) => senders::save_key(conn, key),
         Edit::Contact(contact) => senders::save_contact(conn, contact),
-        Edit::EventType(event_type) => registered::types::save(conn, event_type),
+        Edit::EventType(event_type) => {
+            registered::types::save(conn, event_type)?;
+            retired::check(conn, event_type.id.as_str(), &event_type.workspace_id)
+        }
         Edit::Project(project) => registered::project::save(conn, project),
         Edit::Template(template) => registered::template::save(conn, template),
         Edit::Application(application) => applications::save(conn, application),
@@ -98,14 +120,23 @@ fn one(conn: &mut Conn, edit: &Edit, keyring: &KeyRing, now: Instant) -> Result<
         Edit::RemoveManagementToken(id) => {
             gone(diesel::delete(management_tokens::table.find(id.as_str())).execute(conn))
         }
-        Edit::RemoveSource(id) => gone(diesel::delete(sources::table.find(id.as_str())).execute(conn)),
+        Edit::RemoveSource(id) => {
+            retire!(conn, sources, id, now);
+            gone(diesel::delete(sources::table.find(id.as_str())).execute(conn))
+        }
         Edit::RemoveCaptured(source, at) => super::handshakes::remove_captured(conn, source, *at),
         Edit::RemoveEndpoint(id) => super::endpoints::remove(conn, id, now),
-        Edit::RemovePlaybook(id) => gone(diesel::delete(playbooks::table.find(id.as_str())).execute(conn)),
+        Edit::RemovePlaybook(id) => {
+            retire!(conn, playbooks, id, now);
+            gone(diesel::delete(playbooks::table.find(id.as_str())).execute(conn))
+        }
         Edit::RemoveRoute(id) => gone(diesel::delete(routes::table.find(id.as_str())).execute(conn)),
         Edit::RemoveApiKey(id) => gone(diesel::delete(api_keys::table.find(id.as_str())).execute(conn)),
         Edit::RemoveContact(id) => gone(diesel::delete(contacts::table.find(id.as_str())).execute(conn)),
-        Edit::RemoveEventType(id) => registered::types::remove(conn, id),
+        Edit::RemoveEventType(id) => {
+            retire!(conn, event_types, id, now);
+            registered::types::remove(conn, id)
+        }
         Edit::RemoveProject(id) => registered::project::remove(conn, id),
         Edit::RemoveTemplate(id) => registered::template::remove(conn, id),
         Edit::RemoveApplication(id) => applications::remove(conn, id, now),

@@ -22,6 +22,7 @@ pub(crate) mod recoveries;
 pub(crate) mod registered;
 pub(crate) mod rejections;
 pub(crate) mod retention;
+pub(crate) mod retired;
 pub(crate) mod routes;
 pub(crate) mod runs;
 pub(crate) mod sealed;
@@ -37,10 +38,15 @@ pub(crate) mod workspaces;
 
 use super::Conn;
 use crate::Error;
-use diesel::RunQueryDsl;
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
-use diesel::sql_types::{Bool, Integer};
+use diesel::sql_types::{Binary, Bool, Integer};
+use diesel::{RunQueryDsl, define_sql_function};
+
+define_sql_function! {
+    /// How many bytes they are.
+    fn length(bytes: Binary) -> Integer;
+}
 
 /// Says that a row is in `state`, one of our own words. It is written out, since a bound parameter would keep SQLite, and
 /// Postgres's prepared plans, from the indexes of just one state.

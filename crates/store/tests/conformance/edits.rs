@@ -168,6 +168,40 @@ on_both! {
         edit(store, vec![Edit::Endpoint(elsewhere)]).await.unwrap();
     }
 
+    async fn the_id_of_what_was_removed_stays_its_workspaces(yard: &Yard) {
+        let store = &yard.store;
+        let mut edits = tenant("acme");
+        edits.extend(tenant("thief"));
+        let made = [
+            Edit::Source(source("acme", "stripe")),
+            Edit::Playbook(playbook("acme", "onboarding", 1)),
+            Edit::EventType(given::event_type("acme", "order.paid")),
+        ];
+        edits.extend(made.clone());
+        edit(store, edits).await.unwrap();
+        edit(store, vec![
+            Edit::RemoveSource(source("acme", "stripe").id),
+            Edit::RemovePlaybook(playbook("acme", "onboarding", 1).id),
+            Edit::RemoveEventType(given::event_type("acme", "order.paid").id),
+        ])
+        .await
+        .unwrap();
+        let mut others = [source("acme", "stripe"), source("acme", "stripe")];
+        others[0].workspace_id = of("thief");
+        others[0].environment_id = source("thief", "stripe").environment_id;
+        let mut other_playbook = playbook("acme", "onboarding", 1);
+        other_playbook.workspace_id = of("thief");
+        let mut other_type = given::event_type("acme", "order.paid");
+        other_type.workspace_id = of("thief");
+        for twin in [Edit::Source(others[0].clone()), Edit::Playbook(other_playbook), Edit::EventType(other_type)] {
+            let failed = edit(store, vec![twin.clone()]).await.unwrap_err();
+            assert!(matches!(&failed, Error::Taken { constraint } if constraint.contains("the id")), "{failed}: {twin:?}");
+        }
+        // Whose they were may have them again, and remove them again.
+        edit(store, made.to_vec()).await.unwrap();
+        edit(store, vec![Edit::RemoveSource(source("acme", "stripe").id)]).await.unwrap();
+    }
+
     async fn a_pinned_id_never_reaches_into_another_workspace(yard: &Yard) {
         let store = &yard.store;
         let to = || Target::Endpoint(endpoint_id("victim"));
