@@ -106,6 +106,15 @@ impl Jail {
         })
     }
 
+    /// Has a program suspended, as if it had been stopped too often.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn suspend(&self, program: &str) {
+        let (program, now): (Arc<str>, _) = (program.into(), Instant::now());
+        while self.shared().suspects().wait(&program, now).is_none() {
+            self.shared().suspects().record(&program, now);
+        }
+    }
+
     /// Evaluates many programs on many inputs as one request. The answers are in the order of the jobs.
     ///
     /// Put the jobs of one event together and give them clones of one `Bytes`.

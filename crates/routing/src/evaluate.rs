@@ -11,6 +11,26 @@ use std::sync::Arc;
 use store::{Event, RoutedEvent, RoutingTable};
 use wire::EventId;
 
+/// What became of an event that was to be decided.
+#[derive(Debug)]
+pub enum Resolved {
+    /// It is decided.
+    Decided(RoutedEvent),
+    /// One of its expressions was not run, because its program was stopped too often for other events. This is what it comes to
+    /// if that counts as an expression that yields nothing; decided in a while, it may come to something else.
+    Suspended(Box<RoutedEvent>),
+}
+
+impl Resolved {
+    /// What it comes to, decided now.
+    pub fn now(self) -> RoutedEvent {
+        match self {
+            Self::Decided(routed) => routed,
+            Self::Suspended(routed) => *routed,
+        }
+    }
+}
+
 /// Decides each event against the table, in their order.
 ///
 /// `heard` are the runs that hear of an event besides. `moment` is asked once, when the expressions have yielded: the time that slow ones took must not come off the lease
@@ -22,9 +42,9 @@ pub async fn resolve(
     table: &RoutingTable,
     mut heard: BTreeMap<EventId, Heard>,
     moment: impl FnOnce() -> Moment,
-) -> Result<Vec<RoutedEvent>, JailError> {
-    let evaluated = evaluate(jail, events, table).await?;
-    let keys = crate::order::keys(jail, events, table, &evaluated).await?;
+) -> Result<Vec<Resolved>, JailError> {
+    let mut evaluated = evaluate(jail, events, table).await?;
+    let keys = crate::order::keys(jail, events, table, &mut evaluated).await?;
     let moment = moment();
     Ok(events
         .iter()
@@ -36,7 +56,11 @@ pub async fn resolve(
             for delivery in &mut routed.deliveries {
                 delivery.order_key = keys.remove(&delivery.endpoint_id);
             }
-            routed
+            if known.is_suspended {
+                Resolved::Suspended(Box::new(routed))
+            } else {
+                Resolved::Decided(routed)
+            }
         })
         .collect())
 }
@@ -46,6 +70,8 @@ pub async fn resolve(
 pub(crate) struct Evaluated {
     pub(crate) matches: Vec<Match>,
     pub(crate) transforms: BTreeMap<usize, Transformed>,
+    /// Whether one of its expressions was not run: see [`Resolved::Suspended`].
+    pub(crate) is_suspended: bool,
 }
 
 /// Evaluates what has to be evaluated of each event, in their order.
@@ -61,20 +87,20 @@ pub(crate) async fn evaluate(
             filters.ask(number, place, programs.get(&place), event, Want::Boolean);
         }
     }
-    let mut verdicts: Vec<BTreeMap<usize, Verdict>> = vec![BTreeMap::new(); events.len()];
+    let mut verdicts: Vec<(BTreeMap<usize, Verdict>, bool)> = vec![(BTreeMap::new(), false); events.len()];
     for (number, place, answer) in filters.answers(jail).await? {
-        if let Some(verdicts) = verdicts.get_mut(number) {
+        if let Some((verdicts, is_suspended)) = verdicts.get_mut(number) {
+            *is_suspended |= suspends(&answer);
             verdicts.insert(place, answer.and_then(boolean));
         }
     }
-    let matches = events
+    let mut evaluated: Vec<Evaluated> = events
         .iter()
-        .zip(&verdicts)
-        .map(|(event, verdicts)| matching(event, table, verdicts));
-    let mut evaluated: Vec<Evaluated> = matches
-        .map(|matches| Evaluated {
-            matches,
+        .zip(verdicts)
+        .map(|(event, (verdicts, is_suspended))| Evaluated {
+            matches: matching(event, table, &verdicts),
             transforms: BTreeMap::new(),
+            is_suspended,
         })
         .collect();
     transform(jail, events, table, &mut evaluated).await?;
@@ -101,6 +127,7 @@ async fn transform(
     }
     for (number, place, answer) in transforms.answers(jail).await? {
         if let Some(evaluated) = evaluated.get_mut(number) {
+            evaluated.is_suspended |= suspends(&answer);
             evaluated.transforms.insert(place, answer.and_then(value));
         }
     }
@@ -116,6 +143,10 @@ fn programs<'t>(
     routes
         .filter_map(|(place, route)| Some((place, of(route)?.into())))
         .collect()
+}
+
+pub(crate) fn suspends(answer: &Result<Output, ExpressionError>) -> bool {
+    matches!(answer, Err(ExpressionError::Suspended { .. }))
 }
 
 fn boolean(output: Output) -> Verdict {
@@ -192,7 +223,11 @@ mod tests {
             ..event()
         };
         let (jail, events) = (Jail::in_thread(), [small, big]);
-        let routed = block_on(resolve(&jail, &events, &table, BTreeMap::new(), || MOMENT)).unwrap();
+        let routed: Vec<RoutedEvent> = block_on(resolve(&jail, &events, &table, BTreeMap::new(), || MOMENT))
+            .unwrap()
+            .into_iter()
+            .map(Resolved::now)
+            .collect();
         let made = |routed: &RoutedEvent| -> Vec<(String, Option<Bytes>)> {
             let deliveries = routed.deliveries.iter();
             deliveries
@@ -220,7 +255,8 @@ mod tests {
             );
             MOMENT
         };
-        let routed = block_on(resolve(&jail, &[event()], &table, BTreeMap::new(), moment)).unwrap();
+        let resolved = block_on(resolve(&jail, &[event()], &table, BTreeMap::new(), moment)).unwrap();
+        let routed: Vec<RoutedEvent> = resolved.into_iter().map(Resolved::now).collect();
         assert_eq!(
             routed[0].deliveries[0].lease,
             Some((MOMENT.lease, MOMENT.lease_until))

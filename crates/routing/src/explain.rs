@@ -103,7 +103,10 @@ mod tests {
         let routed = block_on(crate::resolve(&jail, &[event()], &table, BTreeMap::new(), || {
             MOMENT
         }))
-        .unwrap();
+        .unwrap()
+        .into_iter()
+        .map(crate::Resolved::now)
+        .collect::<Vec<_>>();
         assert_eq!(explained.trace.to_json(), routed[0].trace);
         let bodies: Vec<_> = explained
             .decision

@@ -33,7 +33,7 @@ mod waiting;
 
 pub use decide::{Moment, quarantine};
 pub use emitted::emitted;
-pub use evaluate::resolve;
+pub use evaluate::{Resolved, resolve};
 pub use explain::{Explained, explain};
 pub use look_back::look_back;
 pub use named::{LARGEST_INPUT, Named, Start, direct, started};

@@ -4,7 +4,7 @@
 //! that yields none (a body that is no JSON, a header that is not there) is under no order.
 
 use crate::ask::ask;
-use crate::evaluate::Evaluated;
+use crate::evaluate::{Evaluated, suspends};
 use expression::{ExpressionError, Jail, JailError, Job, Output, Want};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -47,7 +47,7 @@ pub(crate) async fn keys(
     jail: &Jail,
     events: &[Event],
     table: &RoutingTable,
-    evaluated: &[Evaluated],
+    evaluated: &mut [Evaluated],
 ) -> Result<Vec<HashMap<EndpointId, String>>, JailError> {
     let mut keys: Vec<HashMap<EndpointId, String>> = vec![HashMap::new(); events.len()];
     if table.orders.is_empty() {
@@ -62,7 +62,8 @@ pub(crate) async fn keys(
             OrderSpec::All | OrderSpec::Header(_) => None,
         })
         .collect();
-    for (number, ((event, evaluated), keys)) in events.iter().zip(evaluated).zip(&mut keys).enumerate() {
+    for (number, ((event, evaluated), keys)) in events.iter().zip(evaluated.iter()).zip(&mut keys).enumerate()
+    {
         let making = table.routes.iter().zip(&evaluated.matches);
         for (route, _) in making.filter(|(_, found)| found.makes_something()) {
             let Target::Endpoint(endpoint) = &route.spec.to else {
@@ -90,6 +91,9 @@ pub(crate) async fn keys(
         }
     }
     for ((number, endpoint), answer) in of.into_iter().zip(ask(jail, jobs).await?) {
+        if let Some(evaluated) = evaluated.get_mut(number) {
+            evaluated.is_suspended |= suspends(&answer);
+        }
         if let (Some(keys), Some(key)) = (keys.get_mut(number), yielded(answer)) {
             keys.insert(endpoint.clone(), key);
         }
@@ -135,6 +139,12 @@ mod tests {
     use crate::decide::tests::{MOMENT, event, spec, table, to};
     use futures_executor::block_on;
     use std::collections::BTreeMap;
+    use store::RoutedEvent;
+
+    fn decided(jail: &Jail, events: &[Event], table: &RoutingTable) -> Vec<RoutedEvent> {
+        let resolved = block_on(crate::resolve(jail, events, table, BTreeMap::new(), || MOMENT)).unwrap();
+        resolved.into_iter().map(crate::Resolved::now).collect()
+    }
 
     #[test]
     fn a_key_is_short_whatever_it_is_made_of() {
@@ -172,7 +182,7 @@ mod tests {
         };
         let jail = Jail::in_thread();
         let events = [number, keyless];
-        let routed = block_on(crate::resolve(&jail, &events, &table, BTreeMap::new(), || MOMENT)).unwrap();
+        let routed = decided(&jail, &events, &table);
         let keys = |place: usize| -> Vec<Option<String>> {
             let deliveries = routed[place].deliveries.iter();
             deliveries.map(|delivery| delivery.order_key.clone()).collect()
@@ -183,7 +193,7 @@ mod tests {
         table
             .orders
             .insert(EndpointId::from_stored("ep_other"), OrderSpec::All);
-        let routed = block_on(crate::resolve(&jail, &events, &table, BTreeMap::new(), || MOMENT)).unwrap();
+        let routed = decided(&jail, &events, &table);
         assert_eq!(routed[1].deliveries[1].order_key.as_deref(), Some(ALL));
     }
 }

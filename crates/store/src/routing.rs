@@ -2,11 +2,10 @@
 
 use crate::connect::{read, write};
 use crate::sweep::LONGEST_SWEEP;
-use crate::write::{BatchError, PATIENCE, Writer, answered, statements, together};
+use crate::write::{BatchError, PATIENCE, Unwritten, Writer, answered, statements, together};
 use crate::{Error, Event, QueueError, QueueOptions, Store, postgres, sqlite};
 use batcher::Batcher;
 use bytes::Bytes;
-use std::sync::Arc;
 use uuid::Uuid;
 use wire::{
     DeliveryId, DeliveryState, EndpointId, EventId, EventState, Instant, PlaybookId, RouteId, RunId, Trigger,
@@ -110,16 +109,22 @@ pub struct Gift {
 
 /// A handle to the routing thread; clones share it.
 #[derive(Debug, Clone)]
-pub struct RoutingQueue(Batcher<RoutedEvent, Result<bool, Arc<Error>>>);
+pub struct RoutingQueue(Batcher<RoutedEvent, Result<bool, Unwritten>>);
 
 impl Store {
-    /// Reads the oldest events that were accepted before `before` and not routed since, at most `limit`.
+    /// Reads the oldest events that were accepted before `before` and not routed since, at most `limit`, and says whether there
+    /// may be more. Passes by those of the workspaces `passed`.
     ///
     /// Several routers may get the same ones; whoever writes first routes them.
-    pub async fn unrouted_events(&self, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
+    pub async fn unrouted_events(
+        &self,
+        before: Instant,
+        passed: Vec<WorkspaceId>,
+        limit: i64,
+    ) -> Result<(Vec<Event>, bool), Error> {
         let limit = limit.clamp(0, LONGEST_SWEEP);
         read!(self, |conn, queries| queries::events::unrouted(
-            conn, before, limit
+            conn, before, &passed, limit
         ))
     }
 
@@ -146,16 +151,15 @@ impl RoutingQueue {
     /// Returns after the commit. The rows are written in batches, not all or nothing. When the connection broke just
     /// after a commit, the second try finds the events routed and the answer is false: nobody publishes what came of them,
     /// and the sweepers find it.
-    pub async fn route(&self, events: Vec<RoutedEvent>) -> Result<Vec<Result<bool, Arc<Error>>>, QueueError> {
+    pub async fn route(&self, events: Vec<RoutedEvent>) -> Result<Vec<Result<bool, Unwritten>>, QueueError> {
         answered(self.0.submit_many(events)).await
     }
 }
 
-fn write(writer: &mut Writer, rows: &[RoutedEvent]) -> Vec<Result<bool, Arc<Error>>> {
+fn write(writer: &mut Writer, rows: &[RoutedEvent]) -> Vec<Result<bool, Unwritten>> {
     let deadline = std::time::Instant::now() + PATIENCE;
     statements(rows, RoutedEvent::bytes)
         .flat_map(|rows| together(rows, &mut |rows| route(writer, deadline, rows)))
-        .map(|routed| routed.map_err(Arc::from))
         .collect()
 }
 
@@ -175,8 +179,9 @@ fn route(
     Ok(rows.iter().map(|row| routed.contains(&row.id.into())).collect())
 }
 
-/// What a delivery, a run or a gift counts for in a statement beside its body: one event may have thousands.
-const MADE_BYTES: usize = 512;
+/// What a delivery, a run or a gift counts for in a statement beside its body: one event may have thousands, and what a statement
+/// makes of them has to be made within its time.
+const MADE_BYTES: usize = 4_096;
 
 impl RoutedEvent {
     pub(crate) fn bytes(&self) -> usize {

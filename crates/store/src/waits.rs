@@ -78,6 +78,8 @@ pub enum Given {
 pub struct Unrouted {
     /// Those of the events asked for that wait to be routed.
     pub events: Vec<Event>,
+    /// Those that wait as well and were not read, because all bodies would be too much at once.
+    pub left: Vec<EventId>,
     /// Their types.
     pub types: Vec<(WorkspaceId, String)>,
     /// What is asked of events of these types, by place among them. Read after the events.
@@ -99,7 +101,7 @@ pub fn types_of(events: &[Event]) -> Vec<(WorkspaceId, String)> {
 /// Reads events and then their types' waits, with the statements of `$hot`.
 macro_rules! unrouted {
     ($conn:ident, $queries:ident, $hot:ident, $ids:ident) => {{
-        let events = $queries::events::accepted($conn, &$ids)?;
+        let (events, left) = $queries::events::accepted($conn, &$ids)?;
         let types = types_of(&events);
         let shapes = if types.is_empty() {
             Vec::new()
@@ -108,6 +110,7 @@ macro_rules! unrouted {
         };
         Ok(Unrouted {
             events,
+            left,
             types,
             shapes,
         })

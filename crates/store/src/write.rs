@@ -103,11 +103,13 @@ pub(crate) fn statements<Row>(rows: &[Row], bytes: impl Fn(&Row) -> usize) -> im
 }
 
 /// Why a row was not written.
-#[derive(Debug)]
-pub(crate) enum Unwritten {
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unwritten {
     /// Nothing could be, or it is not known whether it was.
+    #[error(transparent)]
     Unavailable(Arc<Error>),
     /// The database would not have this very row.
+    #[error(transparent)]
     Refused(Arc<Error>),
 }
 

@@ -129,8 +129,8 @@ async fn read(worker: &Worker, leases: Vec<(DeliveryId, Uuid)>, shutdown: &Shutd
     loop {
         match worker.store.leased_jobs(leases.clone()).await {
             Ok(jobs) => {
-                let lease = worker.settings.lease;
-                return Some(jobs.into_iter().map(|job| of_router(job, lease)).collect());
+                let (now, lease) = (worker.store.now(), worker.settings.lease);
+                return Some(jobs.into_iter().map(|job| of_router(job, now, lease)).collect());
             }
             Err(error) => {
                 let pause = backoff.next(rand::random());
@@ -150,8 +150,7 @@ async fn read(worker: &Worker, leases: Vec<(DeliveryId, Uuid)>, shutdown: &Shutd
 }
 
 /// The router's lease began when it decided, which is when the delivery was due.
-fn of_router(job: Job, lease: Duration) -> Leased {
-    let now = Instant::now();
+fn of_router(job: Job, now: Instant, lease: Duration) -> Leased {
     let began = job.due_at.map_or(now, |due_at| due_at.min(now));
     Leased {
         job,
@@ -223,7 +222,7 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
         return Ok(worker.lines().has_room_or_wants_it());
     }
     let limit = i64::try_from(room).unwrap_or(i64::MAX);
-    let now = Instant::now();
+    let now = worker.store.now();
     let lease = (Uuid::new_v4(), worker.settings.lease);
     let Sweep {
         jobs,
@@ -282,7 +281,7 @@ pub(crate) async fn reap(worker: Arc<Worker>, shutdown: Shutdown) {
             () = tokio::time::sleep(pause) => {}
         }
         loop {
-            match worker.store.reap(Instant::now(), LOST, REAPED).await {
+            match worker.store.reap(worker.store.now(), LOST, REAPED).await {
                 Ok(0) => break,
                 Ok(reaped) => {
                     tracing::warn!(
@@ -319,7 +318,7 @@ pub(crate) async fn renew(worker: Arc<Worker>, shutdown: Shutdown) {
             }
             continue;
         }
-        let until = Instant::now() + worker.settings.lease;
+        let until = worker.store.now() + worker.settings.lease;
         if let Err(error) = worker.store.renew(leases, until).await {
             tracing::warn!(
                 error.chain = &error as &dyn StdError,

@@ -13,11 +13,14 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 use wire::{EventId, Queue, Reference};
 
-/// Messages that are held at once. The gateway puts up to 256 references into one.
+/// References that the gateway puts into one message at the most.
+pub(crate) const REFERENCES: usize = 256;
+
+/// Messages that are held at once.
 pub(crate) const PREFETCH: NonZeroU16 = NonZeroU16::new(32).expect("32 is not zero");
 
 /// Batches under way: while one is evaluated another is written.
-const BATCHES: usize = 4;
+pub(crate) const BATCHES: usize = 4;
 
 /// Links of a batch's span to the traces of the messages in it, beside the first one's.
 const LINKS: usize = 16;

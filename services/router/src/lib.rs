@@ -23,6 +23,7 @@
 //! Deliver, verify or accept; run an expression in its own process; send a body or a secret over the conveyor.
 
 mod consume;
+mod pace;
 mod route;
 mod sweep;
 mod tables;
@@ -81,8 +82,10 @@ pub fn start(platform: &Platform, jail: Jail) -> Result<(), Error> {
     let settings = platform.settings.router.clone();
     let batch = settings.batch.get();
     let options = QueueOptions {
-        // A few batches wait while one is written.
-        capacity: batch.saturating_mul(8),
+        // All that can be under way: a message of the gateway's goes in whole, however few a batch is to have.
+        capacity: batch
+            .saturating_add(consume::REFERENCES)
+            .saturating_mul(2 * consume::BATCHES),
         max_batch: batch,
         written: Some(boot::metrics::batch_written),
     };

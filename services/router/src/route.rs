@@ -1,18 +1,19 @@
 //! Routing a batch: read the events, decide each, write what was decided, tell whom it concerns.
 
 use crate::Failure;
+use crate::pace::SHARE;
 use crate::tables::Tables;
 use crate::underway::Underway;
 use crate::waiting::Waitbox;
 use boot::metrics;
 use broker::Conveyor;
 use expression::Jail;
-use futures_util::future::join_all;
-use routing::{Heard, Moment, WaitFailure, quarantine};
+use futures_util::future::{join, join_all};
+use routing::{Heard, Moment, Resolved, WaitFailure, quarantine};
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::time::Duration;
-use store::{Event, RoutedEvent, RoutingQueue, RoutingTable, Store};
+use std::time::{Duration, Instant as Stopwatch};
+use store::{Event, RoutedEvent, RoutingQueue, RoutingTable, Store, Unwritten};
 use uuid::Uuid;
 use waitbox::LAST_GENERATION;
 use wire::{DeliveryId, EventId, Instant, Message, Queue, Reference, RunId, WorkspaceId};
@@ -22,6 +23,10 @@ const FAILURES: i32 = 5;
 
 /// How often an event is decided anew because the run that was to have it has got another. Then a sweep finds it.
 const TRIES: usize = 4;
+
+/// For how long an event is not decided because a program is suspended. Whoever keeps it suspended for longer decides what becomes
+/// of its events.
+const SUSPENDED: Duration = Duration::from_mins(10);
 
 /// References in one message at the most: a worker takes a whole message, and there are several workers.
 const REFERENCES: usize = 64;
@@ -41,17 +46,21 @@ pub(crate) struct Router {
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-struct Round {
+pub(crate) struct Round {
     /// How many events were routed.
-    routed: usize,
+    pub(crate) routed: usize,
     /// Those that were decided and not written: another router was faster, or the waitbox had changed.
     unwritten: Vec<EventId>,
+    /// The workspaces of which some events are left to the next sweep, because their expressions take too long or cannot be
+    /// evaluated now.
+    pub(crate) passed: Vec<WorkspaceId>,
 }
 
 impl Round {
     fn add(&mut self, other: Self) {
         self.routed += other.routed;
         self.unwritten.extend(other.unwritten);
+        self.passed.extend(other.passed);
     }
 }
 
@@ -64,42 +73,48 @@ struct Work {
 }
 
 impl Router {
-    /// Routes those of `ids` that are not routed yet, and returns how many.
+    /// Routes those of `ids` that are not routed yet.
     ///
-    /// Running it twice does no harm, and what another batch of this process is routing is left to that. A failure means that nothing more can be routed now; what one event does wrong is
-    /// counted against that event instead.
-    pub(crate) async fn route(&self, ids: Vec<EventId>) -> Result<usize, Failure> {
-        let (events, waitbox) = self.unrouted(ids).await?;
-        self.route_as(events, waitbox).await
+    /// Running it twice does no harm, and what another batch of this process is routing is left to that. A failure means that
+    /// nothing more can be routed now; what one event does wrong is counted against that event instead.
+    pub(crate) async fn route(&self, mut ids: Vec<EventId>) -> Result<(), Failure> {
+        while !ids.is_empty() {
+            let (events, waitbox, left) = self.unrouted(ids).await?;
+            self.route_as(events, waitbox).await?;
+            ids = left;
+        }
+        Ok(())
     }
 
-    /// The same for events that were read already.
-    pub(crate) async fn route_events(&self, events: Vec<Event>) -> Result<usize, Failure> {
+    /// The same for events that were read already; says what became of them.
+    pub(crate) async fn route_events(&self, events: Vec<Event>) -> Result<Round, Failure> {
         let waitbox = self.waitbox(&events).await?;
         self.route_as(events, waitbox).await
     }
 
     /// Routes events as the waitbox is, and those for which it has changed meanwhile as it is then.
-    async fn route_as(&self, events: Vec<Event>, mut waitbox: Waitbox) -> Result<usize, Failure> {
+    async fn route_as(&self, events: Vec<Event>, mut waitbox: Waitbox) -> Result<Round, Failure> {
         let (mut events, _taken) = self.underway.take(events);
-        let mut routed = 0;
+        let mut all = Round::default();
         for _ in 0..TRIES {
             if events.is_empty() {
                 break;
             }
-            let round = self.route_round(events, &waitbox).await?;
-            routed += round.routed;
-            if round.unwritten.is_empty() {
+            let mut round = self.route_round(events, &waitbox).await?;
+            let unwritten = std::mem::take(&mut round.unwritten);
+            all.add(round);
+            if unwritten.is_empty() {
                 break;
             }
-            // Those that another router has are not accepted any more. The waits of the others are not what they were.
-            (events, waitbox) = self.unrouted(round.unwritten).await?;
+            // Those that another router has are not accepted any more. The waits of the others are not what they were. They
+            // were read at once before, so nothing is left of them now.
+            (events, waitbox, _) = self.unrouted(unwritten).await?;
             waitbox.given = self
                 .store
                 .given(events.iter().map(|event| event.id).collect())
                 .await?;
         }
-        Ok(routed)
+        Ok(all)
     }
 
     /// Routes events as the waitbox is now.
@@ -126,40 +141,61 @@ impl Router {
         failure.map_or(Ok(round), Err)
     }
 
-    /// Routes events of one workspace.
+    /// Routes events of one workspace, as many as there is time for.
     async fn route_share(
         &self,
         workspace: WorkspaceId,
         events: Vec<Event>,
         waitbox: &Waitbox,
     ) -> Result<Round, Failure> {
-        let events = self.put_hopeless_aside(events).await?;
-        let table = match self.tables.find(&workspace).await {
-            Ok(table) => table,
-            Err(error) if error.is_transient() => return Err(error.into()),
-            Err(error) => {
+        let mut round = Round::default();
+        let mut events = self.put_hopeless_aside(events).await?;
+        let known = match self.tables.find(&workspace).await {
+            Ok(known) => known,
+            Err(error) if is_of_the_settings(&error) => {
                 // Settings that cannot be read stay so until somebody saves them again.
                 for event in &events {
                     self.blame(event, &error).await?;
                 }
-                return Ok(Round::default());
+                return Ok(round);
             }
+            Err(error) => return Err(error.into()),
         };
-        let deciding = self.decide(&workspace, events, &table, waitbox);
-        let (events, decided) = match deciding.await {
-            Ok(decided) => decided,
-            Err(WaitFailure::Ledger(error)) => return Err(error.into()),
-            Err(WaitFailure::Jail(error)) => {
-                // Workspaces without expressions must not wait for those with some: the sweep comes back to these.
-                tracing::error!(
+        let began = Stopwatch::now();
+        while !events.is_empty() {
+            if began.elapsed() >= SHARE {
+                tracing::warn!(
                     workspace.id = %workspace,
-                    error.chain = &error as &dyn StdError,
-                    "expressions cannot be evaluated now; the events are left to the next sweep"
+                    events = events.len(),
+                    "a workspace's expressions take long; the rest of its events is left to the next sweep"
                 );
-                return Ok(Round::default());
+                round.passed.push(workspace);
+                break;
             }
-        };
-        self.write(&events, decided).await
+            let piece: Vec<Event> = events.drain(..known.pace.events().min(events.len())).collect();
+            let (length, piece_began) = (piece.len(), Stopwatch::now());
+            let deciding = self.decide(&workspace, piece, &known.table, waitbox);
+            let (piece, decided) = match deciding.await {
+                Ok(decided) => decided,
+                Err(WaitFailure::Ledger(error)) => return Err(error.into()),
+                Err(WaitFailure::Jail(error)) => {
+                    // Workspaces without expressions must not wait for those with some: the sweep comes back to these.
+                    tracing::error!(
+                        workspace.id = %workspace,
+                        error.chain = &error as &dyn StdError,
+                        "expressions cannot be evaluated now; the events are left to the next sweep"
+                    );
+                    round.passed.push(workspace);
+                    break;
+                }
+            };
+            known.pace.took(length, piece_began.elapsed());
+            if decided.len() < length {
+                round.passed.push(workspace.clone());
+            }
+            round.add(self.write(&piece, decided).await?);
+        }
+        Ok(round)
     }
 
     /// Decides events, in the order in which it returns them: runs that wait come first, then the routes. Where a door has tried
@@ -189,9 +225,22 @@ impl Router {
                 .iter()
                 .map(|event| routing::taken(event, heard_of(event), now)),
         );
-        decided.extend(routing::resolve(&self.jail, &open, table, heard, || self.moment()).await?);
+        let resolved = routing::resolve(&self.jail, &open, table, heard, || self.moment()).await?;
         events.extend(taken);
-        events.extend(open);
+        for (event, resolved) in open.into_iter().zip(resolved) {
+            match resolved {
+                Resolved::Decided(routed) => {
+                    decided.push(routed);
+                    events.push(event);
+                }
+                // Its program is suspended for what other events made of it. This one waits until it is run again.
+                Resolved::Suspended(_) if now.since(event.received_at) < SUSPENDED => {}
+                Resolved::Suspended(routed) => {
+                    decided.push(*routed);
+                    events.push(event);
+                }
+            }
+        }
         Ok((events, decided))
     }
 
@@ -221,7 +270,7 @@ impl Router {
         Moment {
             now,
             lease: Uuid::new_v4(),
-            lease_until: now + self.lease,
+            lease_until: self.store.now() + self.lease,
         }
     }
 
@@ -236,6 +285,7 @@ impl Router {
 
         let mut mine = Work::default();
         let mut failure = None;
+        let mut refused = Vec::new();
         for ((event, work), written) in events.iter().zip(works).zip(written) {
             match written {
                 Ok(true) => {
@@ -248,18 +298,23 @@ impl Router {
                     self.release(work.deliveries).await;
                     round.unwritten.push(event.id);
                 }
-                Err(error) if error.is_transient() => failure = Some(error),
-                Err(error) => self.blame(event, &error).await?,
+                Err(Unwritten::Unavailable(error)) => failure = Some(error),
+                Err(Unwritten::Refused(error)) => refused.push((event, error)),
             }
         }
+        // First, since nobody else knows of these leases.
         self.tell(mine).await;
+        for (event, error) in refused {
+            self.blame(event, &error).await?;
+        }
         failure.map_or(Ok(round), |error| Err(error.into()))
     }
 
-    /// Publishes references to new work. What the conveyor does not take, sweeps find.
+    /// Publishes references to new work. What the conveyor does not take, sweeps find. All at once: a conveyor that takes
+    /// messages and does not confirm them is waited for once.
     async fn tell(&self, work: Work) {
-        let parent = work.traceparent;
-        for leases in work.deliveries.chunks(REFERENCES) {
+        let parent = &work.traceparent;
+        let deliveries = work.deliveries.chunks(REFERENCES).map(async |leases| {
             let references = leases
                 .iter()
                 .map(|(id, lease)| Reference::Delivery {
@@ -271,11 +326,12 @@ impl Router {
                 // Nobody will come for these leases; without them the next sweep takes the deliveries.
                 self.release(leases.to_vec()).await;
             }
-        }
-        for runs in work.runs.chunks(REFERENCES) {
+        });
+        let runs = work.runs.chunks(REFERENCES).map(async |runs| {
             let references = runs.iter().map(|id| Reference::Run { id: *id }).collect();
             self.publish(Queue::Run, references, parent.clone()).await;
-        }
+        });
+        join(join_all(deliveries), join_all(runs)).await;
     }
 
     async fn publish(&self, queue: Queue, references: Vec<Reference>, parent: Option<String>) -> bool {
@@ -341,9 +397,9 @@ impl Router {
                     workspace.id = %event.workspace_id,
                     "an event is put aside, as {state}"
                 ),
-                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(Unwritten::Unavailable(error)) => return Err(error.into()),
                 // It stays what it is, and is tried again by each sweep; others must not wait for it.
-                Err(error) => tracing::error!(
+                Err(Unwritten::Refused(error)) => tracing::error!(
                     event.id = %event.id,
                     error.chain = error.as_ref() as &dyn StdError,
                     "an event could not be put aside"
@@ -352,6 +408,14 @@ impl Router {
         }
         Ok(())
     }
+}
+
+/// Whether a workspace's table cannot be read because of what is in it.
+fn is_of_the_settings(error: &store::Error) -> bool {
+    matches!(
+        error,
+        store::Error::Corrupt { .. } | store::Error::Unbounded { .. } | store::Error::KeyRing(_)
+    )
 }
 
 impl Work {

@@ -4,9 +4,10 @@ use crate::Failure;
 use crate::route::Router;
 use boot::Backoff;
 use boot::{Shutdown, metrics, settings};
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::sync::Arc;
-use wire::{Instant, Queue};
+use wire::{Instant, Queue, WorkspaceId};
 
 /// Looks for lost events again and again, until the process stops.
 pub(crate) async fn sweep(router: Arc<Router>, settings: settings::Router, shutdown: Shutdown) {
@@ -36,26 +37,35 @@ pub(crate) async fn sweep(router: Arc<Router>, settings: settings::Router, shutd
     }
 }
 
-/// Routes lost events batch by batch, as long as there are more and they get less.
+/// Routes lost events batch by batch, as long as there are more and they get less. Passes by the workspaces whose events
+/// cannot be routed now: they must not stand before everybody else's.
 async fn sweep_all(router: &Router, settings: &settings::Router, shutdown: &Shutdown) -> Result<(), Failure> {
-    let limit = settings.batch.get();
+    let limit = i64::try_from(settings.batch.get()).unwrap_or(i64::MAX);
     let stopping = shutdown.stopping();
+    let mut passed: BTreeSet<WorkspaceId> = BTreeSet::new();
     while !stopping.is_cancelled() {
         let before = Instant::now() - settings.sweep_after;
-        let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
-        let lost = router.store.unrouted_events(before, limit_rows).await?;
-        let found = lost.len();
-        if found == 0 {
+        let but = passed.iter().cloned().collect();
+        let (lost, is_cut) = router.store.unrouted_events(before, but, limit).await?;
+        if lost.is_empty() {
             return Ok(());
         }
-        metrics::swept(Queue::Route, found);
-        let taken = router.route_events(lost).await?;
-        tracing::info!(
-            found,
-            routed = taken,
-            "a sweep routed events that no message named"
-        );
-        if found < limit || taken == 0 {
+        let found = lost.len();
+        let of: Vec<WorkspaceId> = lost.iter().map(|event| event.workspace_id.clone()).collect();
+        let round = router.route_events(lost).await?;
+        if round.routed == 0 {
+            // Another batch has them, or nothing can be done for them now.
+            passed.extend(of);
+        } else {
+            metrics::swept(Queue::Route, round.routed);
+            tracing::info!(
+                found,
+                routed = round.routed,
+                "a sweep routed events that no message named"
+            );
+        }
+        passed.extend(round.passed);
+        if !is_cut {
             return Ok(());
         }
     }

@@ -33,10 +33,14 @@ impl Waitbox {
 }
 
 impl Router {
-    /// Reads those of `ids` that wait to be routed, and what waits for events of their types.
-    pub(crate) async fn unrouted(&self, ids: Vec<EventId>) -> Result<(Vec<Event>, Waitbox), Failure> {
+    /// Reads those of `ids` that wait to be routed, and what waits for events of their types. Returns the ids of what would be
+    /// too much to read at once.
+    pub(crate) async fn unrouted(
+        &self,
+        ids: Vec<EventId>,
+    ) -> Result<(Vec<Event>, Waitbox, Vec<EventId>), Failure> {
         let found = self.store.unrouted(ids).await?;
-        Ok((found.events, Waitbox::of(&found.types, found.shapes)))
+        Ok((found.events, Waitbox::of(&found.types, found.shapes), found.left))
     }
 
     /// Reads what waits for events of these types: one query, whatever the batch is.

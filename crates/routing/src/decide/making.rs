@@ -41,9 +41,9 @@ impl<'e> Decision<'e> {
         let matched = !matches!(found, Match::Missed(_));
         let made = match (found, &route.spec.to) {
             (Match::Skipped(finding), Target::Endpoint(id)) => self.skip(route, id, finding),
-            (Match::Missed(finding) | Match::Stopped(finding) | Match::Skipped(finding), _) => {
-                Made::nothing(finding)
-            }
+            // Which of several routes to a playbook has started its run is known only now.
+            (Match::Stopped(finding), to) => Made::nothing(self.starter(to).unwrap_or(finding)),
+            (Match::Missed(finding) | Match::Skipped(finding), _) => Made::nothing(finding),
             (Match::Held(finding), to) => self.make(route, to, Some(finding), transformed),
             (Match::Spare, to) => match self.starter(to) {
                 Some(finding) => Made::nothing(finding),

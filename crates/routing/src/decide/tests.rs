@@ -292,6 +292,26 @@ fn only_routes_whose_cheap_clauses_hold_are_candidates() {
 }
 
 #[test]
+fn the_trace_names_the_route_that_started_the_run() {
+    let table = table([
+        RouteSpec {
+            transform: Some(".".to_owned()),
+            ..spec(to_playbook("on"))
+        },
+        spec(to_playbook("on")),
+        spec(to_playbook("on")),
+    ]);
+    let matches = matching(&event(), &table, &BTreeMap::new());
+    let transforms = BTreeMap::from([(0, Ok(Bytes::from_static(b"{}")))]);
+    let routed = decide(&event(), &table, matches, &transforms, Heard::default(), MOMENT);
+    assert_eq!(routed.runs.len(), 1);
+    let trace: Value = serde_json::from_slice(&routed.trace).unwrap();
+    for place in [1, 2] {
+        assert_eq!(trace["routes"][place]["value"], "rt_0", "{trace}");
+    }
+}
+
+#[test]
 fn a_filter_takes_the_event_only_when_it_yields_true() {
     let table = table([RouteSpec {
         filter: Some(".amount > 100".to_owned()),

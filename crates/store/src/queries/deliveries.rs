@@ -2,18 +2,17 @@
 
 use super::super::Conn;
 use super::super::schema::{attempts, deliveries, events};
-use super::in_state;
 use super::lanes::Waiting;
 use super::order::Turns;
+use super::{in_state, length};
 use crate::sql::{Maybe, Stamp, Uid, made_between};
 use crate::sweep::Leased;
 use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use bytes::Bytes;
 use diesel::dsl::{case_when, sum};
-use diesel::sql_types::Binary;
 use diesel::{
     ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
-    WindowExpressionMethods, define_sql_function,
+    WindowExpressionMethods,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
@@ -21,11 +20,6 @@ use wire::{AttemptId, DeliveryId, DeliveryState, EventId, Instant, RouteId, Work
 
 /// Bytes of events' bodies that are read at once. Many deliveries may be of few bodies, or each of a large one of its own.
 const READ_AT_ONCE: i64 = 64 << 20;
-
-define_sql_function! {
-    /// How many bytes they are.
-    fn length(bytes: Binary) -> Integer;
-}
 
 /// A body, unless those before it in this order come to more than is read at once. A body alone never does. A macro, since the
 /// type of such an expression is its text.

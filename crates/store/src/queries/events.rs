@@ -2,7 +2,7 @@
 
 use super::super::Conn;
 use super::super::schema::{claims, events};
-use super::in_state;
+use super::{in_state, length};
 use crate::sql::{Stamp, Uid};
 use crate::{Claim, Error, Event, EventFilter, EventSummary};
 use diesel::dsl::sql;
@@ -11,28 +11,84 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;
 use wire::{EventId, Instant, WorkspaceId};
 
-/// The range of the ids' times keeps Postgres out of all partitions but these days'.
-pub(crate) fn accepted(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, Error> {
-    let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else {
+/// Bytes of bodies that are read at once: several batches are under way in a router, and each is held more than once.
+const READ_AT_ONCE: i64 = 16 << 20;
+
+/// As many as are read without asking how large they are.
+const FEW: usize = 2;
+
+/// Those of `ids` that are not routed, and which of them were not read because their bodies are too much at once.
+pub(crate) fn accepted(conn: &mut Conn, ids: &[EventId]) -> Result<(Vec<Event>, Vec<EventId>), Error> {
+    let mut ids: Vec<EventId> = ids.to_vec();
+    ids.sort_unstable();
+    let mut left = Vec::new();
+    if ids.len() > FEW {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let sizes: Vec<(Uid, i32)> = events::table
+            .filter(events::id.eq_any(uids(&ids)))
+            .filter(events::id.between(Uid::from(*first), Uid::from(*last)))
+            .filter(events::state.eq("accepted"))
+            .order(events::id)
+            .select((events::id, length(events::body)))
+            .load(conn)?;
+        let fitting = fitting(&sizes);
+        ids = sizes.into_iter().map(|(id, _)| id.into()).collect();
+        left = ids.split_off(fitting);
+    }
+    Ok((read(conn, &ids)?, left))
+}
+
+/// The range of the ids' times keeps Postgres out of all partitions but these days'. `ids` are in order.
+fn read(conn: &mut Conn, ids: &[EventId]) -> Result<Vec<Event>, Error> {
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
         return Ok(Vec::new());
     };
-    let (first, last) = (Uid::from(*first), Uid::from(*last));
-    let ids: Vec<Uid> = ids.iter().copied().map(Uid::from).collect();
     Ok(events::table
-        .filter(events::id.eq_any(ids))
-        .filter(events::id.between(first, last))
+        .filter(events::id.eq_any(uids(ids)))
+        .filter(events::id.between(Uid::from(*first), Uid::from(*last)))
         .filter(events::state.eq("accepted"))
         .load(conn)?)
 }
 
-/// The key carries the time, so "accepted before" is a range of the key; a request may be a little older than its id.
-pub(crate) fn unrouted(conn: &mut Conn, before: Instant, limit: i64) -> Result<Vec<Event>, Error> {
-    Ok(events::table
+fn uids(ids: &[EventId]) -> Vec<Uid> {
+    ids.iter().copied().map(Uid::from).collect()
+}
+
+/// How many of these bodies, but at least one, are read at once.
+fn fitting(sizes: &[(Uid, i32)]) -> usize {
+    let mut bytes = 0;
+    let within = sizes.iter().take_while(|(_, size)| {
+        bytes += i64::from(*size);
+        bytes <= READ_AT_ONCE
+    });
+    within.count().max(1).min(sizes.len())
+}
+
+/// The oldest that are not routed, but for those of the workspaces `passed`, and whether there may be more of them. The key
+/// carries the time, so "accepted before" is a range of the key; a request may be a little older than its id.
+pub(crate) fn unrouted(
+    conn: &mut Conn,
+    before: Instant,
+    passed: &[WorkspaceId],
+    limit: i64,
+) -> Result<(Vec<Event>, bool), Error> {
+    let passed: Vec<&str> = passed.iter().map(WorkspaceId::as_str).collect();
+    let sizes: Vec<(Uid, i32)> = events::table
         .filter(in_state("accepted"))
         .filter(events::id.lt(Uid::from(EventId::new(before, 0))))
+        .filter(events::workspace_id.ne_all(passed))
         .order(events::id)
         .limit(limit)
-        .load(conn)?)
+        .select((events::id, length(events::body)))
+        .load(conn)?;
+    let fitting = fitting(&sizes);
+    let is_cut = fitting < sizes.len() || i64::try_from(sizes.len()).is_ok_and(|found| found >= limit);
+    let ids: Vec<EventId> = sizes.into_iter().take(fitting).map(|(id, _)| id.into()).collect();
+    let mut events = read(conn, &ids)?;
+    events.sort_by_key(|event| event.id);
+    Ok((events, is_cut))
 }
 
 pub(crate) fn count_failure(conn: &mut Conn, id: EventId) -> Result<i32, Error> {

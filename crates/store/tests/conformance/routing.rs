@@ -171,14 +171,36 @@ on_both! {
         let routing = yard.store.routing_queue(QueueOptions::default()).unwrap();
         let quarantined = RoutedEvent { state: EventState::Quarantined, ..routed(old[1], vec![]) };
         routing.route(vec![routed(old[0], vec![]), quarantined]).await.unwrap();
-        let swept = |limit| yard.store.unrouted_events(now - Duration::from_secs(5), limit);
-        let ids = |events: Vec<hookyard_store::Event>| events.iter().map(|event| event.id).collect::<Vec<_>>();
-        assert_eq!(ids(swept(500).await.unwrap()), old[2..]);
-        assert_eq!(ids(swept(2).await.unwrap()), old[2..4]);
-        assert_eq!(ids(swept(-1).await.unwrap()), []);
+        let swept = |limit| yard.store.unrouted_events(now - Duration::from_secs(5), vec![], limit);
+        let ids = |(events, is_cut): (Vec<hookyard_store::Event>, bool)| {
+            (events.iter().map(|event| event.id).collect::<Vec<_>>(), is_cut)
+        };
+        assert_eq!(ids(swept(500).await.unwrap()), (old[2..].to_vec(), false));
+        assert_eq!(ids(swept(2).await.unwrap()), (old[2..4].to_vec(), true));
+        assert_eq!(ids(swept(-1).await.unwrap()).0, []);
+        let passed = yard.store.unrouted_events(now, vec![workspace()], 500).await.unwrap();
+        assert_eq!(ids(passed), (vec![], false), "somebody else's are looked at");
         let named = yard.store.unrouted(old.clone()).await.unwrap().events;
         assert_eq!(named.len(), 4, "the routed and the quarantined one do not wait");
         let gone = yard.store.event(&workspace(), old[1]).await.unwrap().unwrap();
         assert_eq!(gone.state, EventState::Quarantined);
+    }
+
+    async fn no_more_bodies_are_read_at_once_than_there_is_room_for(yard: &Yard) {
+        let queue = yard.accept_queue();
+        let mut large = Vec::new();
+        for _ in 0..5 {
+            let row = given::keyless(&" ".repeat(5 << 20));
+            large.push(row.event.id);
+            queue.accept(row).await.unwrap();
+        }
+        large.sort();
+        let ids = |events: &[hookyard_store::Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
+        let found = yard.store.unrouted(large.clone()).await.unwrap();
+        assert_eq!((ids(&found.events).len(), &found.left[..]), (3, &large[3..]), "16 MiB");
+        let (swept, is_cut) = yard.store.unrouted_events(Instant::now() + Duration::from_mins(1), vec![], 10).await.unwrap();
+        assert_eq!((ids(&swept), is_cut), (large[..3].to_vec(), true));
+        let rest = yard.store.unrouted(found.left).await.unwrap();
+        assert_eq!((ids(&rest.events).len(), rest.left.len()), (2, 0));
     }
 }

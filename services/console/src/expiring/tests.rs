@@ -19,7 +19,7 @@ fn settings(history: Option<Duration>) -> Retention {
 /// An event of a time, routed to nobody.
 async fn event(store: &Store, at: Instant) {
     accept(store, at, None).await.unwrap();
-    let waiting = store.unrouted_events(at + DAY, 10).await.unwrap();
+    let (waiting, _) = store.unrouted_events(at + DAY, vec![], 10).await.unwrap();
     let routed = waiting.iter().map(|event| RoutedEvent {
         id: event.id,
         state: EventState::Routed,

@@ -8,6 +8,7 @@
 
 mod listeners;
 mod lost;
+mod neighbours;
 mod routed;
 mod waiting;
 mod yard;

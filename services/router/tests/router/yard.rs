@@ -32,7 +32,7 @@ pub(crate) struct Yard {
     pub(crate) platform: Platform,
     process: Process,
     accepts: AcceptQueue,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Drop for Yard {
@@ -93,7 +93,7 @@ impl Yard {
             accepts: store.accept_queue(QueueOptions::default()).unwrap(),
             platform,
             process,
-            _database: database,
+            database,
         };
         yard.edit(vec![
             Edit::Workspace(workspace()),
@@ -115,7 +115,19 @@ impl Yard {
     }
 
     pub(crate) fn start_router(&self) {
-        hookyard_router::start(&self.platform, Jail::in_thread()).unwrap();
+        self.start_router_with(Jail::in_thread());
+    }
+
+    pub(crate) fn start_router_with(&self, jail: Jail) {
+        hookyard_router::start(&self.platform, jail).unwrap();
+    }
+
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        self.database.number(sql)
+    }
+
+    pub(crate) fn execute(&self, sql: &str) {
+        self.database.execute(sql);
     }
 
     /// Saves, and tells the router as the console would.
@@ -239,7 +251,7 @@ pub(crate) fn workspace() -> Workspace {
     }
 }
 
-fn environment() -> Environment {
+pub(crate) fn environment() -> Environment {
     Environment {
         name: None,
         id: EnvironmentId::from_stored("env_acme"),
@@ -298,7 +310,7 @@ fn playbook() -> Playbook {
     }
 }
 
-fn route((place, spec): (usize, RouteSpec)) -> Route {
+pub(crate) fn route((place, spec): (usize, RouteSpec)) -> Route {
     Route {
         subscription: None,
         id: RouteId::from_stored(format!("rt_{}", spec.name)),

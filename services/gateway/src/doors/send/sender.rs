@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::try_join;
-use routing::Named;
+use routing::{Named, Resolved};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -302,7 +302,8 @@ impl<'a> Sender<'a> {
             tracing::error!("the expressions of a workspace's routes cannot be evaluated now");
             return Err(Problem::Unavailable);
         };
-        decided.pop().ok_or(Problem::Internal)
+        // The answer names the deliveries, so it is decided now or never.
+        decided.pop().map(Resolved::now).ok_or(Problem::Internal)
     }
 
     /// The deliveries of the first request with the key, in the order of its answer: by their ids.
