@@ -130,7 +130,7 @@ pub(crate) fn moment(gateway: &Gateway, received_at: Instant) -> Moment {
     Moment {
         now: received_at,
         lease: Uuid::new_v4(),
-        lease_until: Instant::now() + gateway.lease,
+        lease_until: gateway.store.now() + gateway.lease,
     }
 }
 

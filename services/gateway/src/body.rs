@@ -38,8 +38,8 @@ pub(crate) async fn read(
 
 /// The same at a source's door: where the source takes gzip, a body may be compressed.
 ///
-/// What is checked and kept is what was compressed, since senders sign before they compress. The limit is for that too,
-/// and nothing is unpacked beyond it.
+/// What is checked and kept is what was compressed, since senders sign before they compress. The limit is for that, and nothing
+/// is unpacked beyond it.
 pub(crate) async fn read_of_source(
     request: &HttpRequest,
     payload: Payload,
@@ -48,10 +48,21 @@ pub(crate) async fn read_of_source(
 ) -> Result<Bytes, Problem> {
     match encoding(request) {
         Encoding::Gzip if open.source.spec.gzip => {
-            unpack(Arriving::of(request, payload, limit, patience)?).await
+            let arriving = Arriving::of(request, payload, packed(limit), patience);
+            let unpacked = async { unpack(arriving?, limit).await };
+            unpacked.await.map_err(|problem| match problem {
+                Problem::TooLarge(_) => Problem::TooLarge(limit),
+                other => other,
+            })
         }
         _ => read(request, payload, limit, patience).await,
     }
+}
+
+/// How many bytes a body within the limit has at the most when it is compressed: what cannot be compressed becomes longer, by
+/// five bytes a block and a header (RFC 1951 §3.2.4, RFC 1952 §2.3), which a comment and a name may be part of.
+fn packed(limit: u64) -> u64 {
+    limit.saturating_add(limit / 256).saturating_add(1_024)
 }
 
 /// How a body is compressed.
@@ -115,7 +126,7 @@ impl Arriving {
             Err(_elapsed) => return Err(Problem::BodyTimeout),
             Ok(Some(Err(error))) => {
                 tracing::debug!(error = %error, "a body broke off");
-                return Err(Problem::BodyBroken);
+                return Err(Problem::BodyBroken(None));
             }
             Ok(Some(Ok(chunk))) => chunk,
             Ok(None) => return Ok(None),
@@ -147,11 +158,11 @@ async fn gather(mut arriving: Arriving) -> Result<Bytes, Problem> {
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
-async fn unpack(mut arriving: Arriving) -> Result<Bytes, Problem> {
-    let limit = arriving.limit;
+/// Unpacks up to `limit` bytes.
+async fn unpack(mut arriving: Arriving, limit: u64) -> Result<Bytes, Problem> {
     let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::FileTooLarge => Problem::TooLarge(limit),
-        _ => Problem::BodyBroken,
+        _ => Problem::BodyBroken(None),
     };
     let unpacked = Limited {
         bytes: Vec::new(),
@@ -165,7 +176,7 @@ async fn unpack(mut arriving: Arriving) -> Result<Bytes, Problem> {
         }
     }
     if arriving.received == 0 {
-        return Err(Problem::BodyBroken);
+        return Err(Problem::BodyBroken(None));
     }
     let unpacked = decoder.finish().map_err(refused)?;
     Ok(unpacked.bytes.into())

@@ -35,11 +35,11 @@ pub(crate) async fn ruled_event_type(
         return Ok(Some(own));
     }
     let ruled = match &open.source.spec.event_type {
-        Some(ValueRule::Header(name)) => key::event_type(&request.headers, name)?,
+        Some(ValueRule::Header(name)) => key::event_type(&request.headers, name).unwrap_or(None),
         Some(ValueRule::Body(path)) => look_up(gateway, path, body).await?,
         None => None,
     };
-    // What was found in a body is the provider's, who cannot mend it: a nonsense type is none.
+    // What a rule finds is the provider's, who cannot mend it: a nonsense type is none.
     Ok(ruled.filter(|event_type| key::is_event_type(event_type)))
 }
 

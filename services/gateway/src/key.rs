@@ -22,7 +22,17 @@ pub(crate) fn from_header(headers: &HeaderMap, name: &str) -> Result<Option<Stri
     if values.next().is_some() {
         return Err(Problem::InvalidKey);
     }
-    check(&text(value.as_bytes())).map(Some)
+    // Measured as it was sent: what is no UTF-8 is longer as a text.
+    let bytes = value.as_bytes();
+    let is_key = match std::str::from_utf8(bytes) {
+        Ok(text) => is_key(text),
+        Err(_) => bytes.len() <= LONGEST_KEY && !bytes.iter().any(u8::is_ascii_control),
+    };
+    if is_key {
+        Ok(Some(text(bytes)))
+    } else {
+        Err(Problem::InvalidKey)
+    }
 }
 
 /// Refuses what is not 1 to 255 bytes without control characters.
@@ -85,6 +95,15 @@ mod tests {
             );
         }
         headers
+    }
+
+    #[test]
+    fn a_key_that_is_no_utf8_is_measured_in_its_own_bytes() {
+        let of = |value: &[u8]| from_header(&headers(&[("x-key", value)]), "x-key");
+        assert_eq!(of(&[0xe9; 255]).unwrap().unwrap().chars().count(), 255);
+        assert!(of(&[0xe9; 256]).is_err());
+        assert!(of(b"a\x80\xff").is_ok(), "obs-text (RFC 9110 \u{a7}5.5)");
+        assert!(of(b"a\t\xff").is_err());
     }
 
     #[test]

@@ -83,8 +83,8 @@ pub(crate) enum Problem {
     },
     /// The body did not arrive in time.
     BodyTimeout,
-    /// The connection broke in the middle of the body.
-    BodyBroken,
+    /// The connection broke in the middle of the body; with an issue where the answer's shape has a place for one.
+    BodyBroken(Option<Issue>),
     /// The key was used with another body.
     Conflict,
     /// The body is over this many bytes.
@@ -101,11 +101,14 @@ pub(crate) enum Problem {
     Internal,
 }
 
+/// What [`Problem::BodyBroken`] says.
+const BROKEN: &str = "the body ended early or is malformed";
+
 impl Problem {
     /// The stable word.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::InvalidBody(_) | Self::Malformed(_) | Self::BodyBroken => "invalid_body",
+            Self::InvalidBody(_) | Self::Malformed(_) | Self::BodyBroken(_) => "invalid_body",
             Self::MissingKey => "missing_idempotency_key",
             Self::InvalidKey => "invalid_idempotency_key",
             Self::InvalidEventType | Self::InvalidEventTypeName => "invalid_event_type",
@@ -183,7 +186,7 @@ impl fmt::Display for Problem {
             Self::NotFound => "there is nothing here",
             Self::MethodNotAllowed { allow } => return write!(formatter, "this address takes {allow}"),
             Self::BodyTimeout => "the body did not arrive in time",
-            Self::BodyBroken => "the body ended early or is malformed",
+            Self::BodyBroken(_) => BROKEN,
             Self::Conflict => "this idempotency key was used with another body",
             Self::UnsupportedEncoding => {
                 "bodies that are compressed like this are not taken here; send it without Content-Encoding"
@@ -210,7 +213,7 @@ impl ResponseError for Problem {
         match self {
             Self::InvalidBody(_)
             | Self::Malformed(_)
-            | Self::BodyBroken
+            | Self::BodyBroken(_)
             | Self::MissingKey
             | Self::InvalidKey
             | Self::InvalidEventType
@@ -280,7 +283,7 @@ impl Problem {
                 response.insert_header((ALLOW, allow.as_str()));
             }
             // What is left of the body is not read, so the connection cannot be used again.
-            Self::TooLarge(_) | Self::BodyTimeout | Self::BodyBroken | Self::UnsupportedEncoding => {
+            Self::TooLarge(_) | Self::BodyTimeout | Self::BodyBroken(_) | Self::UnsupportedEncoding => {
                 response.force_close();
             }
             _ => {}
@@ -300,9 +303,20 @@ impl Problem {
         }
     }
 
+    /// The same for doors 1 and 2, whose `invalid_body` has `issues` whatever is wrong with the body.
+    pub(crate) fn in_issues(self) -> Self {
+        match self {
+            Self::BodyBroken(None) => Self::BodyBroken(Some(Issue {
+                path: String::new(),
+                message: BROKEN.to_owned(),
+            })),
+            other => other,
+        }
+    }
+
     fn issues(&self) -> Option<&[Issue]> {
         match self {
-            Self::InvalidBody(issue) => Some(std::slice::from_ref(issue)),
+            Self::InvalidBody(issue) | Self::BodyBroken(Some(issue)) => Some(std::slice::from_ref(issue)),
             Self::InvalidInput(issues) => Some(issues),
             _ => None,
         }
@@ -332,6 +346,14 @@ pub(crate) struct SendError {
 impl SendError {
     pub(crate) const fn code(&self) -> &'static str {
         self.code
+    }
+}
+
+impl SendError {
+    /// The same for an item of a batch, whose error has no `details`.
+    pub(crate) fn of_item(self) -> Self {
+        let details = None;
+        Self { details, ..self }
     }
 }
 
@@ -409,7 +431,7 @@ impl Problem {
             Self::NotFound,
             Self::only_post(),
             Self::BodyTimeout,
-            Self::BodyBroken,
+            Self::BodyBroken(None),
             Self::Conflict,
             Self::TooLarge(1),
             Self::UnsupportedEncoding,

@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
 use store::{RoutedEvent, Store};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio_util::sync::CancellationToken;
 use wire::{EventId, EventState, Instant, Message, Queue, Reference};
 
 /// References to one queue that may wait here.
@@ -45,12 +45,15 @@ pub(crate) fn references(event: EventId, routed: Option<&RoutedEvent>) -> Vec<Re
     offered.into_iter().chain(deliveries).chain(runs).collect()
 }
 
-/// One line to each queue, so that a queue that is slow holds up no other.
+/// One line to each queue, so that a queue that is slow holds up no other. They end when the last request has: with it goes the
+/// last that could offer something.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     route: Sender<Offer>,
     deliver: Sender<Offer>,
     run: Sender<Offer>,
+    /// What found no place in its line.
+    back: Sender<Reference>,
 }
 
 struct Offer {
@@ -68,11 +71,13 @@ impl Publisher {
                 queue,
                 at_once,
             };
-            let stopping = tasks.shutdown().stopping();
-            tasks.spawn(name, async move { line.run(offers, stopping).await });
+            tasks.spawn(name, async move { line.run(offers).await });
             sender
         };
+        let (back, unpublished) = mpsc::channel(CAPACITY);
+        tasks.spawn("gateway.publish.back", give_back(store.clone(), unpublished));
         Self {
+            back,
             route: line("gateway.publish.events", Queue::Route, EVENTS),
             deliver: line("gateway.publish.deliveries", Queue::Deliver, WORK),
             run: line("gateway.publish.runs", Queue::Run, WORK),
@@ -93,8 +98,10 @@ impl Publisher {
                 reference,
                 traceparent: traceparent.clone(),
             };
-            if line.try_send(offer).is_err() {
+            if let Err(TrySendError::Full(offer) | TrySendError::Closed(offer)) = line.try_send(offer) {
                 metrics::publish_failed(queue, 1, "full");
+                // Where there is no place either, its lease runs out by itself.
+                let _given_back = self.back.try_send(offer.reference);
             }
         }
     }
@@ -108,12 +115,11 @@ struct Line {
 }
 
 impl Line {
-    async fn run(self, mut offers: Receiver<Offer>, stopping: CancellationToken) {
+    async fn run(self, mut offers: Receiver<Offer>) {
         let mut in_flight = FuturesUnordered::new();
         let mut gathered = Vec::with_capacity(self.at_once);
         loop {
             tokio::select! {
-                // What has been accepted goes out first; the end comes when nothing is left.
                 biased;
                 Some(()) = in_flight.next() => {}
                 count = offers.recv_many(&mut gathered, self.at_once), if in_flight.len() < IN_FLIGHT => {
@@ -122,9 +128,9 @@ impl Line {
                     }
                     in_flight.push(self.publish(std::mem::take(&mut gathered)));
                 }
-                () = stopping.cancelled(), if in_flight.is_empty() && offers.is_empty() => break,
             }
         }
+        while let Some(()) = in_flight.next().await {}
     }
 
     async fn publish(&self, offers: Vec<Offer>) {
@@ -135,25 +141,33 @@ impl Line {
         if let Err(error) = metrics::publish(&self.conveyor, self.queue, &message).await {
             // The conveyor logs that it is disconnected, once; a line per message would bury everything else.
             tracing::debug!(error = %error, "references were not published; a sweep will find their rows");
-            self.release(message.refs).await;
+            release(&self.store, message.refs).await;
         }
     }
+}
 
-    /// Nobody will come for these leases; without them the next sweep takes the deliveries.
-    async fn release(&self, references: Vec<Reference>) {
-        let lease_of = |reference| match reference {
-            Reference::Delivery { id, lease } => Some((id, lease)),
-            Reference::Event { .. } | Reference::Run { .. } => None,
-        };
-        let leases: Vec<_> = references.into_iter().filter_map(lease_of).collect();
-        if leases.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.release(leases, Instant::now()).await {
-            tracing::warn!(
-                error.chain = &error as &dyn std::error::Error,
-                "leases could not be given back; they run out by themselves"
-            );
-        }
+/// Gives leases back whose references found no place in their line.
+async fn give_back(store: Store, mut unpublished: Receiver<Reference>) {
+    let mut gathered = Vec::with_capacity(EVENTS);
+    while unpublished.recv_many(&mut gathered, EVENTS).await > 0 {
+        release(&store, std::mem::take(&mut gathered)).await;
+    }
+}
+
+/// Nobody will come for these leases; without them the next sweep takes the deliveries.
+async fn release(store: &Store, references: Vec<Reference>) {
+    let lease_of = |reference| match reference {
+        Reference::Delivery { id, lease } => Some((id, lease)),
+        Reference::Event { .. } | Reference::Run { .. } => None,
+    };
+    let leases: Vec<_> = references.into_iter().filter_map(lease_of).collect();
+    if leases.is_empty() {
+        return;
+    }
+    if let Err(error) = store.release(leases, Instant::now()).await {
+        tracing::warn!(
+            error.chain = &error as &dyn std::error::Error,
+            "leases could not be given back; they run out by themselves"
+        );
     }
 }

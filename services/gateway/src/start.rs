@@ -72,6 +72,17 @@ impl Target {
         Ok(Self { project, template })
     }
 
+    /// Whether the playbook's own project is disabled, so that it looks like none to whoever has no business with it.
+    pub(crate) async fn is_closed(gateway: &Gateway, open: &OpenPlaybook) -> Result<bool, Problem> {
+        let Some(own) = &open.playbook.spec.target.project else {
+            return Ok(false);
+        };
+        let workspace = &open.playbook.workspace_id;
+        let found = gateway.playbooks.project(workspace, own.as_str()).await;
+        let found = found.map_err(|error| lookup_failed(&error))?;
+        Ok(found.is_some_and(|project| !project.spec.enabled))
+    }
+
     /// SHA-256 of the target and a body.
     pub(crate) fn fingerprint(&self, body: &[u8]) -> [u8; 32] {
         let mut hash = Sha256::new();
@@ -158,10 +169,35 @@ pub(crate) struct Started {
     pub(crate) is_replay: bool,
 }
 
+/// The run that an earlier request with this key started.
+async fn replayed(gateway: &Gateway, wanted: &Order<'_>) -> Result<Option<Started>, Problem> {
+    let Some(key) = &wanted.key else {
+        return Ok(None);
+    };
+    let playbook = &wanted.open.playbook.id;
+    let claim = gateway.store.claim(playbook.as_str(), key).await;
+    let claim = claim.map_err(|error| lookup_failed(&error.into()))?;
+    let Some(claim) = claim.filter(|claim| claim.expires_at > Instant::now()) else {
+        return Ok(None);
+    };
+    if claim.fingerprint.is_some_and(|first| first != wanted.fingerprint) {
+        return Err(Problem::Conflict);
+    }
+    Ok(Some(Started {
+        run_id: RunId::of(claim.event_id, playbook, 0),
+        accepted_at: claim.accepted_at,
+        is_replay: true,
+    }))
+}
+
 /// Records the event and the run. The same key with another fingerprint is [`Problem::Conflict`].
 pub(crate) async fn start(gateway: &Gateway, wanted: Order<'_>) -> Result<Started, Problem> {
     let playbook = &wanted.open.playbook;
-    let input = wanted.target.input(wanted.open, wanted.input)?;
+    let input = match wanted.target.input(wanted.open, wanted.input.clone()) {
+        Ok(input) => input,
+        // What the playbook asks for may be more than it was when the first request with this key was taken.
+        Err(problem) => return replayed(gateway, &wanted).await?.ok_or(problem),
+    };
     let offer = Offer {
         request: wanted.request.head(),
         workspace_id: &playbook.workspace_id,

@@ -79,7 +79,9 @@ async fn take(
         return Err(Problem::DirectIngestDisabled.into());
     }
     let limit = open.body_limit(gateway.settings.body_limit, gateway.settings.max_body_limit);
-    let body = body::read_of_source(request, payload, open, (limit, gateway.settings.body_timeout)).await?;
+    let body = body::read_of_source(request, payload, open, (limit, gateway.settings.body_timeout))
+        .await
+        .map_err(Problem::in_issues)?;
     gateway.in_time(record(gateway, request, open, body)).await
 }
 

@@ -67,11 +67,18 @@ async fn take(
     let open = found
         .filter(|open| open.playbook.spec.enabled && open.playbook.secret_hash.is_some())
         .ok_or(Problem::NotFound)?;
+    let is_closed = gateway.in_time(Target::is_closed(gateway, &open)).await?;
     if !is_authentic(request, &open) {
-        return Err(Problem::InvalidWebhookSecret);
+        return Err(if is_closed {
+            Problem::NotFound
+        } else {
+            Problem::InvalidWebhookSecret
+        });
     }
     let limit = gateway.settings.body_limit.bytes() as u64;
-    let body = body::read(request, payload, limit, gateway.settings.body_timeout).await?;
+    let body = body::read(request, payload, limit, gateway.settings.body_timeout)
+        .await
+        .map_err(Problem::in_issues)?;
     gateway.in_time(begin(gateway, request, &open, body)).await
 }
 

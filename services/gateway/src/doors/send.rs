@@ -193,7 +193,7 @@ fn batch<T: Serialize>(
             Err(problem) => Item {
                 index,
                 done: None,
-                error: Some(SendProblem(problem).error()),
+                error: Some(SendProblem(problem).error().of_item()),
             },
         })
         .collect();

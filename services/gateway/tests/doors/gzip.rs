@@ -94,15 +94,29 @@ async fn the_limit_is_for_what_is_unpacked() {
 }
 
 #[tokio::test]
-async fn what_is_packed_over_the_limit_is_too_large_as_well() {
+async fn what_is_packed_far_over_the_limit_is_too_large_as_well() {
     let yard = Yard::start().await;
     let limited = SourceSpec {
         max_body_bytes: Some(1_000),
         ..takes(spec("shop"))
     };
     yard.source(limited, &[]).await;
-    let empty_members = gzipped(b"").repeat(100);
+    let empty_members = gzipped(b"").repeat(1_000);
     assert_eq!(post(&yard, &[GZIP], &empty_members).await.status, 413);
+    // What cannot be compressed is longer packed than it is.
+    let mut noise = vec![0_u8; 1_001];
+    let mut state = 1_u32;
+    for byte in &mut noise {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = state.to_be_bytes()[0];
+    }
+    let packed = gzipped(&noise[..1_000]);
+    assert!(packed.len() > 1_000, "{}", packed.len());
+    assert_eq!(post(&yard, &[GZIP], &packed).await.status, 202);
+    assert_eq!(
+        code(&post(&yard, &[GZIP], &gzipped(&noise)).await),
+        (413, "payload_too_large".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -128,6 +142,17 @@ async fn what_is_no_gzip_is_a_broken_body() {
         let reply = post(&yard, &[("Content-Encoding", other)], &whole).await;
         assert_eq!(code(&reply), (415, "unsupported_encoding".to_owned()), "{other}");
     }
+    yard.source(takes(channel("orders", true)), &[]).await;
+    let headers = [GZIP, ("X-Channel-Secret", "s3cret"), ("X-Idempotency-Key", "k")];
+    let reply = send(
+        yard.address,
+        "POST /api/channels/orgs/acme/orders",
+        &headers,
+        &wrong,
+    )
+    .await;
+    assert_eq!(code(&reply), (400, "invalid_body".to_owned()));
+    assert_eq!(reply.json()["issues"][0]["path"], "", "{reply:?}");
     let twice = post(&yard, &[GZIP, GZIP], &gzipped(&whole)).await;
     assert_eq!(twice.status, 415);
     assert!(yard.events().await.rows.is_empty());

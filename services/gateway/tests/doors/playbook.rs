@@ -279,8 +279,38 @@ async fn a_target_that_is_not_there_is_a_422_and_a_disabled_project_closes_its_p
     targeted.spec.target.project = Some(project("old", false).id);
     yard.edit(vec![Edit::Playbook(targeted)]).await;
     is_error(&trigger(&yard, "k", &json!({})).await, 404, "not_found");
+    let wrong = [("X-Webhook-Secret", "guessed"), ("X-Idempotency-Key", "k")];
+    let guess = async || post(&yard, "acme/playbooks/onboarding", &wrong, b"{}").await;
+    is_error(&guess().await, 404, "not_found");
     yard.edit(vec![Edit::Project(project("old", true))]).await;
+    is_error(&guess().await, 401, "invalid_webhook_secret");
     assert_eq!(trigger(&yard, "k", &json!({})).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_replay_stays_one_when_the_playbook_asks_for_more_since() {
+    let yard = yard().await;
+    let first = trigger(&yard, "k", &json!({"a": 1})).await;
+    assert_eq!(first.status, 201);
+    let mut strict = playbook("onboarding");
+    strict.spec.input_schema = Some(json!({"type": "object", "required": ["email"]}));
+    yard.edit(vec![Edit::Playbook(strict)]).await;
+    let again = trigger(&yard, "k", &json!({"a": 1})).await;
+    assert_eq!(
+        (again.status, &again.json()["runId"]),
+        (200, &first.json()["runId"]),
+        "{again:?}"
+    );
+    is_error(
+        &trigger(&yard, "k", &json!({"a": 2})).await,
+        409,
+        "idempotency_conflict",
+    );
+    is_error(
+        &trigger(&yard, "other", &json!({"a": 1})).await,
+        422,
+        "invalid_input",
+    );
 }
 
 #[tokio::test]
