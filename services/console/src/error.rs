@@ -189,23 +189,23 @@ impl From<store::Error> for Error {
 }
 
 /// What a constraint keeps unique. Postgres names it as the migrations do (`sources_slug_key`), SQLite names the columns
-/// (`sources.workspace_id, sources.slug`); in both, the last word decides.
+/// (`sources.workspace_id, sources.slug`); in both, the last word decides, but for those whose last word is others', too.
 fn unique(constraint: &str) -> &str {
     if constraint.starts_with("the id ") {
         return constraint;
     }
     let named = constraint.strip_suffix("_key").unwrap_or(constraint);
-    if named.ends_with("external_id") {
-        return "the external id";
-    }
     match named.rsplit(['.', '_']).next().unwrap_or_default() {
+        _ if named.ends_with("external_id") => "the external id",
+        _ if named.ends_with("app_id") => "the app's id",
+        _ if named.starts_with("contact_addresses") => "the address",
         "slug" => "the slug",
         "name" => "the name",
         "number" => "the number",
         "token" | "hash" => "the token",
         "pkey" => "the id",
         "id" if !named.ends_with("_id") => "the id",
-        "default" | "id" => "the place of the default environment",
+        "default" | "id" if named.starts_with("environments") => "the place of the default environment",
         _ => "something unique about it",
     }
 }
@@ -467,6 +467,17 @@ mod tests {
                 "applications_external_id_key",
                 "applications.workspace_id, applications.external_id",
                 "the external id",
+            ),
+            ("sources_app_id_key", "sources.app_id", "the app's id"),
+            (
+                "contact_addresses_pkey",
+                "contact_addresses.source_id, contact_addresses.address",
+                "the address",
+            ),
+            (
+                "routes_subscription_key",
+                "routes.endpoint_id, routes.event_type_id",
+                "something unique about it",
             ),
         ] {
             assert_eq!((unique(postgres), unique(sqlite)), (what, what));

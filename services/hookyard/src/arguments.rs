@@ -438,6 +438,7 @@ pub struct Replay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReplayMode {
     /// The same bytes to the same endpoints.
+    #[value(alias = "as_delivered")]
     AsDelivered,
     /// What today's rules make of the event.
     Current,

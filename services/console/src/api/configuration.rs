@@ -22,8 +22,8 @@ pub(super) async fn apply(
     let (scope, actor) = match (caller, opened) {
         (_, Some(opened)) => (Scope::Workspace(opened.workspace.id), opened.actor),
         (Caller::Operator, None) => {
-            let slug = request.match_info().query("workspace").to_owned();
-            (Scope::New(slug), Actor::operator())
+            let name = request.match_info().query("workspace").to_owned();
+            (Scope::New(name), Actor::operator())
         }
         (Caller::Token, None) => return Err(Error::Unauthorized),
     };

@@ -22,7 +22,7 @@ use wire::Instant;
 pub(super) struct Number(i32);
 
 impl Key for Number {
-    const KIND: u8 = b'v';
+    const KIND: u8 = b'n';
 
     fn uuid(self) -> Uuid {
         Uuid::from_u128(u128::from(self.0.unsigned_abs()))

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use store::{AuditEntry, Edit, Playbook, RunsOf};
 use wire::resource::Ending;
-use wire::{Instant, PlaybookId};
+use wire::{Instant, PlaybookId, WorkspaceId};
 
 pub(super) async fn list(console: Data<Console>, opened: Opened) -> Result<HttpResponse, Error> {
     let rows = console.store().playbooks(opened.id()).await?;
@@ -36,12 +36,16 @@ pub(super) async fn create(
     let rows = console.store().playbooks(opened.id()).await?;
     let id = draft.id.clone().unwrap_or_else(PlaybookId::generate);
     super::refuse_taken(rows.iter().any(|row| row.id == id))?;
-    let last = rows.iter().map(|row| row.number).max().unwrap_or(0);
-    let number = draft.number.unwrap_or_else(|| last.saturating_add(1));
-    let built = draft.build(id, opened.id(), number, None, Instant::now());
-    let entry = opened.did("playbook.create", &built.row.id);
-    let entry = entry.named(&built.row.spec.slug);
-    let (row, made) = save(&console, entry, built, None).await?;
+    // Where it says none, it gets one when it is saved.
+    let number = draft.number;
+    let built = draft.build(id, opened.id(), number.unwrap_or_default(), None, Instant::now());
+    let Built { mut row, made } = built;
+    define(&console, &mut row, None).await?;
+    let entry = opened.did("playbook.create", &row.id).named(&row.spec.slug);
+    let row = match number {
+        Some(_) => save(&console, entry, row, None).await?,
+        None => save_next(&console, entry, row).await?,
+    };
     Ok(created(PlaybookView::with_made(&row, &made, &directory)))
 }
 
@@ -72,9 +76,11 @@ pub(super) async fn update(
         let number = draft.number.unwrap_or(existing.number);
         let id = existing.id.clone();
         let built = draft.build(id, opened.id(), number, Some(&existing), Instant::now());
+        let Built { mut row, made } = built;
+        define(&console, &mut row, Some(&existing)).await?;
         let entry = opened.did("playbook.update", &existing.id);
-        let entry = entry.named(&built.row.spec.slug).with("fields", body.fields());
-        let (row, made) = save(&console, entry, built, Some(&existing)).await?;
+        let entry = entry.named(&row.spec.slug).with("fields", body.fields());
+        let row = save(&console, entry, row, Some(&existing)).await?;
         if row.spec.runs == Ending::Cancel {
             console.cancel_runs(RunsOf::Playbook(row.id.clone())).await?;
         }
@@ -180,23 +186,57 @@ async fn read(
     body.read(console.checks(), read).await
 }
 
-/// Saves a playbook over what it was made of, if its definition can be kept, and gives it as it is now, with its version.
+/// Fails unless a playbook's definition can be kept.
+async fn define(console: &Console, row: &mut Playbook, existing: Option<&Playbook>) -> Result<(), Error> {
+    let issues = console.checks().define(row, existing).await?;
+    if issues.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::InvalidDefinition(issues))
+    }
+}
+
+/// How many can make a playbook at the same time: one of them gets the number that all try, and the rest try the next.
+const AT_ONCE: u32 = 16;
+
+/// Saves a new playbook under the next number. It is looked up only now that the definition is checked, which may take its
+/// time, and anew whenever somebody else gets it first.
+async fn save_next(console: &Console, entry: AuditEntry, mut row: Playbook) -> Result<Playbook, Error> {
+    row.number = next_number(console, &row.workspace_id).await?;
+    for _ in 1..AT_ONCE {
+        let saved = save(console, entry.clone(), row.clone(), None).await;
+        if !matches!(saved, Err(Error::Taken { .. })) {
+            return saved;
+        }
+        let next = next_number(console, &row.workspace_id).await?;
+        if next == row.number {
+            // It is free, so something else is taken, such as the slug.
+            return saved;
+        }
+        row.number = next;
+    }
+    save(console, entry, row, None).await
+}
+
+/// The number after the last.
+async fn next_number(console: &Console, workspace: &WorkspaceId) -> Result<i32, Error> {
+    let rows = console.store().playbooks(workspace).await?;
+    let last = rows.iter().map(|row| row.number).max().unwrap_or(0);
+    Ok(last.saturating_add(1))
+}
+
+/// Saves a playbook over what it was made of, and gives it as it is now, with its version.
 async fn save(
     console: &Console,
     entry: AuditEntry,
-    built: Built<Playbook>,
+    row: Playbook,
     existing: Option<&Playbook>,
-) -> Result<(Playbook, Vec<Made>), Error> {
-    let Built { mut row, made } = built;
-    let issues = console.checks().define(&mut row, existing).await?;
-    if !issues.is_empty() {
-        return Err(Error::InvalidDefinition(issues));
-    }
+) -> Result<Playbook, Error> {
     let (id, workspace) = (row.id.clone(), row.workspace_id.clone());
     let edit = Edit::Playbook(row).over(existing.map(|existing| existing.updated_at));
     console.edit(entry, vec![edit]).await?;
     let row = console.store().playbook(&workspace, id.as_str()).await?;
-    Ok((row.ok_or(Error::NotFound { what: "playbook" })?, made))
+    row.ok_or(Error::NotFound { what: "playbook" })
 }
 
 /// The playbook with this id or slug in the caller's workspace.

@@ -58,11 +58,14 @@ pub enum Action {
 pub struct FieldChange {
     /// Its name in the file.
     pub field: String,
-    /// What it is; secrets are `(secret)`.
+    /// What it is; secrets and the values of headers are `(secret)`.
     pub before: Value,
     /// What it becomes.
     pub after: Value,
 }
+
+/// What stands where nobody may read a value.
+const SECRET: &str = "(secret)";
 
 /// A secret that was made because the file left it out.
 #[derive(Debug, Serialize, Deserialize)]
@@ -225,7 +228,16 @@ fn redacted(hashes: &[[u8; 32]]) -> Value {
     if hashes.is_empty() {
         Value::Null
     } else {
-        "(secret)".into()
+        SECRET.into()
+    }
+}
+
+/// What is told of a value. Any header may hold a credential, whatever its name.
+fn told(path: &str, value: Value) -> Value {
+    if path.starts_with("headers.") && !value.is_null() {
+        SECRET.into()
+    } else {
+        value
     }
 }
 
@@ -247,9 +259,9 @@ fn compare(
         match (of(before), of(after)) {
             (Value::Object(before), Value::Object(after)) => compare(&path, &before, &after, fields),
             (before, after) if before != after => fields.push(FieldChange {
+                before: told(&path, before),
+                after: told(&path, after),
                 field: path,
-                before,
-                after,
             }),
             _ => {}
         }

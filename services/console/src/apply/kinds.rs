@@ -246,7 +246,7 @@ mod tests {
         before.spec.headers.insert("X-Team".to_owned(), "pay".to_owned());
         assert_eq!(
             changed(&before, &after),
-            "~ endpoint ep_a: headers.X-Team pay → null, rate_limit.per_second 5.0 → 6.0"
+            "~ endpoint ep_a: headers.X-Team (secret) → null, rate_limit.per_second 5.0 → 6.0"
         );
     }
 }

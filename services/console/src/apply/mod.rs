@@ -51,7 +51,7 @@ pub enum Scope {
     Any,
     /// This one.
     Workspace(WorkspaceId),
-    /// One that is not there yet, of this slug.
+    /// One that is not there yet, of this slug or id.
     New(String),
 }
 
@@ -159,7 +159,10 @@ async fn find(
     let is_allowed = match scope {
         Scope::Any => true,
         Scope::Workspace(id) => found.is_some_and(|workspace| workspace.id == *id),
-        Scope::New(slug) => found.is_none() && draft.slug == *slug,
+        Scope::New(name) => {
+            let id = draft.id.as_ref().map(WorkspaceId::as_str);
+            found.is_none() && (draft.slug == *name || id == Some(name.as_str()))
+        }
     };
     if !is_allowed {
         let message = "is not the workspace that the request is about";

@@ -306,7 +306,8 @@ impl<'a> Reading<'a> {
             let number = draft
                 .number
                 .or_else(|| existing.map(|row| row.number))
-                .unwrap_or(highest + 1);
+                // The last number has no next one: it is the twin that is told then.
+                .unwrap_or_else(|| highest.saturating_add(1));
             highest = highest.max(number);
             numbers.note(report, &entry.path, "number", number);
             let built = draft.build(id, &self.workspace.id, number, existing, entry.now);

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use store::Contact;
 use wire::{ContactId, Instant, SourceId, WorkspaceId};
 
-/// More addresses than this are no person's.
-const MOST_ADDRESSES: usize = 1_000;
+/// A few at each source. The ledger has the same number, and keeps no more of one contact.
+const MOST_ADDRESSES: usize = 100;
 
 /// By which ids the platforms know a sender, each at one source.
 type Addresses = Vec<(SourceId, String)>;

@@ -46,10 +46,12 @@ pub(crate) fn read_environment(
 /// Reads `rate_limit` over what stands in `slot`.
 pub(crate) fn read_rate_limit(fields: &mut Fields<'_>, slot: &mut Option<RateLimit>) {
     fields.set_object("rate_limit", slot, |limit| {
-        let per_second = limit.required("per_second", value::number(0.001..=100_000.0))?;
-        let burst = limit.optional("burst", value::integer(1..=1_000_000));
+        let per_second = limit.required("per_second", value::number(0.001..=100_000.0));
+        let mut burst = None;
+        limit.set_optional("burst", &mut burst, value::integer(1..=1_000_000));
+        // Only now: a field that is not asked for would be refused as unknown.
         Some(RateLimit {
-            per_second,
+            per_second: per_second?,
             burst: burst.and_then(|burst| u32::try_from(burst).ok()),
         })
     });

@@ -264,6 +264,25 @@ async fn all_that_is_wrong_is_told_by_its_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_the_last_number_there_is_none() {
+    let yard = Yard::on_sqlite().await;
+    let file = format!(
+        "workspace: {{slug: acme}}
+playbooks:
+  - {{slug: last, number: 2147483647, definition: {}}}
+  - {{slug: next, definition: {}}}
+",
+        in_place("last"),
+        in_place("next")
+    );
+    let details = yard.apply("", &file).await.refused(400, "invalid_request");
+    assert_eq!(
+        details,
+        ["playbooks[1].number: is the number of playbooks[0], too"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rename_keeps_what_it_was_by_its_pinned_id() {
     let yard = Yard::on_sqlite().await;
     let file = |name: &str, slug: &str| {

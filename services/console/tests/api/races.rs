@@ -156,6 +156,26 @@ async fn a_file_that_was_read_before_somebody_changed_the_same_is_refused() {
 }
 
 on_both! {
+    async fn playbooks_that_are_made_at_once_have_numbers_of_their_own(yard: &Yard) {
+        let make = |one: u32| async move {
+            let slug = format!("pet-{one}");
+            let body = json!({"slug": slug, "definition": definition(&slug)});
+            yard.post("playbooks", &body).await.expect(201)["number"].as_i64().unwrap()
+        };
+        let mut numbers = futures_util::future::join_all((1..=8).map(make)).await;
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+
+        // Who names a number, or takes a slug, is told so.
+        for (body, what) in [
+            (json!({"slug": "pet-9", "number": 8, "definition": definition("pet-9")}), "the number"),
+            (json!({"slug": "pet-8", "definition": definition("pet-8")}), "the slug"),
+        ] {
+            let error = yard.post("playbooks", &body).await.expect(409);
+            assert_eq!(error["error"]["message"], format!("{what} is taken by another thing"));
+        }
+    }
+
     async fn changes_of_different_fields_at_once_are_all_kept(yard: &Yard) {
         let route = json!({"name": "paid", "to": {"endpoint": "billing"}});
         yard.post("routes", &route).await.expect(201);

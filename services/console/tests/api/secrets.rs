@@ -1,5 +1,6 @@
 //! No secret leaves but in the one answer that shows it, and none lies anywhere in the clear.
 
+use crate::configuration::lines;
 use crate::given;
 use crate::on_both;
 use crate::yard::{Yard, definition};
@@ -88,6 +89,24 @@ on_both! {
             assert!(answer.contains("src_canary"));
             assert_silent(path, &answer.replace("src_canary", ""));
         }
+    }
+
+    async fn what_a_header_holds_is_not_told_by_what_applies_it(yard: &Yard) {
+        yard.apply("", CANARIES).await.expect(200);
+        for (headers, change) in [
+            ("{X-Api-Key: header-canary}", "null → (secret)"),
+            ("{X-Api-Key: header-canary-2}", "(secret) → (secret)"),
+            ("{}", "(secret) → null"),
+        ] {
+            let file = CANARIES.replace("    auth: {basic", &format!("    headers: {headers}\n    auth: {{basic"));
+            for query in ["?dryRun=true", ""] {
+                let applied = yard.apply(query, &file).await;
+                assert_silent(headers, &applied.text);
+                let expected = format!("~ endpoint billing: headers.X-Api-Key {change}");
+                assert_eq!(lines(&applied.expect(200)), [expected]);
+            }
+        }
+        assert_silent("the audit", &yard.get("audit").await.text);
     }
 
     async fn no_secret_lies_in_the_ledger_or_in_a_log_in_the_clear(yard: &Yard) {

@@ -130,7 +130,8 @@ on_both! {
         assert_eq!(yard.get("contacts/Ada").await.expect(200), made);
         let renamed = yard.patch("contacts/Ada", &json!({"name": "Ada L."})).await.expect(200);
         assert_eq!((&renamed["name"], &renamed["addresses"]), (&json!("Ada L."), &addresses));
-        yard.post("contacts", &json!({"name": "Bob", "addresses": [{"source": "stripe", "id": "U1"}]})).await.refused(409, "conflict");
+        let taken = yard.post("contacts", &json!({"name": "Bob", "addresses": [{"source": "stripe", "id": "U1"}]})).await.expect(409);
+        assert_eq!(taken["error"]["message"], "the address is taken by another thing");
         yard.post("contacts", &json!({"name": "Ada L."})).await.refused(409, "conflict");
         yard.post("contacts", &json!({"name": "Cid", "id": made["id"]})).await.refused(409, "conflict");
         let path = format!("contacts/{}", made["id"].as_str().unwrap());
@@ -140,6 +141,18 @@ on_both! {
         for method in ["GET", "PATCH", "DELETE"] {
             yard.ask(method, &path, "{}").await.refused(404, "not_found");
         }
+    }
+
+    async fn a_contact_has_a_hundred_addresses_at_the_most(yard: &Yard) {
+        let body = |count: usize| {
+            let address = |number: usize| json!({"source": "stripe", "id": format!("U{number}")});
+            json!({"name": "Ada", "addresses": (0..count).map(address).collect::<Vec<_>>()})
+        };
+        let details = yard.post("contacts", &body(101)).await.refused(400, "invalid_request");
+        assert_eq!(paths(&details), ["addresses"]);
+        yard.post("contacts", &body(100)).await.expect(201);
+        let shown = yard.get("contacts/Ada").await.expect(200);
+        assert_eq!(shown["addresses"].as_array().unwrap().len(), 100);
     }
 
     async fn the_workspace_is_closed_and_limited_over_the_api(yard: &Yard) {
@@ -157,6 +170,9 @@ on_both! {
         let body = json!({"name": "Acme", "accepting": false, "rateLimit": {"perSecond": 0.5}});
         let changed = ask("PATCH", body).await.expect(200);
         assert_eq!(changed["rateLimit"], json!({"perSecond": 0.5, "burst": null}));
+        // What is shown can be sent back.
+        let same = ask("PATCH", json!({"rateLimit": changed["rateLimit"]})).await.expect(200);
+        assert_eq!(same["rateLimit"], changed["rateLimit"]);
         assert_eq!((&changed["name"], &changed["accepting"]), (&json!("Acme"), &json!(false)));
         let change = tokio::time::timeout(testkit::DEADLINE, announced.next()).await.unwrap().unwrap();
         assert_eq!(change.workspace, Some(crate::yard::workspace()));
@@ -197,6 +213,13 @@ async fn every_bad_field_is_refused_by_its_path() {
             ][..],
         ),
         ("POST", "api-keys", json!({"scopes": []}), &["name", "scopes"]),
+        // What is well beside it is not taken for unknown.
+        (
+            "PATCH",
+            "api-keys/shop",
+            json!({"rateLimit": {"perSecond": "fast", "burst": 5}}),
+            &["rateLimit.perSecond"],
+        ),
         (
             "PATCH",
             "api-keys/shop",

@@ -66,6 +66,21 @@ on_both! {
         assert_eq!(yard.get("playbooks/greet").await.expect(200)["version"], 2);
     }
 
+    async fn a_list_refuses_the_cursor_of_another_list(yard: &Yard) {
+        yard.post("playbooks", &json!({"slug": "greet", "definition": saying("greet", "one")})).await.expect(201);
+        yard.patch("playbooks/greet", &json!({"definition": saying("greet", "two")})).await.expect(200);
+        for _ in 0..2 {
+            yard.post("recoveries", &json!({"start": true})).await.expect(201);
+        }
+        let (versions, recoveries) = ("playbooks/greet/versions", "recoveries");
+        for (list, other) in [(versions, recoveries), (recoveries, versions)] {
+            let page = yard.get(&format!("{other}?limit=1")).await.expect(200);
+            let cursor = page["nextCursor"].as_str().unwrap();
+            yard.get(&format!("{other}?cursor={cursor}")).await.expect(200);
+            yard.get(&format!("{list}?cursor={cursor}")).await.refused(400, "invalid_query");
+        }
+    }
+
     async fn a_version_of_another_name_is_not_activated(yard: &Yard) {
         yard.post("playbooks", &json!({"slug": "greet", "definition": definition("greet")})).await.expect(201);
         yard.patch("playbooks/greet", &json!({"slug": "hail", "definition": definition("hail")})).await.expect(200);

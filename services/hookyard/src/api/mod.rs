@@ -70,6 +70,17 @@ pub(crate) enum Error {
     },
 }
 
+impl Error {
+    /// Whether the same request may succeed in a moment: the server is away, or something behind it is.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } | Self::Foreign { status, .. } => status.is_server_error(),
+            Self::Missing { .. } | Self::Url { .. } | Self::Client(_) => false,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Refusal {
     error: RefusalError,

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::time::Duration;
 use store::{Actor, Store};
 use tokio::time::timeout;
+use wire::WorkspaceId;
 
 /// For a ledger and a broker that answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -103,10 +104,13 @@ async fn over_the_api(options: &Apply, text: &str, outside: Outside<'_>) -> anyh
     }
 }
 
-/// The slug in a file that was made JSON.
+/// The workspace of a file that was made JSON: its id where that is pinned, since the file may be about to change the slug.
 fn workspace_of(inlined: &str) -> Option<String> {
     let document: Value = serde_json::from_str(inlined).ok()?;
-    document.pointer("/workspace/slug")?.as_str().map(str::to_owned)
+    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+    // What cannot be an id is for the server to refuse.
+    let id = text("/workspace/id").filter(|id| id.parse::<WorkspaceId>().is_ok());
+    id.or_else(|| text("/workspace/slug")).map(str::to_owned)
 }
 
 async fn into_the_ledger(
@@ -134,7 +138,11 @@ async fn into_the_ledger(
     };
     let plan = apply::plan(&store, &checks, text, inputs).await?;
     if options.dry_run || plan.is_empty() {
-        return Ok(plan.preview());
+        // What changes nothing is done already, and nobody has to hear of it.
+        return Ok(Applied {
+            dry_run: options.dry_run,
+            ..plan.preview()
+        });
     }
     let conveyor = boot::conveyor(&settings.broker, "hookyard apply")?;
     if timeout(PATIENCE, conveyor.connected()).await != Ok(true) {

@@ -76,11 +76,12 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Bears with a server that restarts, which is worth waiting for; a token that was revoked is not.
+    /// Bears with a server that restarts, or whose ledger is away: that is worth waiting for. A token that was revoked is
+    /// not.
     pub(super) fn bear(&mut self, looked: anyhow::Result<()>, screen: Screen) -> anyhow::Result<()> {
         match looked {
             Ok(()) => self.is_lost = false,
-            Err(error) if matches!(error.downcast_ref(), Some(api::Error::Unreachable { .. })) => {
+            Err(error) if may_pass(&error) => {
                 if !self.is_lost {
                     screen.note(styled(WARN, format_args!("{error:#}; trying again")));
                 }
@@ -90,4 +91,11 @@ impl Reach {
         }
         Ok(())
     }
+}
+
+/// Whether the next look may succeed.
+fn may_pass(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<api::Error>()
+        .is_some_and(api::Error::is_transient)
 }

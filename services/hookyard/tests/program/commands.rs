@@ -59,6 +59,9 @@ fn what_cannot_be_understood_exits_with_2_and_what_fails_with_1() {
         (&["events", "--limit", "0"], 2),
         (&["dev", "--listen", "nowhere"], 2),
         (&["events"], 1),
+        (&["replay", "msg_1", "--mode", "as-delivered"], 1),
+        (&["replay", "msg_1", "--mode", "as_delivered"], 1),
+        (&["replay", "msg_1", "--mode", "as delivered"], 2),
         (&["apply", "-f", "/no/such/file.yaml"], 1),
         (&["--help"], 0),
         (&["--version"], 0),
@@ -122,6 +125,41 @@ fn a_server_that_is_not_there_or_is_something_else_is_named() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn a_tail_goes_on_when_the_ledger_was_away_for_a_moment() {
+    let page = |events: Value| {
+        let page = json!({"events": events, "deliveries": [], "nextCursor": null});
+        Reply::status(200).body(page.to_string())
+    };
+    let refused = json!({"error": {"code": "unavailable", "message": "send it again in a moment"}});
+    let server = Receiver::start();
+    server.answer_all(page(json!([
+        {"id": "msg_1", "source": "shop", "type": null, "status": "routed", "verified": null, "receivedAt": ""},
+    ])));
+    server.answer_next([
+        // Both lists, once, so that it begins.
+        page(json!([])),
+        page(json!([])),
+        // What the management API says, and what a proxy in front of it does.
+        Reply::status(503).body(refused.to_string()),
+        Reply::status(502).body("<html>"),
+    ]);
+    let url = server.url();
+    let tail = hookyard()
+        .args([
+            "tail", "--json", "--every", "100ms", "--url", &url, "--token", TOKEN,
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut tail = tail.unwrap();
+    let line = BufReader::new(tail.stdout.take().unwrap()).lines().next();
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    let line: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
+    assert_eq!(line["event"]["id"], "msg_1");
 }
 
 #[test]
@@ -207,6 +245,9 @@ fn the_first_workspace_is_applied_straight_into_a_ledger() {
     assert!(secret["value"].as_str().unwrap().starts_with("whsec_"));
     let again = json_of(command(&["apply", "--json", "-f"]).arg(&yard));
     assert_eq!((&again["changes"], &again["generated"]), (&json!([]), &json!([])));
+    assert_eq!(again["dryRun"], false);
+    let again = json_of(command(&["apply", "--dry-run", "--json", "-f"]).arg(&yard));
+    assert_eq!(again["dryRun"], true);
 
     let doctor = run(&mut command(&["doctor"]));
     assert_eq!(doctor.status.code(), Some(0), "{}", stdout(&doctor));
@@ -330,6 +371,26 @@ async fn a_running_platform_takes_a_change_at_once() {
 }
 
 #[tokio::test]
+async fn a_workspace_gets_another_slug_from_the_file_that_pins_its_id() {
+    let folder = folder();
+    let pinned = YARD.replace("{slug: acme,", "{slug: acme, id: ws_acme,");
+    let running = Running::start_with(&folder.path().join("data"), |command| {
+        command.arg("--apply").arg(written(&folder, "yard.yaml", &pinned));
+    });
+    let renamed = written(
+        &folder,
+        "yard.yaml",
+        &pinned.replace("slug: acme", "slug: zenith"),
+    );
+    let applied = run(hookyard()
+        .args(["apply", "--url", &running.url, "--token", TOKEN, "-f"])
+        .arg(renamed));
+    assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
+    let workspace = running.get("zenith", TOKEN, "").await;
+    assert_eq!(workspace["id"], "ws_acme");
+}
+
+#[tokio::test]
 async fn all_that_is_wrong_with_a_file_is_said_at_once_whoever_finds_it() {
     const UNSET: &str = "HOOKYARD_TEST_NOBODY_SETS_THIS is not set";
     let folder = folder();
@@ -351,6 +412,9 @@ async fn all_that_is_wrong_with_a_file_is_said_at_once_whoever_finds_it() {
         misspelt.contains(UNSET) && misspelt.contains("time_out"),
         "{misspelt}"
     );
+    // What cannot be an id is told as that, and not looked for.
+    let no_id = complaints(&changed.replace("{slug: acme,", "{slug: acme, id: acme,"), TOKEN);
+    assert!(no_id.contains("workspace.id: "), "{no_id}");
     let sound = complaints(&changed, TOKEN);
     assert!(sound.contains(UNSET), "{sound}");
     let stranger = complaints(&changed, "nhm_nobody_has_this_token");

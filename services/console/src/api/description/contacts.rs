@@ -33,7 +33,7 @@ pub(super) fn describe(api: &mut Api) {
         object([
             pinned_id("con_"),
             field("name", name()),
-            maybe("addresses", list(address().closed()).from_to(0, 1_000)),
+            maybe("addresses", list(address().closed()).from_to(0, 100)),
         ])
     };
     let one = || named("Contact");

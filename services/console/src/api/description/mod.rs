@@ -218,11 +218,17 @@ fn rate_limit() -> Shape {
     ])
 }
 
-/// A rate limit as it is set: there, a burst is a number or left out.
+/// A rate limit as it is set.
 fn new_rate_limit() -> Shape {
     let fields = [
         field("perSecond", number()),
-        maybe("burst", integer().from_to(1, 1_000_000)),
+        maybe(
+            "burst",
+            integer()
+                .from_to(1, 1_000_000)
+                .or_null()
+                .note("Null, or left out: one second's worth."),
+        ),
     ];
     object(fields).closed().or_null()
 }
