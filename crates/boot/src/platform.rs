@@ -20,6 +20,10 @@ const IN_PROCESS_CAPACITY: usize = 10_000;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often a schema that is behind is looked at.
 const SCHEMA_PAUSE: Duration = Duration::from_secs(5);
+/// How often the ledger is asked for its time: clocks that nobody synchronises drift by seconds a day.
+const CLOCK_PAUSE: Duration = Duration::from_mins(1);
+/// How far a host's clock may be off without a word.
+const APART: Duration = Duration::from_secs(2);
 
 /// A process with its ledger and its conveyor. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,6 +60,7 @@ impl Platform {
             tasks,
             health,
         } = process;
+        tasks.spawn("ledger.clock", keep_time(store.clone(), shutdown.clone()));
         let pinged = store.clone();
         health.register("database", Weight::Required, move || {
             let store = pinged.clone();
@@ -73,6 +78,35 @@ impl Platform {
             tasks,
             health,
         })
+    }
+}
+
+/// Follows the ledger's clock, by which leases are measured.
+async fn keep_time(store: Store, shutdown: Shutdown) {
+    let stopping = shutdown.stopping();
+    let mut was_apart = false;
+    loop {
+        match store.set_clock().await {
+            Ok(behind) => {
+                let is_apart = Duration::from_micros(behind.unsigned_abs()) > APART;
+                if is_apart && !was_apart {
+                    tracing::warn!(
+                        behind_ms = behind / 1_000,
+                        "this host's clock is not the ledger's; leases go by the ledger's, but times that are shown and \
+                         signatures go by this one: is it synchronised?"
+                    );
+                }
+                was_apart = is_apart;
+            }
+            Err(error) => tracing::debug!(
+                error.chain = &error as &dyn StdError,
+                "the ledger was not asked for its time"
+            ),
+        }
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(CLOCK_PAUSE) => {}
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opening a ledger, and one call on it.
 
+use crate::clock::Clock;
 use crate::sweep::Turns;
 use crate::{Error, KeyRing, postgres, sqlite};
 use secrecy::{ExposeSecret, SecretString};
@@ -28,6 +29,7 @@ pub struct Store {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) keyring: KeyRing,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) clock: Clock,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,7 @@ impl Store {
             ledger: Arc::new(ledger),
             keyring,
             turns: Arc::default(),
+            clock: Clock::default(),
         };
         store.ping().await?;
         Ok(store)

@@ -80,7 +80,7 @@ async fn run(worker: Arc<Worker>, ticket: Ticket, leased: Leased, traceparent: O
     let told = notice::of_delivery(&about, &outcome);
     let reached = (outcome.delivery_id, outcome.state);
     // The lease was renewed while the attempt ran, so it holds for as long again.
-    let until = until.max(Instant::now() + worker.settings.lease);
+    let until = until.max(worker.store.now() + worker.settings.lease);
     let Some(recorded) = record(&worker, (outcome, class), received_at, until).await else {
         return;
     };

@@ -35,7 +35,7 @@ pub(crate) async fn record(
             Err(error) => error,
         };
         let pause = backoff.next(rand::random());
-        if !is_worth_another_try(&error) || Instant::now() + pause > until {
+        if !is_worth_another_try(&error) || worker.store.now() + pause > until {
             tracing::error!(
                 delivery.state = %state,
                 error.chain = &error as &dyn StdError,

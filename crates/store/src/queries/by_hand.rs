@@ -6,7 +6,9 @@ use super::lanes::Waiting;
 use super::order::{Turns, lock};
 use crate::Error;
 use crate::sql::{Stamp, Uid};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
+use diesel::dsl::case_when;
+use diesel::sql_types::Text;
+use diesel::{ExpressionMethods, IntoSql as _, OptionalExtension, QueryDsl, RunQueryDsl};
 use wire::{DeliveryId, Instant, WorkspaceId};
 
 /// Makes a delivery due at once, whatever came of it before, unless a worker holds it; says whether it did. One that goes
@@ -26,7 +28,11 @@ pub(crate) fn retry(
             .filter(deliveries::state.ne("delivering"))
     };
     let to_retry = (
-        deliveries::state.eq("scheduled_retry"),
+        // One that was held, or waits for its first attempt, still does.
+        deliveries::state.eq(
+            case_when(deliveries::attempts.eq(0), "pending".into_sql::<Text>())
+                .otherwise("scheduled_retry".into_sql::<Text>()),
+        ),
         deliveries::reason.eq(None::<String>),
         // Should it fail once more, it is a dead letter that nobody has sent again since.
         deliveries::recovery_id.eq(None::<Uid>),

@@ -87,7 +87,7 @@ pub(crate) fn save_key(conn: &mut Conn, row: &ApiKey) -> Result<(), Error> {
     saved(replaced, &row.id)
 }
 
-/// The most addresses of one contact: a few at each source.
+/// The most addresses of one contact: a few at each source. The console's check has the same number, and tells of it.
 const ADDRESSES: u16 = 100;
 
 type ContactRow = (StoredText, StoredText, String, Stamp, Stamp);
