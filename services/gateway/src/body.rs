@@ -1,10 +1,12 @@
 //! Reading a body: counted, and not for ever.
 
+use crate::Gateway;
 use crate::problem::Problem;
+use crate::room::{Part, Room};
 use crate::sources::OpenSource;
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use std::io::{self, Write};
@@ -31,7 +33,12 @@ pub(crate) async fn read(
     patience: Duration,
 ) -> Result<Bytes, Problem> {
     match encoding(request) {
-        Encoding::Identity => gather(Arriving::of(request, payload, limit, patience)?).await,
+        Encoding::Identity => {
+            let mut part = part(request);
+            let body = gather(Arriving::of(request, payload, limit, patience)?, &mut part).await?;
+            part.keep_with(request);
+            Ok(body)
+        }
         Encoding::Gzip | Encoding::Other => Err(Problem::UnsupportedEncoding),
     }
 }
@@ -48,15 +55,24 @@ pub(crate) async fn read_of_source(
 ) -> Result<Bytes, Problem> {
     match encoding(request) {
         Encoding::Gzip if open.source.spec.gzip => {
+            let mut part = part(request);
             let arriving = Arriving::of(request, payload, packed(limit), patience);
-            let unpacked = async { unpack(arriving?, limit).await };
-            unpacked.await.map_err(|problem| match problem {
+            let unpacked = async { unpack(arriving?, limit, &mut part).await };
+            let body = unpacked.await.map_err(|problem| match problem {
                 Problem::TooLarge(_) => Problem::TooLarge(limit),
                 other => other,
-            })
+            })?;
+            part.keep_with(request);
+            Ok(body)
         }
         _ => read(request, payload, limit, patience).await,
     }
+}
+
+/// The body's part of the room for bodies.
+fn part(request: &HttpRequest) -> Part {
+    let gateway = request.app_data::<Data<Gateway>>();
+    gateway.map_or_else(|| Room::new(u64::MAX).part(), |gateway| gateway.room.part())
 }
 
 /// How many bytes a body within the limit has at the most when it is compressed: what cannot be compressed becomes longer, by
@@ -139,10 +155,11 @@ impl Arriving {
     }
 }
 
-async fn gather(mut arriving: Arriving) -> Result<Bytes, Problem> {
+async fn gather(mut arriving: Arriving, part: &mut Part) -> Result<Bytes, Problem> {
     let mut first = None;
     let mut rest = BytesMut::new();
     while let Some(chunk) = arriving.next().await? {
+        part.grow_to(arriving.received)?;
         // Nearly every body comes in one piece, which then needs no copy.
         match first.take() {
             None if rest.is_empty() => first = Some(chunk),
@@ -159,7 +176,7 @@ async fn gather(mut arriving: Arriving) -> Result<Bytes, Problem> {
 }
 
 /// Unpacks up to `limit` bytes.
-async fn unpack(mut arriving: Arriving, limit: u64) -> Result<Bytes, Problem> {
+async fn unpack(mut arriving: Arriving, limit: u64, part: &mut Part) -> Result<Bytes, Problem> {
     let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::FileTooLarge => Problem::TooLarge(limit),
         _ => Problem::BodyBroken(None),
@@ -170,8 +187,9 @@ async fn unpack(mut arriving: Arriving, limit: u64) -> Result<Bytes, Problem> {
     };
     let mut decoder = MultiGzDecoder::new(unpacked);
     while let Some(chunk) = arriving.next().await? {
-        for part in chunk.chunks(UNPACKED_AT_ONCE) {
-            decoder.write_all(part).map_err(refused)?;
+        for piece in chunk.chunks(UNPACKED_AT_ONCE) {
+            decoder.write_all(piece).map_err(refused)?;
+            part.grow_to(decoder.get_ref().bytes.len() as u64)?;
             tokio::task::yield_now().await;
         }
     }

@@ -30,6 +30,7 @@ mod playbooks;
 mod problem;
 mod publish;
 mod reject;
+mod room;
 mod sources;
 mod start;
 mod targets;
@@ -65,6 +66,7 @@ pub struct Gateway {
     rejections: reject::Rejections,
     handshakes: handshakes::Handshakes,
     published_keys: verify::PublishedKeys,
+    room: room::Room,
     egress: egress::Client,
     jail: Jail,
 }
@@ -106,6 +108,7 @@ impl Gateway {
             keys: keys::Keys::new(store.clone(), generation.clone(), ttl),
             limits: limits::Limits::new(store.clone(), generation, ttl),
             lease: tools.lease,
+            room: room::Room::new(settings.bodies_at_once.bytes() as u64),
             settings,
             store,
             accepts,

@@ -8,8 +8,10 @@ use crate::{Gateway, key};
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
 use routing::{LARGEST_INPUT, Start};
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Project, Template};
@@ -98,38 +100,57 @@ impl Target {
         hash.finalize().into()
     }
 
-    /// What the run gets: the request's fields over the template's, and everything else as it came. Checked for its size
-    /// and against the playbook's schema.
+    /// What the run gets: the request's text as it came, and behind it the template's fields that it has not. Checked for its
+    /// size and against the playbook's schema.
     pub(crate) fn input(&self, open: &OpenPlaybook, given: Bytes) -> Result<Bytes, Problem> {
-        let defaults = self
-            .template
-            .as_ref()
-            .map(|template| &template.spec.inputs)
-            .filter(|inputs| !inputs.is_empty());
-        if defaults.is_none() && !open.has_schema() {
-            return check_size(given);
-        }
-        let mut input: Value = serde_json::from_slice(&given).map_err(|error| {
-            Problem::InvalidBody(Issue {
-                path: String::new(),
-                message: format!("the input cannot be read: {error}"),
-            })
-        })?;
-        let mut merged = given;
-        if let (Some(defaults), Value::Object(fields)) = (defaults, &mut input) {
-            for (name, value) in defaults {
-                fields.entry(name.clone()).or_insert_with(|| value.clone());
+        let defaults = self.template.as_ref().map(|template| &template.spec.inputs);
+        let input = match defaults {
+            Some(defaults) if !defaults.is_empty() => filled_in(given, defaults)?,
+            _ => given,
+        };
+        let input = check_size(input)?;
+        if open.has_schema() {
+            let read: Value = serde_json::from_slice(&input).map_err(|error| {
+                Problem::InvalidInput(vec![Issue {
+                    path: String::new(),
+                    message: format!("the input cannot be compared with what the playbook asks for: {error}"),
+                }])
+            })?;
+            let problems = open.problems(&read);
+            if !problems.is_empty() {
+                return Err(Problem::InvalidInput(problems));
             }
-            merged = Bytes::from(input.to_string());
         }
-        let merged = check_size(merged)?;
-        let problems = open.problems(&input);
-        if problems.is_empty() {
-            Ok(merged)
-        } else {
-            Err(Problem::InvalidInput(problems))
-        }
+        Ok(input)
     }
+}
+
+/// Adds the fields of `defaults` that an object has not at its end. Nothing of it is written anew: a number that no program of
+/// ours could hold, or half of a surrogate pair, is the sender's to send. What is no object has no fields.
+fn filled_in(given: Bytes, defaults: &Map<String, Value>) -> Result<Bytes, Problem> {
+    let object = given.trim_ascii();
+    if !object.starts_with(b"{") {
+        return Ok(given);
+    }
+    let has: HashMap<String, &RawValue> = serde_json::from_slice(object).map_err(|error| {
+        Problem::InvalidBody(Issue {
+            path: String::new(),
+            message: format!("the input cannot be read: {error}"),
+        })
+    })?;
+    let missing: Map<String, Value> = defaults
+        .iter()
+        .filter(|(name, _)| !has.contains_key(*name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let Some(open_end) = object.strip_suffix(b"}").filter(|_| !missing.is_empty()) else {
+        return Ok(given);
+    };
+    let added = Value::Object(missing).to_string();
+    let comma: &[u8] = if has.is_empty() { b"" } else { b"," };
+    Ok(Bytes::from(
+        [open_end, comma, added.trim_start_matches('{').as_bytes()].concat(),
+    ))
 }
 
 fn check_size(input: Bytes) -> Result<Bytes, Problem> {

@@ -12,7 +12,7 @@ const DASHBOARD: &str = include_str!("../../../../deploy/grafana/dashboards/hook
 const ALERTS: &str = include_str!("../../../../deploy/prometheus/alerts.yml");
 
 /// What expressions have besides metrics and their labels. Whoever uses another word adds it.
-const PROMQL: [&str; 11] = [
+const PROMQL: [&str; 12] = [
     "absent",
     "and",
     "by",
@@ -24,6 +24,7 @@ const PROMQL: [&str; 11] = [
     "or",
     "rate",
     "sum",
+    "vector",
 ];
 /// What Prometheus itself knows of every target.
 const OF_TARGETS: [&str; 3] = ["up", "job", "role"];

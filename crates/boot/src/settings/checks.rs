@@ -55,6 +55,13 @@ impl Settings {
                 refuse(key, reason);
             }
         }
+        if gateway.bodies_at_once < gateway.max_body_limit {
+            refuse(
+                "gateway.bodies_at_once",
+                "is less than gateway.max_body_limit, so that the largest body would always be refused"
+                    .to_owned(),
+            );
+        }
         for (key, limit) in [
             ("gateway.body_limit", gateway.body_limit),
             ("gateway.token_body_limit", gateway.token_body_limit),

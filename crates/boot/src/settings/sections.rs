@@ -248,6 +248,8 @@ pub struct Gateway {
     pub token_body_limit: ByteSize,
     /// The most that a source may ask for.
     pub max_body_limit: ByteSize,
+    /// What is held of large bodies at once.
+    pub bodies_at_once: ByteSize,
     /// Requests that wait for the ledger at once.
     pub accept_queue: NonZeroUsize,
     /// How long configuration is remembered.

@@ -5,6 +5,7 @@ use crate::yard::{Yard, spec};
 use serde_json::json;
 use std::time::Duration;
 use testkit::proxy::Proxy;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wire::{Queue, Reference};
 
 /// A yard whose Postgres is behind a proxy that can be cut.
@@ -145,4 +146,44 @@ async fn under_overload_every_answer_is_202_or_429_and_every_202_is_recorded() {
         assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")));
     }
     assert_eq!(yard.events().await.rows.len(), accepted);
+}
+
+#[tokio::test]
+async fn large_bodies_that_find_no_room_are_asked_to_come_again_and_small_ones_are_taken() {
+    let yard = Yard::with(&[
+        ("gateway.bodies_at_once", "1MiB"),
+        ("gateway.max_body_limit", "1MiB"),
+        ("gateway.token_body_limit", "1MiB"),
+    ])
+    .await;
+    yard.source(spec("shop"), &[]).await;
+    let line = "POST /ingest/src_shop";
+    let (large, small) = (vec![b'a'; 900 << 10], vec![b'a'; 10 << 10]);
+    // One that has sent all but its last byte, and holds its part.
+    let mut slow = tokio::net::TcpStream::connect(yard.address).await.unwrap();
+    let head = format!(
+        "{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        large.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    slow.write_all(&large[1..]).await.unwrap();
+    testkit::until("there is no room for another", async || {
+        send(yard.address, line, &[], &large).await.status == 429
+    })
+    .await;
+    let refused = send(yard.address, line, &[], &large).await;
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (429, Some("1")),
+        "{refused:?}"
+    );
+    assert_eq!(send(yard.address, line, &[], &small).await.status, 202);
+    slow.write_all(b"a").await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 202");
+    testkit::until("its part is free again", async || {
+        send(yard.address, line, &[], &large).await.status == 202
+    })
+    .await;
 }

@@ -288,6 +288,45 @@ async fn a_target_that_is_not_there_is_a_422_and_a_disabled_project_closes_its_p
 }
 
 #[tokio::test]
+async fn what_a_template_fills_in_leaves_the_rest_as_it_was_sent() {
+    let yard = yard().await;
+    yard.edit(vec![Edit::Template(template(
+        "default",
+        &json!({"tier": "gold", "n": 1}),
+    ))])
+    .await;
+    let mut targeted = playbook("onboarding");
+    targeted.spec.target.template = Some(template("default", &json!({})).id);
+    yard.edit(vec![Edit::Playbook(targeted)]).await;
+    for (number, (sent, kept)) in [
+        (
+            r#"{ "id": 12345678901234567890123, "x": 1.50 } "#,
+            r#"{ "id": 12345678901234567890123, "x": 1.50 ,"n":1,"tier":"gold"}"#,
+        ),
+        (
+            r#"{"n":1e400,"s":"\ud800"}"#,
+            r#"{"n":1e400,"s":"\ud800","tier":"gold"}"#,
+        ),
+        (r#"{"tier":"own","n":0}"#, r#"{"tier":"own","n":0}"#),
+        ("{ }", r#"{ "n":1,"tier":"gold"}"#),
+        ("", r#"{"n":1,"tier":"gold"}"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let key = number.to_string();
+        let headers = [
+            ("X-Webhook-Secret", "s3cret"),
+            ("X-Idempotency-Key", key.as_str()),
+        ];
+        let reply = post(&yard, "acme/playbooks/onboarding", &headers, sent.as_bytes()).await;
+        assert_eq!(reply.status, 201, "{sent}: {reply:?}");
+        let run = yard.run(reply.json()["runId"].as_str().unwrap()).await;
+        assert_eq!(String::from_utf8(run.input.clone()).unwrap(), kept);
+    }
+}
+
+#[tokio::test]
 async fn a_replay_stays_one_when_the_playbook_asks_for_more_since() {
     let yard = yard().await;
     let first = trigger(&yard, "k", &json!({"a": 1})).await;
