@@ -12,6 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// breaks takes this long.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long migrations may take, and how long one process waits for another that migrates.
+pub(crate) const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);
+
 /// How to reach the ledger.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -11,6 +11,9 @@ impl Store {
     ///
     /// A secret that comes with one takes the place of an earlier one that nobody accepted: the sender knows the last.
     pub async fn record_handshakes(&self, new: Vec<NewHandshakes>) -> Result<(), Error> {
+        let mut new = new;
+        // In one order, or two gateways with the same sources would wait for each other.
+        new.sort_by(|one, other| one.source_id.as_str().cmp(other.source_id.as_str()));
         let rows: Vec<HandshakesRow> = new
             .iter()
             .map(|new| HandshakesRow::of(new, &self.keyring))

@@ -1,11 +1,12 @@
 //! What the console shows and what operators do to what is recorded.
 
-use crate::connect::{read, write};
+use crate::connect::{Ledger, read, write};
 use crate::sweep::LONGEST_SWEEP;
 use crate::{
     Attempt, Claim, Delivery, DeliveryFilter, Error, Event, EventFilter, EventSummary, NewDelivery, Page,
     Store,
 };
+use crate::{postgres, sqlite};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -97,11 +98,17 @@ impl Store {
     /// Removes up to `limit` claims that count no more, since an hour; returns how many.
     pub async fn forget_claims(&self, now: Instant, limit: i64) -> Result<usize, Error> {
         let limit = limit.clamp(0, LONGEST_SWEEP);
-        write!(self, |conn, queries| queries::events::forget_claims(
-            conn,
-            now - CLAIM_GRACE,
-            limit
-        ))
+        let before = now - CLAIM_GRACE;
+        match &*self.ledger {
+            Ledger::Postgres(ledger) => {
+                let call = move |conn: &mut _| Ok(postgres::hot::forget_claims(conn, before, limit)?);
+                ledger.read(call).await
+            }
+            Ledger::Sqlite(ledger) => {
+                let call = move |conn: &mut _| Ok(sqlite::hot::forget_claims(conn, before, limit)?);
+                ledger.write(call).await
+            }
+        }
     }
 
     /// One delivery.

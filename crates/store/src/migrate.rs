@@ -34,7 +34,7 @@ impl Store {
                     })
                     .await?
             }
-            Ledger::Sqlite(ledger) => ledger.write(|conn| run(conn, SQLITE)).await?,
+            Ledger::Sqlite(ledger) => ledger.alone(|conn| run(conn, SQLITE)).await?,
         };
         self.make_partitions(Instant::now(), DAYS_AHEAD).await?;
         Ok(done)

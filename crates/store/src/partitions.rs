@@ -45,6 +45,9 @@ struct Name {
 /// Partitions that are dropped at once; the others wait for the next time.
 const DROPPED_AT_ONCE: usize = 50;
 
+/// How often in one pass the parent is locked in vain: whoever accepts or records waits for that.
+const MISSED: usize = 3;
+
 /// Drops the partitions of days that end before `before` and in which nothing is needed.
 pub(crate) fn drop_old(conn: &mut PgConnection, before: Instant) -> Result<Vec<String>, Error> {
     let existing = existing(conn)?;
@@ -53,16 +56,22 @@ pub(crate) fn drop_old(conn: &mut PgConnection, before: Instant) -> Result<Vec<S
         let last = Partition::of(table, before - DAY).name;
         // Their names sort as their days do, for the next 7,973 years.
         let is_old = |row: &&Name| row.name.starts_with(&format!("{table}_")) && row.name <= last;
-        for Name { name } in existing.iter().filter(is_old).take(DROPPED_AT_ONCE) {
+        let (mut count, mut missed) = (0, 0);
+        for Name { name } in existing.iter().filter(is_old) {
+            if count >= DROPPED_AT_ONCE || missed >= MISSED {
+                break;
+            }
             let Some(partition) = Partition::named(table, name) else {
                 continue;
             };
             match drop_one(conn, &partition) {
-                Ok(true) => dropped.push(partition.name),
+                Ok(true) => {
+                    count += 1;
+                    dropped.push(partition.name);
+                }
                 Ok(false) => {}
-                // Somebody reads it, or the day before it.
-                Err(Error::Busy { .. }) => break,
-                Err(error) if error.is_transient() => break,
+                // Somebody reads it, or it takes too long to know whether it is needed.
+                Err(error) if error.is_transient() => missed += 1,
                 Err(error) => return Err(error),
             }
         }
@@ -172,7 +181,7 @@ impl Partition {
 
     /// Yields one row where something in it is needed. Ids of deliveries carry their event's time, so those of the day's
     /// events are a range of theirs. Attempts are needed with their delivery, which may be of any earlier day, and, as clocks
-    /// disagree, of the next: one look-up for each of those that are left, which are few.
+    /// disagree, of the next: one look-up for each of those that are left and were tried, which are few.
     fn needed_by(&self) -> String {
         let Self {
             table,
@@ -184,7 +193,7 @@ impl Partition {
         if *table == "attempts" {
             let to = first_of(self.day + DAY * 2);
             return format!(
-                "SELECT id::text AS name FROM deliveries WHERE id < '{to}' AND (SELECT made.id FROM {name} AS made \
+                "SELECT id::text AS name FROM deliveries WHERE id < '{to}' AND first_attempt_at IS NOT NULL AND (SELECT made.id FROM {name} AS made \
                  WHERE made.delivery_id = deliveries.id LIMIT 1) IS NOT NULL LIMIT 1"
             );
         }

@@ -217,10 +217,27 @@ macro_rules! take {
         let in_flight = $hot::in_flight($conn, &limited)?;
         let free = free(&lanes, &in_flight, &$look);
         let shares = share(&lanes, &free, $look.room);
+        let past: Vec<&EndpointId> = of(&lanes, |lane| lane.is_past_waiting(now));
+        let given_up: Vec<(GivenUp, Option<String>)> =
+            $hot::give_up($conn, &past, now - LONGEST_WAIT, GIVEN_UP, now)?
+                .into_iter()
+                .map(|row| GivenUp::of(row, now))
+                .collect();
+        let mut turns = $queries::order::Turns::default();
+        let mut turned: HashSet<EndpointId> = HashSet::new();
+        for (row, key) in &given_up {
+            turns.add(row.endpoint_id.as_str(), key.as_deref());
+            if key.is_some() {
+                turned.insert(row.endpoint_id.clone());
+            }
+        }
+        turns.settle($conn, now)?;
         let in_order = |order: Order| {
             let is_in_order = move |lane: &Lane| lane.is_recovering() == (order == Order::NewestFirst);
             let all = lanes.iter().zip(shares.iter().copied());
-            let in_order = all.filter(move |(lane, most)| *most > 0 && is_in_order(lane));
+            // Of a key whose first was given up the next has its turn to be, before any is a probe.
+            let may_go = |lane: &Lane| !turned.contains(&lane.endpoint_id);
+            let in_order = all.filter(move |(lane, most)| *most > 0 && is_in_order(lane) && may_go(lane));
             let share = |(lane, most)| Share {
                 lane,
                 most,
@@ -232,20 +249,9 @@ macro_rules! take {
         for order in [Order::OldestFirst, Order::NewestFirst] {
             leased.extend($hot::lease($conn, now, &in_order(order), order, $look.lease)?);
         }
-        let past: Vec<&EndpointId> = of(&lanes, |lane| lane.is_past_waiting(now));
-        let given_up: Vec<(GivenUp, Option<String>)> =
-            $hot::give_up($conn, &past, now - LONGEST_WAIT, GIVEN_UP, now)?
-                .into_iter()
-                .map(|row| GivenUp::of(row, now))
-                .collect();
-        let mut turns = $queries::order::Turns::default();
-        for (row, key) in &given_up {
-            turns.add(row.endpoint_id.as_str(), key.as_deref());
-        }
-        turns.settle($conn, now)?;
         let given_up = given_up.into_iter().map(|(row, _)| row).collect();
         let next_due = $hot::next_due($conn, &lanes)?;
-        let (looked, mut taken) = taken(&lanes, &in_flight, (leased, given_up), &next_due, &$look);
+        let (looked, mut taken) = taken(&lanes, &in_flight, (leased, given_up, &turned), &next_due, &$look);
         taken.last = last_served(&lanes, &shares);
         taken.more |= is_cut(&lanes, each)
             || i64::try_from($ready.len()).is_ok_and(|count| count >= $look.workspaces());
@@ -301,7 +307,7 @@ fn free(lanes: &[Lane], in_flight: &HashMap<EndpointId, usize>, look: &Look) -> 
 fn taken(
     lanes: &[Lane],
     in_flight: &HashMap<EndpointId, usize>,
-    (leased, given_up): (Vec<Leased>, Vec<GivenUp>),
+    (leased, given_up, turned): (Vec<Leased>, Vec<GivenUp>, &HashSet<EndpointId>),
     next_due: &HashMap<EndpointId, Instant>,
     look: &Look,
 ) -> (Vec<Looked>, Taken) {
@@ -321,7 +327,8 @@ fn taken(
         let of_lane = given_up
             .iter()
             .filter(|given_up| given_up.endpoint_id == lane.endpoint_id);
-        i64::try_from(of_lane.count()).is_ok_and(|count| count >= GIVEN_UP)
+        turned.contains(&lane.endpoint_id)
+            || i64::try_from(of_lane.count()).is_ok_and(|count| count >= GIVEN_UP)
     };
     let mut more = false;
     let looked = lanes

@@ -16,9 +16,9 @@ const DAYS_AHEAD: u32 = 7;
 /// How often expired claims and visits to the portal are looked for.
 const EXPIRED_EVERY: Duration = Duration::from_mins(1);
 /// How many of them are forgotten in one transaction, which fresh requests may have to wait for.
-const EXPIRED_AT_ONCE: i64 = 500;
-/// The pause between two transactions while there are more.
-const PACE: Duration = Duration::from_millis(200);
+const EXPIRED_AT_ONCE: i64 = 1_000;
+/// The pause between two transactions while there are more: as many are forgotten in a second as can be accepted.
+const PACE: Duration = Duration::from_millis(50);
 
 /// Runs until the process stops. Whatever fails is logged and tried again the next time.
 pub async fn run(store: Store, settings: Arc<Settings>, shutdown: boot::Shutdown) {
@@ -27,20 +27,36 @@ pub async fn run(store: Store, settings: Arc<Settings>, shutdown: boot::Shutdown
     // A router takes what has waited for once as long, so what has waited for twice is late by any reckoning.
     let patience = 2 * settings.router.sweep_after;
     let watching = crate::watching::run(store.clone(), patience, shutdown.clone());
-    tokio::join!(tidy(store, shutdown), recovering, expiring, watching);
+    // Side by side: however much there is to forget, the days to come must be there.
+    let (ahead, behind) = (
+        keep_ahead(store.clone(), shutdown.clone()),
+        forget(store, shutdown),
+    );
+    tokio::join!(ahead, behind, recovering, expiring, watching);
 }
 
-async fn tidy(store: Store, shutdown: boot::Shutdown) {
+/// Makes partitions ahead of time.
+async fn keep_ahead(store: Store, shutdown: boot::Shutdown) {
     let stopping = shutdown.stopping();
     let mut partitions = tokio::time::interval(PARTITIONS_EVERY);
-    let mut expired = tokio::time::interval(EXPIRED_EVERY);
     partitions.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = partitions.tick() => make_partitions(&store, Instant::now()).await,
+        }
+    }
+}
+
+/// Forgets what has expired.
+async fn forget(store: Store, shutdown: boot::Shutdown) {
+    let stopping = shutdown.stopping();
+    let mut expired = tokio::time::interval(EXPIRED_EVERY);
     expired.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         // What is in hand is one short transaction, so it is finished before the end is looked at.
         tokio::select! {
             () = stopping.cancelled() => return,
-            _ = partitions.tick() => make_partitions(&store, Instant::now()).await,
             _ = expired.tick() => {
                 while forget_expired(&store, Instant::now()).await {
                     tokio::select! {
@@ -140,6 +156,14 @@ pub(crate) mod tests {
             .await
     }
 
+    fn settings() -> boot::Settings {
+        let settings = [
+            ("database.url", "sqlite:unused"),
+            ("secrets.master_keys", "unused"),
+        ];
+        boot::Sources::new().with_arguments(settings).load().unwrap()
+    }
+
     /// Makes the one visit of this test, which lasts an hour.
     async fn begin_visit(store: &Store, now: Instant) -> Result<(), store::Error> {
         let workspace_id = WorkspaceId::from_stored("ws_acme");
@@ -205,6 +229,36 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn partitions_are_made_while_there_is_always_more_to_forget() {
+        let database = database::postgres();
+        let store = connect(database.url().to_owned()).await;
+        database.execute(
+            "INSERT INTO claims (scope, key_hash, key, event_id, accepted_at, expires_at) \
+             SELECT 'so_a', sha256(n::text::bytea), n::text, gen_random_uuid(), now(), now() - interval '2 hours' \
+             FROM generate_series(1, 20000) AS n; \
+             CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$; \
+             CREATE TRIGGER slow AFTER DELETE ON claims FOR EACH STATEMENT EXECUTE FUNCTION slow(); \
+             DO $$ DECLARE name text; BEGIN FOR name IN SELECT inhrelid::regclass FROM pg_inherits \
+             WHERE inhparent = 'events'::regclass LOOP EXECUTE 'DROP TABLE ' || name; END LOOP; END $$",
+        );
+        let process = boot::Process::new("console-test", settings());
+        let (ahead, behind) = (
+            keep_ahead(store.clone(), process.shutdown.clone()),
+            forget(store.clone(), process.shutdown.clone()),
+        );
+        let both = tokio::spawn(async move { tokio::join!(ahead, behind) });
+        testkit::until("the days are there", async || {
+            accept(&store, Instant::now(), None).await.is_ok()
+        })
+        .await;
+        assert!(
+            database.number("SELECT count(*) AS value FROM claims") > 0,
+            "there is more to forget"
+        );
+        both.abort();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_week_of_partitions_is_made_ahead() {
         let database = database::postgres();
         let store = connect(database.url().to_owned()).await;
@@ -220,12 +274,7 @@ pub(crate) mod tests {
     async fn it_ends_with_the_process() {
         let database = database::sqlite();
         let store = connect(format!("sqlite:{}", database.url())).await;
-        let settings = [
-            ("database.url", "sqlite:unused"),
-            ("secrets.master_keys", "unused"),
-        ];
-        let settings = boot::Sources::new().with_arguments(settings).load().unwrap();
-        let process = boot::Process::new("console-test", settings);
+        let process = boot::Process::new("console-test", settings());
         process.tasks.spawn(
             "console.housekeeping",
             run(store, Arc::clone(&process.settings), process.shutdown.clone()),

@@ -14,7 +14,7 @@ pub(crate) mod schema {
     crate::schema::ledger_schema!(Uuid, Timestamptz);
 }
 
-use crate::connect::{CALL_TIMEOUT, blocking, permit};
+use crate::connect::{CALL_TIMEOUT, MIGRATION_TIMEOUT, blocking, permit};
 use crate::{Error, Settings};
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
@@ -51,9 +51,6 @@ const OWN_PLANS: &str = "SET plan_cache_mode = force_custom_plan";
 /// is the only one left to choose.
 const KEPT_PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                           SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off";
-
-/// How long migrations may take, and how long one process waits for another that migrates.
-const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A pool for reads and rare writes.
 pub(crate) struct Ledger {

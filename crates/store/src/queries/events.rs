@@ -3,7 +3,7 @@
 use super::super::Conn;
 use super::super::schema::{claims, events};
 use super::{in_state, length};
-use crate::sql::{Stamp, Uid};
+use crate::sql::Uid;
 use crate::{Claim, Error, Event, EventFilter, EventSummary};
 use diesel::dsl::sql;
 use diesel::sql_types::Integer;
@@ -180,23 +180,4 @@ pub(crate) fn claim(conn: &mut Conn, scope: &str, key_hash: &[u8]) -> Result<Opt
         ))
         .first(conn)
         .optional()?)
-}
-
-/// Removes up to `limit` claims that expired before `before`, in the order in which accepting locks them.
-pub(crate) fn forget_claims(conn: &mut Conn, before: Instant, limit: i64) -> Result<usize, Error> {
-    let mut expired: Vec<(String, Vec<u8>)> = claims::table
-        .filter(claims::expires_at.lt(Stamp(before)))
-        .order(claims::expires_at)
-        .limit(limit)
-        .select((claims::scope, claims::key_hash))
-        .load(conn)?;
-    expired.sort();
-    let mut forgotten = 0;
-    for (scope, key_hash) in &expired {
-        let still_expired = claims::table
-            .find((scope, key_hash))
-            .filter(claims::expires_at.lt(Stamp(before)));
-        forgotten += diesel::delete(still_expired).execute(conn)?;
-    }
-    Ok(forgotten)
 }

@@ -90,13 +90,11 @@ fn settle(conn: &mut Conn, endpoint: &str, key: &str) -> QueryResult<Option<(Str
         .select((deliveries::id, deliveries::workspace_id, deliveries::turn_due_at))
         .first(conn)
         .optional()?;
-    let Some((first, workspace, due_at)) = first else {
+    // The first may go already: it has the turn, or its endpoint was deleted and all of them may.
+    let Some((first, workspace, Some(due_at))) = first else {
         return Ok(None);
     };
     if let Some((id, _)) = has_it {
-        if id == first {
-            return Ok(None);
-        }
         diesel::update(deliveries::table.find(id))
             .set((
                 deliveries::turn_due_at.eq(deliveries::due_at),
@@ -110,7 +108,7 @@ fn settle(conn: &mut Conn, endpoint: &str, key: &str) -> QueryResult<Option<(Str
             deliveries::turn_due_at.eq(None::<Stamp>),
         ))
         .execute(conn)?;
-    Ok(Some((workspace, due_at.map(Instant::from))))
+    Ok(Some((workspace, Some(due_at.into()))))
 }
 
 /// Lets everything that waits for its turn at an endpoint go, in no order: the endpoint was deleted, and the worker ends it.

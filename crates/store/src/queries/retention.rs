@@ -20,6 +20,9 @@ use wire::{DeliveryId, Instant, WorkspaceId};
 /// The states in which nothing happens to a delivery any more.
 const FINAL: [&str; 4] = ["delivered", "dead_letter", "failed", "skipped"];
 
+/// Steps that are removed in one statement.
+const STEPS_AT_ONCE: i64 = 5_000;
+
 /// Which rows a batch looks at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Range<'a> {
@@ -194,11 +197,21 @@ pub(crate) fn runs(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> 
         Some(workspace) => query.filter(runs::workspace_id.eq(workspace.as_str())),
         None => query,
     });
-    let rows: Vec<(Uid, Maybe<Stamp>)> = query.select((runs::id, runs::ended_at)).load(conn)?;
-    let looked_at: Vec<Uid> = rows.iter().map(|(id, _)| *id).collect();
+    let mut rows: Vec<(Uid, Maybe<Stamp>, i32)> =
+        query.select((runs::id, runs::ended_at, runs::steps)).load(conn)?;
+    // A run may have thousands of steps, and all of a batch's go in one statement.
+    let found = rows.len();
+    let mut steps = 0;
+    let fitting = rows.iter().take_while(|(_, _, of_run)| {
+        steps += i64::from(*of_run);
+        steps <= STEPS_AT_ONCE
+    });
+    let fitting = fitting.count().max(1);
+    rows.truncate(fitting);
+    let looked_at: Vec<Uid> = rows.iter().map(|(id, _, _)| *id).collect();
     let done: Vec<Uid> = rows
         .into_iter()
-        .filter_map(|(id, ended_at)| {
+        .filter_map(|(id, ended_at, _)| {
             let ended_at = Option::<Instant>::from(ended_at)?;
             (ended_at < range.before).then_some(id)
         })
@@ -221,7 +234,11 @@ pub(crate) fn runs(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> 
         diesel::delete(run_waits::table.filter(run_waits::run_id.eq_any(&gone))).execute(conn)?;
         diesel::delete(run_inbox::table.filter(run_inbox::run_id.eq_any(&gone))).execute(conn)?;
     }
-    Ok(range.expired(removed, &looked_at))
+    let mut expired = range.expired(removed, &looked_at);
+    if looked_at.len() < found {
+        expired.next = looked_at.last().map(|id| id.0);
+    }
+    Ok(expired)
 }
 
 pub(crate) fn recoveries(conn: &mut Conn, range: Range<'_>) -> Result<Expired, Error> {

@@ -6,13 +6,11 @@ use super::super::schema::{run_inbox, runs, workers};
 use crate::sql::{Stamp, Uid};
 use crate::sweep::LONGEST_SWEEP;
 use crate::{Control, Error, Telling, Told};
+use diesel::dsl::{exists, not};
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl};
 use std::time::Duration;
 use uuid::Uuid;
 use wire::{EventId, Instant, RunId};
-
-/// Workers that are looked at: there are as many as processes.
-const WORKERS: i64 = 10_000;
 
 /// Says that a worker is alive.
 pub(crate) fn beat(conn: &mut Conn, worker: Uuid, name: &str) -> Result<(), Error> {
@@ -48,27 +46,25 @@ pub(crate) fn retire(conn: &mut Conn, worker: Uuid) -> Result<Vec<RunId>, Error>
 /// Lets go of up to `limit` runs whose workers were not seen for so long, and forgets those workers that have none.
 pub(crate) fn release_silent(conn: &mut Conn, silence: Duration, limit: i64) -> Result<Vec<RunId>, Error> {
     let now = clock(conn)?;
-    let alive: Vec<Uid> = workers::table
+    // Read in one statement: a worker that has just been born is there before it has a run.
+    let is_alive = workers::table
         .filter(workers::seen_at.ge(Stamp(now - silence)))
-        .limit(WORKERS)
-        .select(workers::id)
-        .load(conn)?;
-    let alive: Vec<Option<Uid>> = alive.into_iter().map(Some).collect();
-    let left: Vec<Uid> = runs::table
+        .filter(workers::id.nullable().eq(runs::owner));
+    let left: Vec<(Uid, Option<Uid>)> = runs::table
         .filter(runs::owner.is_not_null())
-        .filter(runs::owner.ne_all(&alive))
+        .filter(not(exists(is_alive)))
         .limit(limit)
-        .select(runs::id)
+        .select((runs::id, runs::owner))
         .load(conn)?;
     if left.is_empty() {
         diesel::delete(workers::table.filter(workers::seen_at.lt(Stamp(now - silence)))).execute(conn)?;
         return Ok(Vec::new());
     }
+    let (left, silent): (Vec<Uid>, Vec<Option<Uid>>) = left.into_iter().unzip();
     // Another may have released and even taken it in between.
     let still = runs::table
         .filter(runs::id.eq_any(&left))
-        .filter(runs::owner.is_not_null())
-        .filter(runs::owner.ne_all(&alive));
+        .filter(runs::owner.eq_any(silent));
     diesel::update(still)
         .set((runs::owner.eq(None::<Uid>), runs::ready_at.eq(Some(Stamp(now)))))
         .execute(conn)?;

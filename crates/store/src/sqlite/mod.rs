@@ -11,7 +11,7 @@ pub(crate) mod schema {
     crate::schema::ledger_schema!(Binary, BigInt);
 }
 
-use crate::connect::{CALL_TIMEOUT, blocking, permit};
+use crate::connect::{CALL_TIMEOUT, MIGRATION_TIMEOUT, blocking, permit};
 use crate::{Error, Settings};
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, R2D2Connection};
@@ -106,6 +106,20 @@ impl Ledger {
         call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.exclusive(|conn| conn.immediate_transaction(call)).await
+    }
+
+    /// Runs `call` in one transaction on the writing connection, however long it takes: for migrations, which may copy all that
+    /// there is.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let permit = permit(&self.writing, self.acquire_timeout).await?;
+        let writer = self.writer();
+        blocking(permit, MIGRATION_TIMEOUT, move || {
+            writer.connection()?.immediate_transaction(call)
+        })
+        .await
     }
 
     /// Runs `call` on the writing connection without a transaction around it.

@@ -156,7 +156,7 @@ on_both! {
             ("\"ready_at\"", "runs_ready_idx", "runs_ready_idx"),
             ("count(*) AS depth", "deliveries_due_idx (endpoint_id=? AND due_at<?)", "deliveries_due_idx"),
             ("min(first.due_at)", "deliveries_due_idx (endpoint_id=? AND due_at<?)", "deliveries_due_idx"),
-            ("dead_letter", "deliveries_failed_idx", "deliveries_"),
+            ("dead_letter", "deliveries_dead_letters_idx", "deliveries_dead_letters_idx"),
             ("\"lease_until\"", "deliveries_lease_idx", "deliveries_lease_idx"),
             // There are few, and Postgres reads a few rows as they lie.
             ("\"recoveries\"", "recoveries_due_idx", "recoveries"),

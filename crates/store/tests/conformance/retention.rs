@@ -56,7 +56,7 @@ async fn delivered(yard: &Yard, at: Instant, state: &str) -> (EventId, DeliveryI
         if yard.is_postgres() { "''::bytea" } else { "x''" },
     );
     yard.execute(&format!(
-        "UPDATE deliveries SET state = '{state}', due_at = NULL, updated_at = {then} WHERE id = {key}"
+        "UPDATE deliveries SET state = '{state}', due_at = NULL, first_attempt_at = {then}, updated_at = {then} WHERE id = {key}"
     ));
     yard.execute(&format!(
         "INSERT INTO attempts (id, delivery_id, number, duration_ms, request_headers, response_headers, response_body, created_at) \

@@ -215,7 +215,7 @@ impl<const AGAIN: bool> Accept<'_, AGAIN> {
              INSERT INTO claims AS held (scope, key_hash, key, fingerprint, event_id, accepted_at, expires_at) \
              SELECT scope, key_hash, claimed_key, fingerprint, id, received_at, \
              now() + window_ms * interval '1 millisecond' \
-             FROM input WHERE scope IS NOT NULL ORDER BY scope, key_hash \
+             FROM input WHERE scope IS NOT NULL ORDER BY scope COLLATE \"C\", key_hash \
              ON CONFLICT (scope, key_hash) DO UPDATE SET key = excluded.key, fingerprint = excluded.fingerprint, \
              event_id = excluded.event_id, accepted_at = excluded.accepted_at, expires_at = excluded.expires_at, \
              repeats = 0, mismatches = 0 \

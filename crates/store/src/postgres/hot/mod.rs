@@ -33,7 +33,7 @@ pub(crate) use locks::{lock_id, lock_slots};
 use new::{new_or_again, unless_there};
 pub(crate) use outcome::record;
 pub(crate) use renew::renew;
-pub(crate) use retention::lock_events;
+pub(crate) use retention::{forget_claims, lock_events};
 pub(crate) use routing::route;
 pub(crate) use slots::seat;
 pub(crate) use waits::{wait_shapes, waits};

@@ -28,7 +28,7 @@ pub(crate) use lanes::{in_flight, lock_ready, looked, next_due, ready_workspaces
 pub(crate) use locks::{lock_id, lock_slots};
 pub(crate) use outcome::record;
 pub(crate) use renew::renew;
-pub(crate) use retention::lock_events;
+pub(crate) use retention::{forget_claims, lock_events};
 pub(crate) use routing::route;
 pub(crate) use slots::seat;
 pub(crate) use waits::{give, wait_shapes, waits};
