@@ -22,6 +22,7 @@
 //!
 //! Deliver, verify or accept; run an expression in its own process; send a body or a secret over the conveyor.
 
+mod apart;
 mod consume;
 mod pace;
 mod route;
@@ -54,6 +55,13 @@ enum Failure {
     Ledger(#[source] Arc<store::Error>),
     #[error("decisions cannot be written")]
     Queue(#[source] QueueError),
+}
+
+impl Failure {
+    /// Whether trying again may not help, if it is one event of a batch that brings it about.
+    fn may_be_of_one(&self) -> bool {
+        matches!(self, Self::Ledger(error) if !error.is_transient())
+    }
 }
 
 impl From<store::Error> for Failure {

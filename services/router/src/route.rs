@@ -57,7 +57,7 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.routed += other.routed;
         self.unwritten.extend(other.unwritten);
         self.passed.extend(other.passed);
@@ -80,7 +80,7 @@ impl Router {
     pub(crate) async fn route(&self, mut ids: Vec<EventId>) -> Result<(), Failure> {
         while !ids.is_empty() {
             let (events, waitbox, left) = self.unrouted(ids).await?;
-            self.route_as(events, waitbox).await?;
+            self.route_read(events, waitbox).await?;
             ids = left;
         }
         Ok(())
@@ -89,11 +89,20 @@ impl Router {
     /// The same for events that were read already; says what became of them.
     pub(crate) async fn route_events(&self, events: Vec<Event>) -> Result<Round, Failure> {
         let waitbox = self.waitbox(&events).await?;
-        self.route_as(events, waitbox).await
+        self.route_read(events, waitbox).await
+    }
+
+    /// Routes events together, and should that fail for what may be the fault of one, one by one.
+    async fn route_read(&self, events: Vec<Event>, waitbox: Waitbox) -> Result<Round, Failure> {
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        match self.route_as(events, waitbox).await {
+            Err(failure) if failure.may_be_of_one() && ids.len() > 1 => self.route_apart(ids, failure).await,
+            done => done,
+        }
     }
 
     /// Routes events as the waitbox is, and those for which it has changed meanwhile as it is then.
-    async fn route_as(&self, events: Vec<Event>, mut waitbox: Waitbox) -> Result<Round, Failure> {
+    pub(crate) async fn route_as(&self, events: Vec<Event>, mut waitbox: Waitbox) -> Result<Round, Failure> {
         let (mut events, _taken) = self.underway.take(events);
         let mut all = Round::default();
         for _ in 0..TRIES {
@@ -361,7 +370,7 @@ impl Router {
     }
 
     /// Counts a failure that is this event's own.
-    async fn blame(&self, event: &Event, error: &store::Error) -> Result<(), Failure> {
+    pub(crate) async fn blame(&self, event: &Event, error: &store::Error) -> Result<(), Failure> {
         let failures = self.store.count_routing_failure(event.id).await?;
         let why = boot::report(error);
         tracing::error!(

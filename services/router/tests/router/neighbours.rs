@@ -211,3 +211,25 @@ async fn what_the_ledger_does_not_take_now_is_counted_against_no_event() {
         assert_eq!(yard.routed(id).await.0.state, EventState::Routed);
     }
 }
+
+#[tokio::test]
+async fn one_event_that_the_ledger_fails_at_is_put_aside_and_holds_up_no_other() {
+    let yard = Yard::distributed(&EAGER).await;
+    yard.routes([all_to("sink")]).await;
+    let bad = yard.accept("x", b"{}").await;
+    // What nobody has thought of: a fault that is not told of a row.
+    yard.execute(&format!(
+        "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF NEW.event_id = '{}' THEN RAISE EXCEPTION 'something odd'; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER odd BEFORE INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION odd()",
+        bad.uuid()
+    ));
+    yard.start_router();
+    testkit::until("it is put aside", async || {
+        let good = yard.accept("x", b"{}").await;
+        yard.tell(&[bad, good]).await;
+        assert_eq!(yard.routed(good).await.0.state, EventState::Routed);
+        yard.event(bad).await.state == EventState::Quarantined
+    })
+    .await;
+}
