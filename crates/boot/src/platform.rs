@@ -22,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const SCHEMA_PAUSE: Duration = Duration::from_secs(5);
 /// How often the ledger is asked for its time: clocks that nobody synchronises drift by seconds a day.
 const CLOCK_PAUSE: Duration = Duration::from_mins(1);
+/// How soon it is asked again when it did not answer.
+const CLOCK_RETRY: Duration = Duration::from_secs(1);
 /// How far a host's clock may be off without a word.
 const APART: Duration = Duration::from_secs(2);
 
@@ -60,6 +62,13 @@ impl Platform {
             tasks,
             health,
         } = process;
+        // Before the first lease; the ledger has answered just now.
+        if let Err(error) = store.set_clock().await {
+            tracing::warn!(
+                error.chain = &error as &dyn StdError,
+                "the ledger did not tell its time yet"
+            );
+        }
         tasks.spawn("ledger.clock", keep_time(store.clone(), shutdown.clone()));
         let pinged = store.clone();
         health.register("database", Weight::Required, move || {
@@ -86,6 +95,7 @@ async fn keep_time(store: Store, shutdown: Shutdown) {
     let stopping = shutdown.stopping();
     let mut was_apart = false;
     loop {
+        let mut pause = CLOCK_PAUSE;
         match store.set_clock().await {
             Ok(behind) => {
                 let is_apart = Duration::from_micros(behind.unsigned_abs()) > APART;
@@ -98,14 +108,17 @@ async fn keep_time(store: Store, shutdown: Shutdown) {
                 }
                 was_apart = is_apart;
             }
-            Err(error) => tracing::debug!(
-                error.chain = &error as &dyn StdError,
-                "the ledger was not asked for its time"
-            ),
+            Err(error) => {
+                tracing::debug!(
+                    error.chain = &error as &dyn StdError,
+                    "the ledger did not tell its time"
+                );
+                pause = CLOCK_RETRY;
+            }
         }
         tokio::select! {
             () = stopping.cancelled() => return,
-            () = tokio::time::sleep(CLOCK_PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -11,13 +11,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use wire::Instant;
 
+/// How long the question may take: the answer is off by half of that at the most.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// How far this host's clock is behind the ledger's, in microseconds, as it was asked last.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clock(Arc<AtomicI64>);
 
 impl Clock {
-    fn now(&self) -> Instant {
-        shifted(Instant::now(), self.0.load(Ordering::Relaxed))
+    /// What the ledger's clock shows when this host's shows `at`.
+    pub(crate) fn at(&self, at: Instant) -> Instant {
+        shifted(at, self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -42,11 +46,11 @@ fn behind(asked: Instant, there: Instant, here: Instant) -> i64 {
 impl Store {
     /// The time by the ledger's clock, as it was asked for last: for leases, whoever holds them.
     pub fn now(&self) -> Instant {
-        self.clock.now()
+        self.clock.at(Instant::now())
     }
 
     /// Asks the ledger for its time. Returns how far this host's clock is behind it, in microseconds; less than nothing when it
-    /// is ahead.
+    /// is ahead. An answer that took long tells nothing, and is [`Error::Busy`].
     pub async fn set_clock(&self) -> Result<i64, Error> {
         let Ledger::Postgres(ledger) = &*self.ledger else {
             // There is one clock, and this is it.
@@ -59,6 +63,12 @@ impl Store {
                 Ok((asked, there, Instant::now()))
             })
             .await?;
+        let took = here.since(asked);
+        if took > SLOW {
+            return Err(Error::Busy {
+                waited_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            });
+        }
         let behind = behind(asked, there, here);
         self.clock.0.store(behind, Ordering::Relaxed);
         Ok(behind)
@@ -85,7 +95,7 @@ mod tests {
         for seconds in [-30_i64, 30] {
             clock.0.store(seconds * 1_000_000, Ordering::Relaxed);
             let here = Instant::now();
-            let told = clock.now();
+            let told = clock.at(here);
             let apart = if seconds < 0 {
                 here.since(told)
             } else {

@@ -155,6 +155,18 @@ const COLLIDED: [&str; 5] = [
     "database table is locked",
 ];
 
+/// The ledger has no room or no right for anything of the kind: whoever looks after it must see to that.
+const UNFIT: [&str; 8] = [
+    "no space left",
+    "could not extend file",
+    "could not write",
+    "disk is full",
+    "disk i/o error",
+    "out of memory",
+    "out of shared memory",
+    "permission denied",
+];
+
 /// A value that its column cannot hold.
 const MISFIT: [&str; 7] = [
     "invalid byte sequence",
@@ -193,6 +205,7 @@ pub(crate) fn classify(error: &DieselError) -> Failure {
         | Kind::ExclusionViolation => Failure::Row,
         _ if says(&GONE) => Failure::Connection,
         _ if says(&COLLIDED) => Failure::Collision,
+        _ if says(&UNFIT) => Failure::Connection,
         _ if says(&MISFIT) => Failure::Row,
         _ => Failure::Other,
     }

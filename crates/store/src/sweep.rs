@@ -354,7 +354,8 @@ fn taken(
 }
 
 impl Store {
-    /// Leases up to `limit` deliveries that are due at `now` for `hold`; counts their attempts.
+    /// Leases up to `limit` deliveries that are due at `now`, by this host's clock, for `hold`, by the ledger's; counts their
+    /// attempts.
     ///
     /// Goes by lanes (see `lane`): the workspaces with ready lanes take turns, and so do a workspace's lanes. Leaves out
     /// those in `full`, and the endpoints that hold their deliveries. The deliveries of a
@@ -376,7 +377,7 @@ impl Store {
         let look = Look {
             now,
             room: usize::try_from(limit).unwrap_or(0),
-            lease: (token, now + hold),
+            lease: (token, self.clock.at(now + hold)),
             full: full.endpoints,
         };
         // Most looks find nothing, and a look costs the embedded ledger its only writer's time.

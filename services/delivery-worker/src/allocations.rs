@@ -19,6 +19,7 @@ fn job() -> Job {
     Job {
         delivery_id: DeliveryId::new(AT, 1),
         lease: Some(Uuid::from_u128(1)),
+        lease_until: None,
         attempts: 0,
         workspace_id: WorkspaceId::from_stored("ws_acme"),
         event_id: EventId::new(AT, 2),

@@ -149,12 +149,11 @@ async fn read(worker: &Worker, leases: Vec<(DeliveryId, Uuid)>, shutdown: &Shutd
     }
 }
 
-/// The router's lease began when it decided, which is when the delivery was due.
+/// Under the router's lease, or the gateway's.
 fn of_router(job: Job, now: Instant, lease: Duration) -> Leased {
-    let began = job.due_at.map_or(now, |due_at| due_at.min(now));
     Leased {
+        until: job.lease_until.unwrap_or(now + lease),
         job,
-        until: began + lease,
         is_swept: false,
         is_probe: false,
     }
@@ -222,7 +221,8 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
         return Ok(worker.lines().has_room_or_wants_it());
     }
     let limit = i64::try_from(room).unwrap_or(i64::MAX);
-    let now = worker.store.now();
+    let now = Instant::now();
+    let until = worker.store.now() + worker.settings.lease;
     let lease = (Uuid::new_v4(), worker.settings.lease);
     let Sweep {
         jobs,
@@ -252,7 +252,6 @@ async fn sweep_once(worker: &Worker) -> Result<bool, Error> {
         return Ok(more);
     }
     metrics::swept(Queue::Deliver, found);
-    let until = now + worker.settings.lease;
     let leased = jobs.into_iter().map(|job| Leased {
         is_swept: true,
         is_probe: probes.contains(&job.delivery_id),

@@ -194,6 +194,7 @@ mod tests {
         Job {
             delivery_id: DeliveryId::new(AT, 1),
             lease: Some(Uuid::from_u128(1)),
+            lease_until: None,
             attempts: 0,
             workspace_id: WorkspaceId::from_stored("ws_acme"),
             event_id: EventId::new(AT, 2),

@@ -22,6 +22,9 @@ pub(crate) const PREFETCH: NonZeroU16 = NonZeroU16::new(32).expect("32 is not ze
 /// Batches under way: while one is evaluated another is written.
 pub(crate) const BATCHES: usize = 4;
 
+/// How often a batch is tried whose failure is not the ledger's silence.
+const TRIES: u32 = 5;
+
 /// Links of a batch's span to the traces of the messages in it, beside the first one's.
 const LINKS: usize = 16;
 
@@ -102,7 +105,18 @@ impl Batch {
         let ids = self.events();
         let stopping = shutdown.stopping();
         let mut backoff = Backoff::new();
+        let mut tries = 0;
         while let Err(failure) = router.route(ids.clone()).await {
+            tries += 1;
+            if failure.may_be_of_one() && tries >= TRIES {
+                // It may be one event of it that the ledger fails at, for ever. The place is for others' batches.
+                tracing::error!(
+                    events = ids.len(),
+                    error.chain = &failure as &dyn StdError,
+                    "events cannot be routed; they are left to the next sweep"
+                );
+                break;
+            }
             let pause = backoff.next(rand::random());
             tracing::warn!(
                 events = ids.len(),

@@ -78,9 +78,12 @@ impl Router {
     /// Running it twice does no harm, and what another batch of this process is routing is left to that. A failure means that
     /// nothing more can be routed now; what one event does wrong is counted against that event instead.
     pub(crate) async fn route(&self, mut ids: Vec<EventId>) -> Result<(), Failure> {
+        let mut passed = Vec::new();
         while !ids.is_empty() {
-            let (events, waitbox, left) = self.unrouted(ids).await?;
-            self.route_read(events, waitbox).await?;
+            let (mut events, waitbox, left) = self.unrouted(ids).await?;
+            // A workspace has its time once for all of the batch, however many pieces that is read in.
+            events.retain(|event| !passed.contains(&event.workspace_id));
+            passed.extend(self.route_read(events, waitbox).await?.passed);
             ids = left;
         }
         Ok(())
@@ -94,9 +97,9 @@ impl Router {
 
     /// Routes events together, and should that fail for what may be the fault of one, one by one.
     async fn route_read(&self, events: Vec<Event>, waitbox: Waitbox) -> Result<Round, Failure> {
-        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        let ids: Vec<(EventId, Instant)> = events.iter().map(|event| (event.id, event.received_at)).collect();
         match self.route_as(events, waitbox).await {
-            Err(failure) if failure.may_be_of_one() && ids.len() > 1 => self.route_apart(ids, failure).await,
+            Err(failure) if failure.may_be_of_one() => self.route_apart(ids, failure).await,
             done => done,
         }
     }

@@ -1,7 +1,7 @@
 //! Finding events that no message named: the conveyor was away, full or emptied, or a router died.
 
 use crate::Failure;
-use crate::route::Router;
+use crate::route::{Round, Router};
 use boot::Backoff;
 use boot::{Shutdown, metrics, settings};
 use std::collections::BTreeSet;
@@ -52,7 +52,17 @@ async fn sweep_all(router: &Router, settings: &settings::Router, shutdown: &Shut
         }
         let found = lost.len();
         let of: Vec<WorkspaceId> = lost.iter().map(|event| event.workspace_id.clone()).collect();
-        let round = router.route_events(lost).await?;
+        let round = match router.route_events(lost).await {
+            Err(failure) if failure.may_be_of_one() => {
+                tracing::error!(
+                    found,
+                    error.chain = &failure as &dyn StdError,
+                    "events cannot be routed; those of other workspaces are looked for"
+                );
+                Round::default()
+            }
+            round => round?,
+        };
         if round.routed == 0 {
             // Another batch has them, or nothing can be done for them now.
             passed.extend(of);

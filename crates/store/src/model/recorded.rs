@@ -205,6 +205,8 @@ pub struct Job {
     pub delivery_id: DeliveryId,
     /// Fences off a worker whose lease ran out.
     pub lease: Option<Uuid>,
+    /// Until when it holds by the ledger's clock, where that was read with it.
+    pub lease_until: Option<Instant>,
     /// How many attempts were begun, see [`Job::number`].
     pub attempts: i32,
     /// Whose.

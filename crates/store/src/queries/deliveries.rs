@@ -47,7 +47,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<R
         return Ok(Read::default());
     };
     let ((first, _), (_, end)) = (made_between(Uid(first)), made_between(Uid(last)));
-    let rows: Vec<(Leased, Maybe<Uid>, Found)> = deliveries::table
+    let rows: Vec<(Leased, Maybe<Uid>, Maybe<Stamp>, Found)> = deliveries::table
         .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
         .filter(deliveries::id.eq_any(ids))
         .filter(deliveries::state.eq("delivering"))
@@ -67,6 +67,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<R
                 deliveries::order_key,
             ),
             deliveries::lease_token,
+            deliveries::lease_until,
             (
                 body_within!(deliveries::id),
                 events::content_type,
@@ -76,7 +77,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<R
         ))
         .load(conn)?;
     let mut read = Read::default();
-    for (row, token, (body, content_type, traceparent, received_at)) in rows {
+    for (row, token, until, (body, content_type, traceparent, received_at)) in rows {
         let Some(token) =
             Option::<Uuid>::from(token).filter(|token| tokens.get(&row.delivery_id) == Some(token))
         else {
@@ -85,7 +86,7 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<R
         let body = body.map(Bytes::from);
         read.push(
             row,
-            token,
+            (token, until.into()),
             body.map(|body| (body, content_type, traceparent, received_at)),
         );
     }
@@ -124,7 +125,7 @@ pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<
     for row in leased {
         // None is missing: retention keeps the events of all deliveries that there are.
         let payload = payloads.get(&row.event_id).cloned();
-        read.push(row, token, payload);
+        read.push(row, (token, None), payload);
     }
     Ok(read)
 }
@@ -138,7 +139,7 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    fn push(&mut self, row: Leased, token: Uuid, payload: Option<Payload>) {
+    fn push(&mut self, row: Leased, (token, until): (Uuid, Option<Instant>), payload: Option<Payload>) {
         let Some((body, content_type, traceparent, received_at)) = payload else {
             self.left.push((row.delivery_id, token));
             return;
@@ -146,6 +147,7 @@ impl Read {
         self.jobs.push(Job {
             delivery_id: row.delivery_id,
             lease: Some(token),
+            lease_until: until,
             attempts: row.attempts,
             workspace_id: row.workspace_id,
             event_id: row.event_id,
