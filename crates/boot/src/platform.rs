@@ -63,13 +63,8 @@ impl Platform {
             health,
         } = process;
         // Before the first lease; the ledger has answered just now.
-        if let Err(error) = store.set_clock().await {
-            tracing::warn!(
-                error.chain = &error as &dyn StdError,
-                "the ledger did not tell its time yet"
-            );
-        }
-        tasks.spawn("ledger.clock", keep_time(store.clone(), shutdown.clone()));
+        let asked = store.set_clock().await;
+        tasks.spawn("ledger.clock", keep_time(asked, store.clone(), shutdown.clone()));
         let pinged = store.clone();
         health.register("database", Weight::Required, move || {
             let store = pinged.clone();
@@ -90,13 +85,13 @@ impl Platform {
     }
 }
 
-/// Follows the ledger's clock, by which leases are measured.
-async fn keep_time(store: Store, shutdown: Shutdown) {
+/// Follows the ledger's clock, by which leases are measured, after it was `asked` for the first time.
+async fn keep_time(mut asked: Result<i64, store::Error>, store: Store, shutdown: Shutdown) {
     let stopping = shutdown.stopping();
     let mut was_apart = false;
     loop {
         let mut pause = CLOCK_PAUSE;
-        match store.set_clock().await {
+        match asked {
             Ok(behind) => {
                 let is_apart = Duration::from_micros(behind.unsigned_abs()) > APART;
                 if is_apart && !was_apart {
@@ -120,6 +115,7 @@ async fn keep_time(store: Store, shutdown: Shutdown) {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+        asked = store.set_clock().await;
     }
 }
 

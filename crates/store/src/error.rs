@@ -98,7 +98,7 @@ impl Error {
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match classify(&error) {
-            Failure::Connection | Failure::Collision => Self::Unavailable(Box::new(error)),
+            Failure::Connection | Failure::Collision | Failure::Unfit => Self::Unavailable(Box::new(error)),
             Failure::Row | Failure::Other => match &error {
                 DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, about) => Self::Taken {
                     constraint: constraint(about.as_ref()),
@@ -128,6 +128,8 @@ pub(crate) enum Failure {
     Collision,
     /// A row is bad (SQLSTATE classes 22 and 23): write the rows one by one.
     Row,
+    /// The ledger has no room or no right for anything of the kind: nothing of it can be written now.
+    Unfit,
     /// Anything else.
     Other,
 }
@@ -155,7 +157,7 @@ const COLLIDED: [&str; 5] = [
     "database table is locked",
 ];
 
-/// The ledger has no room or no right for anything of the kind: whoever looks after it must see to that.
+/// Whoever looks after the ledger must see to it, and no row is to blame.
 const UNFIT: [&str; 8] = [
     "no space left",
     "could not extend file",
@@ -205,7 +207,7 @@ pub(crate) fn classify(error: &DieselError) -> Failure {
         | Kind::ExclusionViolation => Failure::Row,
         _ if says(&GONE) => Failure::Connection,
         _ if says(&COLLIDED) => Failure::Collision,
-        _ if says(&UNFIT) => Failure::Connection,
+        _ if says(&UNFIT) => Failure::Unfit,
         _ if says(&MISFIT) => Failure::Row,
         _ => Failure::Other,
     }
@@ -254,6 +256,23 @@ mod tests {
         ] {
             assert_eq!(failure(&mut conn, sql), Failure::Row, "{sql}");
         }
+    }
+
+    #[test]
+    fn a_ledger_without_room_or_right_is_no_rows_fault() {
+        let (_database, mut conn) = postgres();
+        for told in [
+            "could not extend file \"base/1/2\": No space left on device",
+            "out of shared memory",
+            "permission denied for table deliveries",
+        ] {
+            let sql = format!("DO $$ BEGIN RAISE EXCEPTION '{told}'; END $$");
+            let error = conn.batch_execute(&sql).unwrap_err();
+            assert_eq!(classify(&error), Failure::Unfit, "{told}");
+            assert!(Error::from(error).is_transient(), "{told}");
+        }
+        let odd = "DO $$ BEGIN RAISE EXCEPTION 'something odd'; END $$";
+        assert_eq!(failure(&mut conn, odd), Failure::Other);
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl Writer {
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(500));
                 }
-                Failure::Connection | Failure::Collision | Failure::Other => {
+                Failure::Connection | Failure::Collision | Failure::Unfit | Failure::Other => {
                     return Err(BatchError::Batch(error));
                 }
             }
@@ -219,7 +219,9 @@ impl Writer {
         };
         tried.map_err(|error| {
             let failure = classify(&error);
-            if let (Self::Postgres(writer), Failure::Connection | Failure::Other) = (self, failure) {
+            if let (Self::Postgres(writer), Failure::Connection | Failure::Unfit | Failure::Other) =
+                (self, failure)
+            {
                 writer.disconnect();
             }
             (failure, error.into())

@@ -108,18 +108,13 @@ impl Ledger {
         self.exclusive(|conn| conn.immediate_transaction(call)).await
     }
 
-    /// Runs `call` in one transaction on the writing connection, however long it takes: for migrations, which may copy all that
-    /// there is.
+    /// The same, however long it takes: for migrations, which may copy all that there is.
     pub(crate) async fn alone<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = permit(&self.writing, self.acquire_timeout).await?;
-        let writer = self.writer();
-        blocking(permit, MIGRATION_TIMEOUT, move || {
-            writer.connection()?.immediate_transaction(call)
-        })
-        .await
+        self.exclusive_for(MIGRATION_TIMEOUT, |conn| conn.immediate_transaction(call))
+            .await
     }
 
     /// Runs `call` on the writing connection without a transaction around it.
@@ -127,9 +122,17 @@ impl Ledger {
         &self,
         call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.exclusive_for(CALL_TIMEOUT, call).await
+    }
+
+    async fn exclusive_for<T: Send + 'static>(
+        &self,
+        longest: Duration,
+        call: impl FnOnce(&mut SqliteConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let permit = permit(&self.writing, self.acquire_timeout).await?;
         let writer = self.writer();
-        blocking(permit, CALL_TIMEOUT, move || call(&mut *writer.connection()?)).await
+        blocking(permit, longest, move || call(&mut *writer.connection()?)).await
     }
 
     /// The writing connection, for a hot writer to share.
