@@ -133,6 +133,8 @@ struct Look {
     room: usize,
     lease: (Uuid, Instant),
     full: Vec<EndpointId>,
+    /// How many workspaces are passed by because they can use nothing.
+    passed_by: i64,
 }
 
 /// Whom a sweep leaves out.
@@ -178,7 +180,8 @@ pub(crate) struct Leased {
     pub(crate) event_type: Option<String>,
     #[diesel(deserialize_as = Maybe<Stamp>)]
     pub(crate) due_at: Option<Instant>,
-    pub(crate) transformed: Option<Vec<u8>>,
+    /// Whether it has a body of its own, which a route made of the event's.
+    pub(crate) is_transformed: bool,
     pub(crate) order_key: Option<String>,
 }
 
@@ -195,7 +198,7 @@ struct Taken {
 /// Reads the workspaces whose turn it is, with the statements of `$hot`.
 macro_rules! ready {
     ($conn:ident, $hot:ident, $look:ident, $after:ident) => {{
-        let most = $look.workspaces();
+        let most = $look.workspaces() + $look.passed_by;
         let mut ready = $hot::ready_workspaces($conn, $look.now, &$after, &$look.full, most)?;
         let left = most - i64::try_from(ready.len()).unwrap_or(most);
         if left > 0 && !$after.is_empty() {
@@ -250,7 +253,8 @@ macro_rules! take {
             leased.extend($hot::lease($conn, now, &in_order(order), order, $look.lease)?);
         }
         let given_up = given_up.into_iter().map(|(row, _)| row).collect();
-        let next_due = $hot::next_due($conn, &lanes)?;
+        let (unsure, mut next_due) = backlogs(&lanes, &shares, &leased, now);
+        next_due.extend($hot::next_due($conn, &unsure)?);
         let (looked, mut taken) = taken(&lanes, &in_flight, (leased, given_up, &turned), &next_due, &$look);
         taken.last = last_served(&lanes, &shares);
         taken.more |= is_cut(&lanes, each)
@@ -258,6 +262,40 @@ macro_rules! take {
         $hot::looked($conn, &lanes, &looked, now)?;
         QueryResult::Ok(taken)
     }};
+}
+
+/// Of which lanes it is to be asked when the next is due, and when that is of the others: now.
+///
+/// Who gave all of its share, and that was more than one, has a backlog nearly always. Should it have had just so many, it is
+/// looked at once in vain; to ask of each lane of a backlog is a good part of what a sweep costs.
+fn backlogs<'l>(
+    lanes: &'l [Lane],
+    shares: &[usize],
+    leased: &[Leased],
+    now: Instant,
+) -> (Vec<&'l EndpointId>, HashMap<EndpointId, Instant>) {
+    let counts = counts(leased);
+    let is_backlog = |lane: &Lane, share: usize| {
+        share > 1 && !lane.is_limited() && counts.get(&lane.endpoint_id).is_some_and(|count| *count >= share)
+    };
+    let (mut unsure, mut next_due) = (Vec::new(), HashMap::new());
+    for (lane, share) in lanes.iter().zip(shares) {
+        if is_backlog(lane, *share) {
+            next_due.insert(lane.endpoint_id.clone(), now);
+        } else {
+            unsure.push(&lane.endpoint_id);
+        }
+    }
+    (unsure, next_due)
+}
+
+/// How much of each lane was leased.
+fn counts(leased: &[Leased]) -> HashMap<&EndpointId, usize> {
+    let mut counts = HashMap::new();
+    for row in leased {
+        *counts.entry(&row.endpoint_id).or_default() += 1;
+    }
+    counts
 }
 
 /// How many lanes of each workspace are locked: no more than there is room for, since others could take them meanwhile.
@@ -312,10 +350,7 @@ fn taken(
     look: &Look,
 ) -> (Vec<Looked>, Taken) {
     let now = look.now;
-    let mut counts: HashMap<&EndpointId, usize> = HashMap::new();
-    for row in &leased {
-        *counts.entry(&row.endpoint_id).or_default() += 1;
-    }
+    let counts = counts(&leased);
     let tested: HashSet<&EndpointId> = of(lanes, |lane| lane.is_probed(now)).into_iter().collect();
     let is_probe = |row: &&Leased| tested.contains(&row.endpoint_id);
     let probes = leased
@@ -379,22 +414,17 @@ impl Store {
             room: usize::try_from(limit).unwrap_or(0),
             lease: (token, self.clock.at(now + hold)),
             full: full.endpoints,
+            passed_by: i64::try_from(full.workspaces.len()).unwrap_or(LONGEST_SWEEP),
         };
         // Most looks find nothing, and a look costs the embedded ledger its only writer's time.
         let mut ready = self.ready_workspaces(look.clone(), after).await?;
+        ready.retain(|workspace| !full.workspaces.contains(workspace));
+        ready.truncate(usize::try_from(look.workspaces()).unwrap_or(usize::MAX));
         let Some(last) = ready.last() else {
             return Ok(Sweep::default());
         };
         // Should all of these have nothing after all, or the ledger fail, the others have the next sweep.
         self.turns.served(last);
-        let is_cut = i64::try_from(ready.len()).is_ok_and(|count| count >= look.workspaces());
-        ready.retain(|workspace| !full.workspaces.contains(workspace));
-        if ready.is_empty() {
-            return Ok(Sweep {
-                more: is_cut,
-                ..Sweep::default()
-            });
-        }
         let found = match &*self.ledger {
             Ledger::Postgres(ledger) => {
                 use postgres::{hot, queries};

@@ -42,12 +42,13 @@ pub(crate) async fn heed(
         }
     }
     let is_limited_now = news.was_free && !news.circuit.is_free();
-    let is_open_now = news.was != CircuitState::Open && news.circuit.state == CircuitState::Open;
-    if is_limited_now || is_open_now {
-        // Those that were leased while it was free were not counted against its limit, and at an open circuit they wait.
+    let is_open = news.circuit.state == CircuitState::Open;
+    if is_limited_now || is_open {
+        // Those that were leased while it was free were not counted against its limit, and at an open circuit they wait. Which
+        // another worker may have opened, and deliveries that were leased before go on to come in.
         worker.put_back(endpoint).await;
     }
-    if news.circuit.state != CircuitState::Open {
+    if !is_open {
         worker.relieved.notify_one();
     }
 }

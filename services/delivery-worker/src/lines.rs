@@ -23,6 +23,7 @@ mod line;
 mod tenants;
 mod ticket;
 
+use crate::rate::Bucket;
 use line::{Line, Listed};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -96,8 +97,14 @@ impl<J> Lines<J> {
 
     /// Puts a delivery at the end of its endpoint's line.
     pub(crate) fn admit(&mut self, ticket: Ticket, limits: Limits, job: J) -> Admission {
-        if self.held.contains_key(&ticket.delivery) {
-            return Admission::Twice;
+        if let Some((lease, _)) = self.held.get(&ticket.delivery) {
+            // Under another lease it was leased anew while what it came to is still being followed up here: nobody else would give
+            // that lease back.
+            return if *lease == ticket.lease {
+                Admission::Twice
+            } else {
+                Admission::NoRoom
+            };
         }
         let is_heavy = self.bytes >= self.bounds.bytes;
         if self.is_closed || is_heavy || self.waiting >= self.bounds.waiting {
@@ -111,9 +118,17 @@ impl<J> Lines<J> {
             .by_endpoint
             .entry(endpoint.clone())
             .or_insert_with(|| Line::new(workspace.clone(), limits, self.bounds.window));
-        line.limits = limits;
+        let is_paced_anew = std::mem::replace(&mut line.limits, limits).rate != limits.rate;
+        if is_paced_anew {
+            line.bucket = Bucket::default();
+            if line.listed == Listed::Throttled {
+                line.listed = Listed::Nowhere;
+                self.throttled.retain(|(_, throttled)| *throttled != endpoint);
+            }
+        }
         let most = self.bounds.line_of(limits);
         if line.waiting.len() >= most {
+            self.settle(&endpoint);
             self.crowded.insert(endpoint);
             return Admission::NoRoom;
         }
@@ -211,9 +226,9 @@ impl<J> Lines<J> {
         self.take_waiting(|ticket| ticket.start_by <= now)
     }
 
-    /// Takes out what waits in one line.
+    /// Takes out what waits in one line, but no probe: it goes at an open circuit.
     pub(crate) fn take_of(&mut self, endpoint: &EndpointId) -> Vec<Ticket> {
-        self.take_waiting(|ticket| ticket.endpoint == *endpoint)
+        self.take_waiting(|ticket| !ticket.is_probe && ticket.endpoint == *endpoint)
     }
 
     /// Takes out everything that waits, and takes nothing more.

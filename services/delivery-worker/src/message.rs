@@ -77,8 +77,9 @@ pub(crate) fn compose(
     let signature = signature::sign(keys.iter().copied(), &id, timestamp, &body);
     let mut headers = HeaderMap::with_capacity(12);
     let mut add = |name: &'static str, value: &str| {
-        // What a sender wrote may be no header (a type with a line break in it): the receiver then does without.
-        if let Ok(value) = HeaderValue::from_str(value)
+        // What a sender wrote may be no header (a type with a line break in it): the receiver then does without. Letters beyond
+        // ASCII go as UTF-8 (RFC 9110 §5.5, obs-text).
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
             && !value.is_empty()
         {
             headers.insert(HeaderName::from_static(name), value);
@@ -302,6 +303,15 @@ mod tests {
         let message = composed(odd, &recipient(&[]));
         assert_eq!(header(&message, "x-hookyard-event-type"), None);
         assert_eq!(header(&message, "content-type"), None);
+        let beyond_ascii = Job {
+            event_type: Some("zahlung.überfällig".to_owned()),
+            ..job()
+        };
+        let sent = composed(beyond_ascii, &recipient(&[]));
+        assert_eq!(
+            sent.headers["x-hookyard-event-type"].as_bytes(),
+            "zahlung.überfällig".as_bytes()
+        );
         let untyped = Job {
             event_type: None,
             ..job()

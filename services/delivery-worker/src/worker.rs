@@ -195,7 +195,7 @@ impl Worker {
         }
     }
 
-    /// Gives back what waits in an endpoint's line, whose circuit changed: it goes when it is its turn.
+    /// Gives back what waits in an endpoint's line, whose circuit changed: it goes when it is its turn. A probe stays.
     pub(crate) async fn put_back(&self, endpoint: &EndpointId) {
         let waiting = self.lines().take_of(endpoint);
         let leases = waiting.into_iter().map(|ticket| (ticket.delivery, ticket.lease));
@@ -239,6 +239,7 @@ impl Worker {
             workspace: job.workspace_id.clone(),
             endpoint: job.endpoint_id.clone(),
             is_swept: leased.is_swept,
+            is_probe: leased.is_probe,
             bytes: job.transformed.as_ref().map_or(0, Vec::len) + job.body.len(),
             start_by: Stopwatch::now() + left.saturating_sub(self.settings.lease / LEFT),
         }

@@ -11,24 +11,22 @@ use crate::{Attempt, Delivery, DeliveryFilter, Error, Job, NewDelivery};
 use bytes::Bytes;
 use diesel::dsl::{case_when, sum};
 use diesel::{
-    ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
-    WindowExpressionMethods,
+    ExpressionMethods, JoinOnDsl, NullableExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
+    RunQueryDsl, WindowExpressionMethods,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 use wire::{AttemptId, DeliveryId, DeliveryState, EventId, Instant, RouteId, WorkspaceId};
 
-/// Bytes of events' bodies that are read at once. Many deliveries may be of few bodies, or each of a large one of its own.
+/// Bytes of bodies that are read at once, of events and as many of what routes made of them. Many deliveries may be of few
+/// bodies, or each of a large one of its own.
 const READ_AT_ONCE: i64 = 64 << 20;
 
 /// A body, unless those before it in this order come to more than is read at once. A body alone never does. A macro, since the
 /// type of such an expression is its text.
 macro_rules! body_within {
-    ($order:expr) => {
-        case_when(
-            sum(length(events::body)).window_order($order).le(READ_AT_ONCE),
-            events::body,
-        )
+    ($body:expr, $order:expr) => {
+        case_when(sum(length($body)).window_order($order).le(READ_AT_ONCE), $body)
     };
 }
 
@@ -63,20 +61,20 @@ pub(crate) fn leased(conn: &mut Conn, leases: &[(DeliveryId, Uuid)]) -> Result<R
                 deliveries::route_id,
                 deliveries::event_type,
                 deliveries::due_at,
-                deliveries::body,
+                deliveries::body.is_not_null(),
                 deliveries::order_key,
             ),
             deliveries::lease_token,
             deliveries::lease_until,
             (
-                body_within!(deliveries::id),
+                body_within!(events::body, deliveries::id),
                 events::content_type,
                 events::traceparent,
                 events::received_at,
             ),
         ))
         .load(conn)?;
-    let mut read = Read::default();
+    let mut read = Read::of(conn, rows.iter().map(|(row, ..)| row))?;
     for (row, token, until, (body, content_type, traceparent, received_at)) in rows {
         let Some(token) =
             Option::<Uuid>::from(token).filter(|token| tokens.get(&row.delivery_id) == Some(token))
@@ -107,7 +105,7 @@ pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<
         .select((
             events::id,
             (
-                body_within!(events::id),
+                body_within!(events::body, events::id),
                 events::content_type,
                 events::traceparent,
                 events::received_at,
@@ -121,7 +119,7 @@ pub(crate) fn jobs(conn: &mut Conn, leased: Vec<Leased>, token: Uuid) -> Result<
             Some((id.into(), payload))
         })
         .collect();
-    let mut read = Read::default();
+    let mut read = Read::of(conn, leased.iter())?;
     for row in leased {
         // None is missing: retention keeps the events of all deliveries that there are.
         let payload = payloads.get(&row.event_id).cloned();
@@ -136,11 +134,41 @@ pub(crate) struct Read {
     pub(crate) jobs: Vec<Job>,
     /// What would have been too much at once, with its leases.
     pub(crate) left: Vec<(DeliveryId, Uuid)>,
+    /// Bodies of their own.
+    transformed: HashMap<DeliveryId, Vec<u8>>,
 }
 
 impl Read {
+    /// Of these, with the bodies of their own.
+    fn of<'l>(conn: &mut Conn, leased: impl Iterator<Item = &'l Leased>) -> QueryResult<Self> {
+        let ids: Vec<Uid> = leased
+            .filter(|row| row.is_transformed)
+            .map(|row| row.delivery_id.into())
+            .collect();
+        if ids.is_empty() {
+            return Ok(Self::default());
+        }
+        let bodies: Vec<(Uid, Option<Vec<u8>>)> = deliveries::table
+            .filter(deliveries::id.eq_any(ids))
+            .filter(deliveries::body.is_not_null())
+            .select((
+                deliveries::id,
+                body_within!(deliveries::body.assume_not_null(), deliveries::id),
+            ))
+            .load(conn)?;
+        let bodies = bodies
+            .into_iter()
+            .filter_map(|(id, body)| Some((id.into(), body?)));
+        Ok(Self {
+            transformed: bodies.collect(),
+            ..Self::default()
+        })
+    }
+
     fn push(&mut self, row: Leased, (token, until): (Uuid, Option<Instant>), payload: Option<Payload>) {
-        let Some((body, content_type, traceparent, received_at)) = payload else {
+        let transformed = self.transformed.remove(&row.delivery_id);
+        let is_read = transformed.is_some() == row.is_transformed;
+        let Some((body, content_type, traceparent, received_at)) = payload.filter(|_| is_read) else {
             self.left.push((row.delivery_id, token));
             return;
         };
@@ -155,7 +183,7 @@ impl Read {
             route_id: row.route_id,
             event_type: row.event_type,
             due_at: row.due_at,
-            transformed: row.transformed,
+            transformed,
             body,
             content_type,
             traceparent,

@@ -4,7 +4,7 @@ use crate::given::{self, deliveries, delivery, endpoint_id, workspace};
 use crate::lanes::{HOLD, lease, of};
 use crate::on_both;
 use crate::yard::Yard;
-use hookyard_store::Edit;
+use hookyard_store::{Edit, Full};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use uuid::Uuid;
@@ -68,6 +68,23 @@ on_both! {
         let swept = yard.store.lease_due(now, 4, (Uuid::new_v4(), HOLD), full).await.unwrap();
         assert_eq!(swept.jobs.len(), 1);
         assert_eq!(swept.jobs[0].endpoint_id, endpoint_id("e8"));
+    }
+
+    async fn workspaces_that_can_use_nothing_are_passed_by_and_nobody_looks_on_for_them(yard: &Yard) {
+        let now = Instant::now();
+        deliveries(&yard.store, |event| {
+            (0..3_u32).map(|number| of(&format!("t{number}"), event, &format!("e{number}"), 0, now)).collect()
+        })
+        .await;
+        let full = |names: &[&str]| Full {
+            endpoints: Vec::new(),
+            workspaces: names.iter().map(|name| given::of(name)).collect(),
+        };
+        let sweep = async |full: Full| yard.store.lease_due(now, 1, (Uuid::new_v4(), HOLD), full).await.unwrap();
+        let swept = sweep(full(&["t0", "t1"])).await;
+        assert_eq!(swept.jobs.iter().map(|job| job.workspace_id.clone()).collect::<Vec<_>>(), [given::of("t2")]);
+        let swept = sweep(full(&["t0", "t1", "t2"])).await;
+        assert!(swept.jobs.is_empty() && !swept.more);
     }
 
     async fn every_delivery_of_many_lanes_is_leased_once(yard: &Yard) {

@@ -251,6 +251,22 @@ on_both! {
         assert_eq!(lease(yard, now, 10_000, &[]).await.len(), 2_000);
     }
 
+    async fn what_routes_made_of_bodies_is_read_within_a_bound_too(yard: &Yard) {
+        let now = Instant::now();
+        deliveries(&yard.store, |event| ["a", "b", "c", "d"].map(|name| delivery(event, name, now)).into()).await;
+        let twenty_mib = if yard.is_postgres() { "decode(repeat('79', 20971520), 'hex')" } else { "zeroblob(20971520)" };
+        yard.execute(&format!("UPDATE deliveries SET body = {twenty_mib}"));
+        let swept = yard.store.lease_due(now, 10, (Uuid::new_v4(), HOLD), vec![]).await.unwrap();
+        assert_eq!((swept.jobs.len(), swept.more), (3, true));
+        let lengths: Vec<_> = swept.jobs.iter().map(|job| job.transformed.as_ref().map(Vec::len)).collect();
+        assert_eq!(lengths, [Some(20 << 20); 3]);
+        let token = Uuid::new_v4();
+        let rest = yard.store.lease_due(now, 10, (token, HOLD), vec![]).await.unwrap().jobs;
+        assert_eq!(rest.len(), 1);
+        let again = yard.store.leased_jobs(vec![(rest[0].delivery_id, token)]).await.unwrap();
+        assert_eq!(again[0].transformed.as_ref().map(Vec::len), Some(20 << 20));
+    }
+
     async fn no_more_bodies_are_read_at_once_than_there_is_memory_for(yard: &Yard) {
         let now = Instant::now();
         for _ in 0..4 {

@@ -107,6 +107,24 @@ on_both! {
         assert_eq!(leases(yard, later + Duration::from_secs(61)).await.1, [ids[0]], "the head itself, and not the next");
     }
 
+    async fn a_head_that_fails_gives_the_turn_to_one_before_it_that_came_back_meanwhile(yard: &Yard) {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let ids = made(&yard.store, &["a", "a"], now).await;
+        let (token, _) = leases(yard, later).await;
+        record(yard, ended(ids[0], token, DeliveryState::DeadLetter, later)).await;
+        let (token, leased) = leases(yard, later).await;
+        assert_eq!(leased, [ids[1]]);
+        assert!(yard.store.on_record(vec![]).retry_delivery(&workspace(), ids[0], later).await.unwrap());
+        assert_eq!(leases(yard, later).await.1, [], "the other is under way");
+        record(yard, ended(ids[1], token, DeliveryState::ScheduledRetry, later)).await;
+        let (token, leased) = leases(yard, later).await;
+        assert_eq!(leased, [ids[0]]);
+        record(yard, ended(ids[0], token, DeliveryState::Delivered, later)).await;
+        assert_eq!(leases(yard, later).await.1, [], "it waits for its next attempt");
+        assert_eq!(leases(yard, later + Duration::from_secs(61)).await.1, [ids[1]]);
+    }
+
     async fn a_lost_lease_gives_the_turn_to_nobody_else(yard: &Yard) {
         let now = Instant::now();
         let ids = made(&yard.store, &["a", "a"], now).await;

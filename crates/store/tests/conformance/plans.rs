@@ -96,9 +96,10 @@ on_both! {
 
     async fn leasing_reads_the_ready_lanes_and_what_is_due_of_each_in_order(yard: &Yard) {
         let planner = Planner::over(yard).await;
-        let lease = || async {
-            planner.store.lease_due(Instant::now(), 10, (Uuid::new_v4(), Duration::ZERO), vec![]).await.unwrap()
+        let lease_some = async |limit| {
+            planner.store.lease_due(Instant::now(), limit, (Uuid::new_v4(), Duration::ZERO), vec![]).await.unwrap()
         };
+        let lease = || lease_some(10);
         let types = |types| Asked { types, text: "ws_1", ..Asked::default() };
         assert!(!lease().await.jobs.is_empty());
         let (workspaces, ready) = ("(timestamptz, text, text[], timestamptz, text[], bigint)", "(text[], timestamptz, text[], bigint)");
@@ -116,7 +117,8 @@ on_both! {
             .explain("UPDATE deliveries SET state = 'delivering'", &asked)
             .uses("deliveries_due_idx (endpoint_id=? AND due_at<?)", "using deliveries_due_idx")
             .sorts_nothing();
-        lease().await;
+        // One that may be all that there is.
+        lease_some(1).await;
         let part = if yard.is_postgres() { "next.due_at" } else { "`due_at` IS NOT NULL" };
         planner
             .explain(part, &types("(text[])"))

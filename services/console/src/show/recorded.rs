@@ -141,8 +141,9 @@ pub(crate) struct AttemptView {
     created_at: Instant,
     error_kind: Option<String>,
     request_headers: Box<RawValue>,
-    response_headers: Box<RawValue>,
-    response_body: String,
+    /// None without an answer, as the body.
+    response_headers: Option<Box<RawValue>>,
+    response_body: Option<String>,
     /// `base64` where the answer is no text.
     response_body_encoding: Option<&'static str>,
 }
@@ -150,6 +151,7 @@ pub(crate) struct AttemptView {
 impl AttemptView {
     pub(crate) fn of(row: &Attempt) -> Self {
         let (response_body, response_body_encoding) = bytes::text(&row.response_body);
+        let is_answered = row.response_status.is_some();
         Self {
             id: row.id,
             attempt_number: row.number,
@@ -164,8 +166,8 @@ impl AttemptView {
             created_at: row.created_at,
             error_kind: row.error_kind.clone(),
             request_headers: bytes::list(&row.request_headers),
-            response_headers: bytes::list(&row.response_headers),
-            response_body,
+            response_headers: is_answered.then(|| bytes::list(&row.response_headers)),
+            response_body: is_answered.then_some(response_body),
             response_body_encoding,
         }
     }

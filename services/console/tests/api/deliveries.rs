@@ -49,6 +49,16 @@ on_both! {
         }
     }
 
+    async fn an_attempt_without_an_answer_has_none_to_show(yard: &Yard) {
+        given::delivered_event(yard, b"{}").await;
+        let id = given::unanswered(yard).await;
+        let attempts = yard.get(&format!("deliveries/{id}/attempts")).await.expect(200);
+        for field in ["responseStatusCode", "responseHeaders", "responseBody", "responseBodyEncoding"] {
+            assert_eq!(attempts[0].get(field), Some(&json!(null)), "{field}");
+        }
+        assert_eq!(attempts[0]["errorKind"], "connect");
+    }
+
     async fn a_payload_that_is_no_json_is_a_text_or_base64(yard: &Yard) {
         for (body, data, encoding) in [(&b"plain"[..], "plain", None), (&b"\xff"[..], "/w==", Some("base64"))] {
             let (_, id) = given::delivered_event(yard, body).await;

@@ -167,15 +167,20 @@ pub(crate) async fn attempted(yard: &Yard, status: i32) -> DeliveryId {
     } else {
         DeliveryState::ScheduledRetry
     };
-    recorded(yard, status, state).await
+    recorded(yard, Some(status), state).await
+}
+
+/// Leases what is due and records that nobody answered.
+pub(crate) async fn unanswered(yard: &Yard) -> DeliveryId {
+    recorded(yard, None, DeliveryState::ScheduledRetry).await
 }
 
 /// Leases what is due and records that the receiver answered 500, after which the delivery is in this state for good.
 pub(crate) async fn ended(yard: &Yard, state: DeliveryState) -> DeliveryId {
-    recorded(yard, 500, state).await
+    recorded(yard, Some(500), state).await
 }
 
-async fn recorded(yard: &Yard, status: i32, state: DeliveryState) -> DeliveryId {
+async fn recorded(yard: &Yard, status: Option<i32>, state: DeliveryState) -> DeliveryId {
     let lease = uuid::Uuid::new_v4();
     let now = Instant::now();
     let jobs = yard
@@ -185,9 +190,15 @@ async fn recorded(yard: &Yard, status: i32, state: DeliveryState) -> DeliveryId 
         .unwrap();
     let job = jobs.jobs.first().expect("a delivery is due");
     let mut outcome = outcome(job, lease, state, now);
-    outcome.attempt.response_status = Some(status);
-    if let Some(message) = &mut outcome.attempt.error_message {
-        *message = format!("the receiver answered {status}");
+    outcome.attempt.response_status = status;
+    match (status, &mut outcome.attempt.error_message) {
+        (Some(status), Some(message)) => *message = format!("the receiver answered {status}"),
+        (Some(_), None) => {}
+        (None, _) => {
+            outcome.attempt.error_kind = Some("connect".to_owned());
+            outcome.attempt.response_headers = Bytes::from_static(b"[]");
+            outcome.attempt.response_body = Bytes::new();
+        }
     }
     let queue = yard.store.outcome_queue(QueueOptions::default()).unwrap();
     assert!(queue.record(outcome).await.unwrap().moved);

@@ -31,6 +31,7 @@ fn endpoint(name: &str) -> EndpointId {
 fn ticket(endpoint_name: &str, start_by: Instant) -> Ticket {
     Ticket {
         is_swept: false,
+        is_probe: false,
         delivery: DeliveryId::generate(),
         lease: Uuid::from_u128(7),
         workspace: WorkspaceId::from_stored("ws_one"),
@@ -482,4 +483,68 @@ fn an_attempt_that_failed_keeps_its_place_until_it_is_recorded_but_not_its_slot(
         ["ep_down"],
         "the window does not grow"
     );
+}
+
+#[test]
+fn a_probe_stays_where_all_others_of_its_endpoint_are_given_back() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[("ill", 3), ("well", 1)]);
+    let probe = Ticket {
+        is_probe: true,
+        ..ticket("ill", now + Duration::from_mins(1))
+    };
+    lines.admit(probe.clone(), THREE_AT_A_TIME, ());
+    let back = lines.take_of(&endpoint("ill"));
+    assert_eq!(names(&back), ["ep_ill"; 3]);
+    let started: Vec<DeliveryId> = start_all(&mut lines, now)
+        .iter()
+        .map(|ticket| ticket.delivery)
+        .collect();
+    assert!(started.len() == 2 && started.contains(&probe.delivery));
+}
+
+#[test]
+fn what_is_leased_anew_while_it_is_held_is_no_repetition() {
+    let now = Instant::now();
+    let mut lines = lines_of(BOUNDS, now, &[]);
+    let first = ticket("one", now + Duration::from_mins(1));
+    let again = Ticket {
+        lease: Uuid::from_u128(8),
+        ..first.clone()
+    };
+    assert_eq!(lines.admit(first.clone(), THREE_AT_A_TIME, ()), Admission::Held);
+    assert_eq!(lines.admit(first.clone(), THREE_AT_A_TIME, ()), Admission::Twice);
+    assert_eq!(
+        lines.admit(again.clone(), THREE_AT_A_TIME, ()),
+        Admission::NoRoom,
+        "its lease must be given back"
+    );
+    lines.start(now);
+    lines.finish(&first);
+    assert_eq!(lines.admit(again, THREE_AT_A_TIME, ()), Admission::Held);
+}
+
+#[test]
+fn a_rate_that_was_raised_holds_at_once() {
+    let now = Instant::now();
+    let later = now + Duration::from_mins(1);
+    let paced = |per_second| Limits {
+        concurrency: 3,
+        rate: Some(Rate::of(RateLimit {
+            per_second,
+            burst: Some(1),
+        })),
+    };
+    for raised in [paced(100.0), THREE_AT_A_TIME] {
+        let mut lines = lines_of(BOUNDS, now, &[]);
+        for started in [1, 0] {
+            lines.admit(ticket("slow", later), paced(0.001), ());
+            assert_eq!(start_all(&mut lines, now).len(), started);
+        }
+        assert!(lines.next_start().is_some(), "it waits for its rate");
+        lines.admit(ticket("slow", later), raised, ());
+        assert!(!start_all(&mut lines, now).is_empty(), "{raised:?}");
+        start_all(&mut lines, now + Duration::from_secs(1));
+        assert_eq!(lines.running(), 3, "{raised:?}");
+    }
 }

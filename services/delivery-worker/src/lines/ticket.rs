@@ -54,6 +54,8 @@ pub(crate) struct Ticket {
     pub(crate) endpoint: EndpointId,
     /// Whether a sweep brought it.
     pub(crate) is_swept: bool,
+    /// Whether it tests an open circuit.
+    pub(crate) is_probe: bool,
     /// Of its body.
     pub(crate) bytes: usize,
     /// Later the lease would not outlast an attempt.

@@ -1,11 +1,13 @@
 //! An endpoint that fails is left alone, and let in again little by little.
 
 use crate::yard::{EAGER, Ground, Yard, settings, workspace};
+use bytes::Bytes;
 use std::time::Duration;
-use store::{Edit, Event, EventFilter};
+use store::{Edit, Event, EventFilter, Job, NewAttempt, Outcome, QueueOptions};
 use testkit::receiver::Reply;
-use wire::circuit::CircuitState;
-use wire::{DeliveryId, DeliveryState, EndpointId, Instant};
+use uuid::Uuid;
+use wire::circuit::{Answered, CircuitState};
+use wire::{AttemptId, DeliveryId, DeliveryState, EndpointId, Instant};
 
 /// The operational events of this type.
 async fn told(yard: &Yard, kind: &str) -> Vec<Event> {
@@ -231,4 +233,84 @@ async fn two_workers_share_one_circuit() {
     let most = before + usize::from(Instant::now() >= probe_at);
     assert!(after <= most, "{after} requests, {before} before it opened");
     other.shutdown.begin(boot::shutdown::Cause::Requested);
+}
+
+#[tokio::test]
+async fn what_waits_in_a_worker_when_another_one_opens_the_circuit_is_given_back() {
+    let yard = Yard::on(Ground::distributed(), settings(EAGER)).await;
+    let to = yard.with_endpoint("in", |_| {}).await;
+    for _ in 0..10 {
+        yard.due(&to).await;
+    }
+    let lease = Uuid::new_v4();
+    let hold = Duration::from_mins(1);
+    let swept = yard
+        .store
+        .lease_due(Instant::now(), 100, (lease, hold), vec![])
+        .await;
+    let others = swept.unwrap().jobs;
+    assert_eq!(others.len(), 10);
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        ids.push(yard.due(&to).await);
+    }
+    // As many as run at the beginning, for long enough that the other comes first.
+    let slow = Reply::status(500).after(Duration::from_secs(2));
+    yard.receiver.answer_all(Reply::status(500));
+    yard.receiver.answer_next([slow.clone(), slow]);
+    yard.start_worker();
+    yard.receiver.received(2).await;
+    testkit::until("all are in its line", async || {
+        yard.store.lane(to.clone()).await.unwrap().in_flight == 40
+    })
+    .await;
+    let outcomes = yard.store.outcome_queue(QueueOptions::default()).unwrap();
+    for job in &others {
+        assert!(outcomes.record(failed(job, lease)).await.unwrap().moved);
+    }
+    circuit_comes_to(&yard, &to, CircuitState::Open).await;
+    testkit::until("nothing is in flight", async || {
+        yard.store.lane(to.clone()).await.unwrap().in_flight == 0
+    })
+    .await;
+    assert_eq!(yard.receiver.requests().len(), 2);
+    let mut attempts = 0;
+    for id in ids {
+        attempts += yard.attempts(id).await.len();
+    }
+    assert_eq!(attempts, 2);
+}
+
+/// What came of an attempt that another worker made.
+fn failed(job: &Job, lease: Uuid) -> Outcome {
+    let at = Instant::now();
+    Outcome {
+        delivery_id: job.delivery_id,
+        lease,
+        state: DeliveryState::ScheduledRetry,
+        reason: None,
+        due_at: Some(at + Duration::from_hours(1)),
+        attempt: NewAttempt {
+            id: AttemptId::generate(),
+            number: job.number(),
+            response_status: Some(500),
+            duration_ms: 1,
+            error_kind: Some("http_status".to_owned()),
+            error_message: None,
+            request_headers: Bytes::from_static(b"[]"),
+            response_headers: Bytes::from_static(b"[]"),
+            response_body: Bytes::new(),
+            created_at: at,
+        },
+        at,
+        endpoint_id: job.endpoint_id.clone(),
+        counts: true,
+        is_made: true,
+        is_probe: false,
+        answered: Some(Answered::Badly),
+        asked: None,
+        ceiling: 10,
+        random: 0.5,
+        order_key: None,
+    }
 }

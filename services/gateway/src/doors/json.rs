@@ -1,7 +1,8 @@
 //! Is it a JSON text? Nothing is built from it, so numbers of any size and lone surrogate escapes pass, as RFC 8259 allows.
 
 use crate::problem::Issue;
-use serde::de::IgnoredAny;
+use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny};
 
 /// The deepest nesting of arrays and objects.
 const DEEPEST: usize = 128;
@@ -21,6 +22,15 @@ pub(super) fn check(body: &[u8]) -> Result<(), Issue> {
         )));
     }
     Ok(())
+}
+
+/// Reads an object into a struct. Serde would take an array of the fields' values as well.
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
+    if body.trim_ascii_start().first() == Some(&b'{') {
+        serde_json::from_slice(body)
+    } else {
+        Err(serde_json::Error::custom("it is no object"))
+    }
 }
 
 /// How deep a valid JSON text is nested.

@@ -82,7 +82,7 @@ async fn begin(
 ) -> Result<Started, Problem> {
     let received_at = Instant::now();
     json::check(&body).map_err(Problem::InvalidBody)?;
-    let asked: Body<'_> = serde_json::from_slice(&body).map_err(|error| {
+    let asked: Body<'_> = json::object(&body).map_err(|error| {
         invalid(
             "",
             format!("the body must be an object with `workflow_id` and `input`: {error}"),

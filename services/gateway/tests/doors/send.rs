@@ -399,6 +399,7 @@ async fn a_bad_field_is_a_400_with_its_path() {
         (br#"{"payload":{},"idempotencyKey":7}"#, "/idempotencyKey"),
         (br#"{"payload":{},"payload":{}}"#, ""),
         (b"[]", ""),
+        (br#"[{"a":1},"k",null,null,null]"#, ""),
         (b"{", ""),
         (b"", ""),
         (b"\xff", ""),

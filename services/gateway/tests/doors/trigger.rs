@@ -140,6 +140,8 @@ async fn a_body_that_names_no_playbook_is_a_400_and_one_that_names_an_unknown_on
         &b""[..],
         b"{",
         b"[]",
+        b"[42]",
+        b"[42,{}]",
         b"7",
         b"{}",
         b"{\"workflow_id\":null}",

@@ -5,7 +5,7 @@ use crate::statement::statement;
 use crate::sweep::{GivenUpRow, Leased, Order, PROBED, Share};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use wire::{EndpointId, Instant};
 
@@ -61,7 +61,7 @@ type LeasedRow = (
     Nullable<Text>,
     Nullable<Text>,
     Nullable<Timestamptz>,
-    Nullable<Binary>,
+    Bool,
     Nullable<Text>,
 );
 
@@ -113,7 +113,7 @@ impl Lease<'_> {
         out.push_bind_param::<BigInt, _>(&PROBED)?;
         out.push_sql(
             ") AS few)) END FOR UPDATE SKIP LOCKED) AS due)) RETURNING id, attempts, workspace_id, event_id, endpoint_id, \
-             route_id, event_type, due_at, body, order_key",
+             route_id, event_type, due_at, body IS NOT NULL, order_key",
         );
         Ok(())
     }

@@ -159,10 +159,16 @@ impl QueryFragment<Pg> for InFlight<'_> {
     }
 }
 
-/// When the next delivery of each of these lanes is due.
-pub(crate) fn next_due(conn: &mut PgConnection, lanes: &[Lane]) -> QueryResult<HashMap<EndpointId, Instant>> {
+/// When the next delivery of each of these endpoints is due.
+pub(crate) fn next_due(
+    conn: &mut PgConnection,
+    endpoints: &[&EndpointId],
+) -> QueryResult<HashMap<EndpointId, Instant>> {
+    if endpoints.is_empty() {
+        return Ok(HashMap::new());
+    }
     let found: Vec<(StoredText, Stamp)> = NextDue {
-        endpoints: lanes.iter().map(|lane| lane.endpoint_id.as_str()).collect(),
+        endpoints: endpoints.iter().map(|id| id.as_str()).collect(),
     }
     .load(conn)?;
     Ok(found

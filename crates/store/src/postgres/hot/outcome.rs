@@ -27,7 +27,8 @@ fn settle<const AGAIN: bool>(
     outcomes: &[&Outcome],
 ) -> QueryResult<HashMap<Uid, bool>> {
     let mut turns = Turns::default();
-    for outcome in outcomes.iter().filter(|outcome| outcome.due_at.is_none()) {
+    // Also of one that waits for its next attempt: an earlier event's may have been routed meanwhile, and has the turn then.
+    for outcome in outcomes {
         turns.add(outcome.endpoint_id.as_str(), outcome.order_key.as_deref());
     }
     let Some(now) = outcomes

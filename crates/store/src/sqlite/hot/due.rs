@@ -4,7 +4,7 @@ use crate::sql::{Stamp, Uid};
 use crate::statement::statement;
 use crate::sweep::{GivenUpRow, Leased, Order, PROBED, Share};
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 use std::marker::PhantomData;
@@ -58,7 +58,7 @@ type LeasedRow = (
     Nullable<Text>,
     Nullable<Text>,
     Nullable<BigInt>,
-    Nullable<Binary>,
+    Bool,
     Nullable<Text>,
 );
 
@@ -104,7 +104,8 @@ impl Lease<'_> {
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&PROBED)?;
         out.push_sql(
-            "))) END) RETURNING id, attempts, workspace_id, event_id, endpoint_id, route_id, event_type, due_at, body, order_key",
+            "))) END) RETURNING id, attempts, workspace_id, event_id, endpoint_id, route_id, event_type, due_at, body IS NOT NULL, \
+             order_key",
         );
         Ok(())
     }

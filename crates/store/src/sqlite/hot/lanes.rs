@@ -93,15 +93,15 @@ pub(crate) fn in_flight(
     Ok(counts)
 }
 
-/// When the next delivery of each of these lanes is due.
+/// When the next delivery of each of these endpoints is due.
 pub(crate) fn next_due(
     conn: &mut SqliteConnection,
-    lanes: &[Lane],
+    endpoints: &[&EndpointId],
 ) -> QueryResult<HashMap<EndpointId, Instant>> {
     let mut next = HashMap::new();
-    for lane in lanes {
+    for endpoint in endpoints {
         let due: Option<Option<Stamp>> = deliveries::table
-            .filter(deliveries::endpoint_id.eq(lane.endpoint_id.as_str()))
+            .filter(deliveries::endpoint_id.eq(endpoint.as_str()))
             .filter(waits())
             .filter(deliveries::due_at.is_not_null())
             .order(deliveries::due_at)
@@ -109,7 +109,7 @@ pub(crate) fn next_due(
             .first(conn)
             .optional()?;
         if let Some(due) = due.flatten() {
-            next.insert(lane.endpoint_id.clone(), due.into());
+            next.insert((*endpoint).clone(), due.into());
         }
     }
     Ok(next)

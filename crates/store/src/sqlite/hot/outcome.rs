@@ -29,9 +29,7 @@ pub(crate) fn record(conn: &mut SqliteConnection, outcomes: &[&Outcome]) -> Quer
             };
             moved.insert(outcome.delivery_id.into(), lanes::is_watched(conn, &endpoint)?);
             now = now.max(outcome.at);
-            if outcome.due_at.is_none() {
-                turns.add(&endpoint, outcome.order_key.as_deref());
-            }
+            turns.add(&endpoint, outcome.order_key.as_deref());
             if outcome.state != DeliveryState::Delivered {
                 waiting.add(endpoint, workspace, outcome.due_at);
             }

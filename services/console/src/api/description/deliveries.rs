@@ -299,8 +299,8 @@ fn attempt() -> Shape {
         created_at(),
         field("errorKind", text().or_null()),
         field("requestHeaders", headers()),
-        field("responseHeaders", headers()),
-        field("responseBody", text()),
+        field("responseHeaders", headers().or_null()),
+        field("responseBody", text().or_null()),
         field("responseBodyEncoding", word(&["base64"]).or_null()),
     ])
 }

@@ -1,6 +1,7 @@
 //! What a request of door 3 says, or an item of a batch.
 
 use super::MOST_ITEMS;
+use crate::doors::json;
 use crate::key;
 use crate::problem::{Issue, Problem};
 use actix_web::web::Bytes;
@@ -31,14 +32,14 @@ struct Batch<'a> {
 }
 
 pub(super) fn fields(body: &Bytes) -> Result<Fields<'_>, Problem> {
-    crate::doors::json::check(body).map_err(Problem::InvalidBody)?;
-    serde_json::from_slice(body).map_err(|error| malformed(&error))
+    json::check(body).map_err(Problem::InvalidBody)?;
+    json::object(body).map_err(|error| malformed(&error))
 }
 
 /// 1 to 20 items.
 pub(super) fn items(body: &Bytes) -> Result<Vec<&RawValue>, Problem> {
-    crate::doors::json::check(body).map_err(Problem::InvalidBody)?;
-    let batch: Batch<'_> = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+    json::check(body).map_err(Problem::InvalidBody)?;
+    let batch: Batch<'_> = json::object(body).map_err(|error| malformed(&error))?;
     let items = batch.items.ok_or_else(|| missing("items"))?;
     if (1..=MOST_ITEMS).contains(&items.len()) {
         Ok(items)

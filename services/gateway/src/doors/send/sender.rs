@@ -3,7 +3,7 @@
 use super::fields::{Fields, check_metadata, idempotency_key, malformed, missing, wrong};
 use super::{FRAME, MOST_DELIVERIES, Sent, Triggered, WINDOW};
 use crate::accept::{self, Draft, Key, Offer, Receipt};
-use crate::doors::lookup_failed;
+use crate::doors::{json, lookup_failed};
 use crate::keys::KnownKey;
 use crate::limits::Allowance;
 use crate::problem::Problem;
@@ -97,7 +97,7 @@ impl<'a> Sender<'a> {
         if item.get().len() as u64 > limit + FRAME {
             return Err(Problem::TooLarge(limit));
         }
-        serde_json::from_str(item.get()).map_err(|error| malformed(&error))
+        json::object(item.get().as_bytes()).map_err(|error| malformed(&error))
     }
 
     /// One delivery to the endpoint that is named.
