@@ -41,6 +41,6 @@ pub use jailed::{
 pub use lower::{check, openapi_document, openapi_documents, read};
 pub use operations::{Documents, Operations};
 pub use outline::Outline;
-pub use place::{Place, place};
+pub use place::{Place, Places, place};
 pub use program::*;
 pub use reducer::{Pending, State, pending, step};

@@ -20,28 +20,43 @@ pub struct Place {
     pub found: usize,
 }
 
-/// Follows names and indices from the root of a YAML or JSON text as far as they lead. None: the text cannot be read.
-///
-/// Evaluates nothing, and recurses as deep as the text nests, at most 128 levels.
-pub fn place<'n>(text: &str, way: impl IntoIterator<Item = &'n str>) -> Option<Place> {
-    let root = source::tree(text).ok()?;
-    let (mut node, mut at, mut found) = (&root, root.at, 0);
-    for name in way {
-        let Some((next, next_at)) = step(node, name) else {
-            break;
-        };
-        (node, at) = (next, next_at);
-        found += 1;
+/// A text that was read, for whoever looks for many places in it.
+#[derive(Debug)]
+pub struct Places(Node);
+
+impl Places {
+    /// Reads a YAML or JSON text. None: it cannot be read.
+    ///
+    /// Evaluates nothing, and recurses as deep as the text nests, at most 128 levels.
+    pub fn read(text: &str) -> Option<Self> {
+        source::tree(text).ok().map(Self)
     }
-    let is_nested = matches!(node.kind, Kind::List(_) | Kind::Object(_));
-    Some(Place {
-        line: at.0,
-        column: at.1,
-        value_line: node.at.0,
-        value_column: node.at.1,
-        value: if is_nested { Value::Null } else { node.to_value() },
-        found,
-    })
+
+    /// Follows names and indices from the root as far as they lead.
+    pub fn at<'n>(&self, way: impl IntoIterator<Item = &'n str>) -> Place {
+        let (mut node, mut at, mut found) = (&self.0, self.0.at, 0);
+        for name in way {
+            let Some((next, next_at)) = step(node, name) else {
+                break;
+            };
+            (node, at) = (next, next_at);
+            found += 1;
+        }
+        let is_nested = matches!(node.kind, Kind::List(_) | Kind::Object(_));
+        Place {
+            line: at.0,
+            column: at.1,
+            value_line: node.at.0,
+            value_column: node.at.1,
+            value: if is_nested { Value::Null } else { node.to_value() },
+            found,
+        }
+    }
+}
+
+/// One place in a text, as [`Places::at`] finds it. None: the text cannot be read.
+pub fn place<'n>(text: &str, way: impl IntoIterator<Item = &'n str>) -> Option<Place> {
+    Some(Places::read(text)?.at(way))
 }
 
 fn step<'n>(node: &'n Node, name: &str) -> Option<(&'n Node, source::Place)> {

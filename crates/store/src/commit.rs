@@ -8,16 +8,15 @@
 //! twice. The latter is told from the former by the row: only its owner can have added one to the revision it named.
 
 use crate::sql::Uid;
-use crate::write::{BatchError, PATIENCE, Writer, answered, statements, together};
+use crate::write::{BatchError, PATIENCE, Unwritten, Writer, answered, statements, together};
 use crate::{Committed, Error, QueueError, QueueOptions, RunCommit, SlotLimit, Store, postgres, sqlite};
 use batcher::Batcher;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 use wire::{Instant, PlaybookId, RunId};
 
 /// A handle to the thread that keeps runs; clones share it.
 #[derive(Debug, Clone)]
-pub struct CommitQueue(Batcher<RunCommit, Result<Committed, Arc<Error>>>);
+pub struct CommitQueue(Batcher<RunCommit, Result<Committed, Unwritten>>);
 
 impl Store {
     /// Starts a thread that keeps what steps of runs come to.
@@ -32,13 +31,26 @@ impl Store {
 impl CommitQueue {
     /// Keeps a step, unless another has the run by now. Returns after the transaction.
     ///
-    /// A row that the ledger refuses is an error of that run alone; see [`Error::is_transient`].
+    /// A row that the ledger refuses is an error of that run alone; see [`Error::is_transient`]. What has nothing to do with the
+    /// rows of a batch is [`QueueError::Unknown`] for all of them.
     pub async fn commit(&self, commit: RunCommit) -> Result<Committed, QueueError> {
-        answered(self.0.submit(commit)).await?.map_err(QueueError::Ledger)
+        answered(self.0.submit(commit))
+            .await?
+            .map_err(|unwritten| match unwritten {
+                Unwritten::Refused(error) => QueueError::Ledger(error),
+                Unwritten::Unavailable(error) if error.is_transient() => QueueError::Ledger(error),
+                Unwritten::Unavailable(error) => {
+                    tracing::error!(
+                        error.chain = error.as_ref() as &dyn std::error::Error,
+                        "no steps of runs can be kept now"
+                    );
+                    QueueError::Unknown
+                }
+            })
     }
 }
 
-fn write(writer: &mut Writer, rows: &[RunCommit]) -> Vec<Result<Committed, Arc<Error>>> {
+fn write(writer: &mut Writer, rows: &[RunCommit]) -> Vec<Result<Committed, Unwritten>> {
     let deadline = std::time::Instant::now() + PATIENCE;
     let mut ids: Vec<RunId> = rows.iter().map(|row| row.id).collect();
     ids.sort_unstable();
@@ -46,7 +58,6 @@ fn write(writer: &mut Writer, rows: &[RunCommit]) -> Vec<Result<Committed, Arc<E
     let one_by_one = ids.array_windows().any(|[one, two]| one == two);
     statements(rows, |row| if one_by_one { usize::MAX } else { row.bytes() })
         .flat_map(|rows| together(rows, &mut |rows| keep(writer, deadline, rows)))
-        .map(|kept| kept.map_err(Arc::from))
         .collect()
 }
 

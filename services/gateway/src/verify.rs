@@ -40,6 +40,15 @@ pub(crate) enum Checked {
     },
 }
 
+/// Why a provider's document is not at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// The provider has none there: whoever pointed to it is not to be believed.
+    Absent,
+    /// The provider cannot be asked now.
+    Unreachable,
+}
+
 /// Keys that providers publish, by URL.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishedKeys {
@@ -56,38 +65,41 @@ impl PublishedKeys {
     }
 
     /// Fetches a key, or remembers it. The profile has checked that the URL is on its provider's list.
-    async fn fetch(&self, url: String) -> Result<Arc<str>, Reason> {
+    async fn fetch(&self, url: String) -> Result<Arc<str>, Missing> {
         let get = async {
-            let body = self.get(&url).await.ok_or(Reason::KeyUntrusted)?;
-            std::str::from_utf8(&body)
-                .map(Arc::from)
-                .or(Err(Reason::KeyUntrusted))
+            let body = self.get(&url).await?;
+            std::str::from_utf8(&body).map(Arc::from).or(Err(Missing::Absent))
         };
         self.keys
             .try_get_with(url.clone(), get)
             .await
-            .map_err(|reason| *reason)
+            .map_err(|missing| *missing)
     }
 
-    async fn get(&self, url: &str) -> Option<Bytes> {
+    async fn get(&self, url: &str) -> Result<Bytes, Missing> {
         let mut request = egress::Request::new(egress::Method::GET, url, Bytes::new());
         request.deadlines = Deadlines::within(PROVIDER_PATIENCE);
         request.max_answer_bytes = KEY_BYTES;
         match self.egress.send(request).await {
-            Ok(answer) if answer.status.is_success() && !answer.body_truncated => Some(answer.body),
+            Ok(answer) if answer.status.is_success() && !answer.body_truncated => Ok(answer.body),
             Ok(answer) => {
+                let is_theirs = answer.status.is_server_error() || answer.status.as_u16() == 429;
                 tracing::warn!(
                     http.status = answer.status.as_u16(),
                     "a provider did not hand out what it points to"
                 );
-                None
+                Err(if is_theirs {
+                    Missing::Unreachable
+                } else {
+                    Missing::Absent
+                })
             }
             Err(error) => {
                 tracing::warn!(
                     error.kind = error.kind().as_str(),
                     "a provider cannot be reached for what it points to"
                 );
-                None
+                Err(Missing::Unreachable)
             }
         }
     }
@@ -139,7 +151,7 @@ pub(crate) async fn verify(
         // subscriptions, and hand out signatures, to everybody who knows the address.
         return Ok(Checked::Event { verified: None });
     }
-    let verdict = judge(gateway, &guard, &signed, arrival.at).await;
+    let verdict = judge(gateway, &guard, &signed, arrival.at).await?;
     metrics::signature_verified(guard.provider, verdict.reason().map_or("valid", Reason::as_str));
     let verified = match verdict {
         Verdict::Valid { secret } => {
@@ -170,21 +182,32 @@ pub(crate) fn allow(profile: &Profile) -> String {
 }
 
 /// Fetches the provider's key where there is one to fetch, and asks the profile.
-async fn judge(gateway: &Gateway, guard: &Guard<'_>, signed: &Request<'_>, now: Instant) -> Verdict {
+///
+/// While a key cannot be fetched, nothing is said of the signature: a sender takes a refusal for good (Amazon SNS does not send
+/// again after a 4xx), and comes again after a 503.
+async fn judge(
+    gateway: &Gateway,
+    guard: &Guard<'_>,
+    signed: &Request<'_>,
+    now: Instant,
+) -> Result<Verdict, Problem> {
     let fetched = match guard.profile.key_url(signed, &guard.secrets) {
         Ok(None) => None,
         Ok(Some(url)) => match gateway.published_keys.fetch(url).await {
             Ok(document) => Some(document),
-            Err(reason) => return Verdict::Invalid(reason),
+            Err(Missing::Unreachable) if guard.mode == VerifyMode::Enforce => {
+                return Err(Problem::Unavailable);
+            }
+            Err(_) => return Ok(Verdict::Invalid(Reason::KeyUntrusted)),
         },
-        Err(reason) => return Verdict::Invalid(reason),
+        Err(reason) => return Ok(Verdict::Invalid(reason)),
     };
     let credentials = Credentials {
         secrets: &guard.secrets,
         fetched_key: fetched.as_deref(),
         ..Credentials::default()
     };
-    guard.profile.verify(signed, &credentials, now.unix_seconds())
+    Ok(guard.profile.verify(signed, &credentials, now.unix_seconds()))
 }
 
 /// Answers, once all that the handshake brings about is done.
@@ -208,7 +231,7 @@ async fn shake(
             .published_keys
             .get(url)
             .await
-            .ok_or(Problem::Unavailable)?;
+            .map_err(|_logged| Problem::Unavailable)?;
     }
     if let Some(secret) = answer.captured.take()
         && !is_known(source, &secret)
@@ -279,4 +302,38 @@ fn header_lines(request: &RequestHead) -> Vec<(&str, &[u8])> {
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::receiver::{Receiver, Reply};
+
+    #[tokio::test]
+    async fn a_key_that_its_provider_does_not_have_is_told_from_one_that_cannot_be_asked_for_now() {
+        let receiver = Receiver::start();
+        let keys = PublishedKeys::new(egress::Client::new(egress::Settings {
+            policy: egress::Policy::new(["127.0.0.0/8".parse().unwrap()]),
+            ..egress::Settings::default()
+        }));
+        let url = format!("{}/key.pem", receiver.url());
+        for (status, missing) in [
+            (404, Missing::Absent),
+            (403, Missing::Absent),
+            (302, Missing::Absent),
+            (429, Missing::Unreachable),
+            (500, Missing::Unreachable),
+            (503, Missing::Unreachable),
+        ] {
+            receiver.answer_all(Reply::status(status));
+            assert_eq!(keys.fetch(url.clone()).await, Err(missing), "{status}");
+        }
+        receiver.answer_all(Reply::reset());
+        assert_eq!(keys.fetch(url.clone()).await, Err(Missing::Unreachable));
+        // None of these is remembered.
+        receiver.answer_all(Reply::status(200).body("a key"));
+        assert_eq!(keys.fetch(url.clone()).await.as_deref(), Ok("a key"));
+        receiver.answer_all(Reply::status(500));
+        assert_eq!(keys.fetch(url).await.as_deref(), Ok("a key"));
+    }
 }

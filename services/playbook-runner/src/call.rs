@@ -17,6 +17,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 use store::HeldRun;
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How long a call may take in all.
@@ -25,14 +26,29 @@ pub const TIME: Duration = Duration::from_secs(30);
 /// How much of an answer's body is taken.
 const ANSWER_BYTES: usize = 1 << 20;
 
+/// How many calls of one run are under way at once: each has a connection, and an answer that waits for its turn. Branches of
+/// branches can ask for a thousand.
+const AT_ONCE: usize = 32;
+
 /// What came of a call.
 pub(crate) type Result = std::result::Result<Reply, CallFailure>;
 
 /// The calls of one run that are under way. Dropping them gives them up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Calls {
+    room: Arc<Semaphore>,
     tasks: JoinSet<(u32, Result)>,
     handles: HashMap<u32, AbortHandle>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(AT_ONCE)),
+            tasks: JoinSet::new(),
+            handles: HashMap::new(),
+        }
+    }
 }
 
 impl Calls {
@@ -56,7 +72,12 @@ impl Calls {
             http.status = tracing::field::Empty,
             error.kind = tracing::field::Empty,
         );
-        let calling = async move { (id, call(&runner, &run, &nonce, request).await) };
+        let room = Arc::clone(&self.room);
+        let calling = async move {
+            // It is never closed.
+            let _permit = room.acquire_owned().await;
+            (id, call(&runner, &run, &nonce, request).await)
+        };
         let handle = self.tasks.spawn(tracing::Instrument::instrument(calling, span));
         self.handles.insert(id, handle);
     }

@@ -171,8 +171,14 @@ impl Course {
         loop {
             match self.next().await? {
                 Next::Told(told) => self.hear(told).await?,
-                Next::Done(id, result) => self.happen(Event::Done { id, result }, Vec::new()).await?,
-                Next::Tick => self.happen(Event::Tick, Vec::new()).await?,
+                Next::Done(id, result) => {
+                    self.hear_first().await?;
+                    self.happen(Event::Done { id, result }, Vec::new()).await?;
+                }
+                Next::Tick => {
+                    self.hear_first().await?;
+                    self.happen(Event::Tick, Vec::new()).await?;
+                }
                 Next::Bell => self.read_inbox().await?,
                 Next::Stop => return Err(End::Left),
             }
@@ -210,6 +216,19 @@ impl Course {
             () = timer => Ok(Next::Tick),
             () = grace => Ok(Next::Stop),
         }
+    }
+
+    /// Hears what the run was given before something else ends its waiting: nobody else gets an event that it was given, and the
+    /// bell for it rings a little later.
+    async fn hear_first(&mut self) -> Flow {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.read_inbox().await?;
+        while let Some(told) = self.told.pop_front() {
+            self.hear(told).await?;
+        }
+        Ok(())
     }
 
     async fn read_inbox(&mut self) -> Flow {

@@ -20,6 +20,10 @@ impl Waiting {
         Self(listens.collect())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What is waited for after a step: an effect that is issued again replaces itself.
     pub(crate) fn after(&self, issued: &[Issued], cancelled: &[u32]) -> Self {
         let mut after = self.clone();

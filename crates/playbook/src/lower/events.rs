@@ -6,6 +6,7 @@ use super::fields::Fields;
 use super::nearest::{advice, nearest};
 use super::scope::Scope;
 use super::unsupported;
+use crate::reducer::limits;
 use crate::source::{Kind, Spot};
 use crate::{
     Code, Correlation, EventFilter, EventTemplate, Expression, Listen, ListenMode, ListenRead, TaskKind,
@@ -82,6 +83,7 @@ impl Lowering<'_, '_> {
             return value;
         };
         match name {
+            "type" => self.event_type(spot, &value),
             "source" | "dataschema" => self.uri_reference(spot, &what, text),
             "specversion" if text != "1.0" => {
                 let message = format!("`specversion` is `{text}`; events are of `1.0`: leave it out");
@@ -210,7 +212,10 @@ impl Lowering<'_, '_> {
         }
         for (name, field) in with.fields() {
             match name {
-                "type" => filter.event_type = self.filled_text(&field, "`type`", scope),
+                "type" => {
+                    filter.event_type = self.filled_text(&field, "`type`", scope);
+                    self.event_type(&field, &filter.event_type);
+                }
                 "source" => {
                     let source = self.filled_text(&field, "`source`", scope);
                     if let Template::Literal(Value::String(text)) = &source {
@@ -236,6 +241,15 @@ impl Lowering<'_, '_> {
                     self.issue_of_name(Code::Unsupported, &field, message);
                 }
             }
+        }
+    }
+
+    /// Refuses what no event can have.
+    fn event_type(&mut self, spot: &Spot<'_>, written: &Template) {
+        if let Template::Literal(Value::String(text)) = written
+            && let Some(wrong) = limits::wrong_event_type(text)
+        {
+            self.issue(Code::InvalidValue, spot, format!("`type` {wrong}"));
         }
     }
 

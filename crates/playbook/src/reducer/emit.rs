@@ -5,6 +5,7 @@
 
 use super::errors::Error;
 use super::evaluate::View;
+use super::limits;
 use super::machine::Machine;
 use super::path::digest;
 use crate::{Emitted, EventTemplate, Task};
@@ -31,6 +32,11 @@ impl Machine<'_, '_> {
         if own.get("type").is_none_or(|kind| kind == "") {
             // No route could choose it, and nothing could listen for it.
             return Err(self.expression_error(&view, "the type of the event to emit is null or empty"));
+        }
+        if let Some(Value::String(kind)) = own.get("type")
+            && let Some(wrong) = limits::wrong_event_type(kind)
+        {
+            return Err(self.expression_error(&view, &format!("the type of the event to emit {wrong}")));
         }
         if let Some(data) = &event.data {
             own.insert("data".to_owned(), self.fill(&view, data, input)?);

@@ -8,6 +8,7 @@ use super::errors::{self, Error, Kind};
 use super::evaluate::View;
 use super::fit;
 use super::frame::Activity;
+use super::limits;
 use super::machine::Machine;
 use crate::{Awaited, Effect, EventFilter, Listen, ListenMode, ListenRead, ListenRequest, TaskKind};
 use serde_json::Value;
@@ -37,6 +38,10 @@ impl Machine<'_, '_> {
             let detail = format!("at {}: the type to listen for is null", filter.pointer);
             return Err(self.expression_error(view, &detail));
         };
+        if let Some(wrong) = limits::wrong_event_type(&event_type) {
+            let detail = format!("at {}: the type to listen for {wrong}", filter.pointer);
+            return Err(self.expression_error(view, &detail));
+        }
         let source = self.text(view, "source", filter.source.as_ref(), input)?;
         if filter.source.is_some() && source.is_none() {
             // Not any source: whoever writes who must have sent it means one.

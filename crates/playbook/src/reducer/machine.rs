@@ -59,7 +59,8 @@ impl<'p, 'e> Machine<'p, 'e> {
             Event::Cancel => self.cancel(),
             Event::Pause => self.pause(),
             Event::Resume => self.resume(),
-            Event::Fault { error } => self.fault(None, error),
+            // Of a retry that could not even be begun, the place where it faulted before is where another begins.
+            Event::Fault { error } => self.fault(self.state.failed, error),
             Event::Retry { fresh_keys } => self.retry(fresh_keys),
         }
         self.advance_all();
@@ -82,7 +83,9 @@ impl<'p, 'e> Machine<'p, 'e> {
             Event::Cancel => is_open,
             Event::Pause => self.state.status == RunState::Running,
             Event::Resume => self.state.status == RunState::Paused,
-            Event::Fault { .. } => is_open || self.state.status == RunState::Pending,
+            Event::Fault { .. } => {
+                is_open || matches!(self.state.status, RunState::Pending | RunState::Faulted)
+            }
             Event::Retry { .. } => self.state.status == RunState::Faulted && self.state.run.is_some(),
         }
     }

@@ -46,6 +46,13 @@ fn push(expanded: &mut String, name: &str, value: &Value) -> Result<(), String> 
             return Err(format!("the endpoint needs `{name}` as a text or a number"));
         }
     };
+    let is_of_path = !expanded.contains('?');
+    if is_of_path && matches!(text.as_str(), "." | "..") {
+        // Encoded or not, it would lead to another path (WHATWG URL, "double-dot URL path segment").
+        return Err(format!(
+            "the endpoint's `{name}` is `{text}`, which would lead to another path"
+        ));
+    }
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             expanded.push(char::from(byte));
@@ -81,6 +88,21 @@ mod tests {
             expand("https://x.test/{name}/{id}?t={tags}").as_deref(),
             Ok("https://x.test/..%2Fa%20b%3Fx%3D%C3%BC/7?t=a,b%2Cc")
         );
+        for dots in [".", ".."] {
+            let input = json!({"dots": dots});
+            let expand = |template: &str| super::expand(template, |name| input.get(name));
+            for path in [
+                "https://x.test/a/{dots}",
+                "https://x.test/a/{dots}/b",
+                "https://x.test/{dots}{dots}",
+            ] {
+                assert!(expand(path).unwrap_err().contains("another path"), "{path}");
+            }
+            assert_eq!(
+                expand("https://x.test/a?b={dots}"),
+                Ok(format!("https://x.test/a?b={dots}"))
+            );
+        }
         assert!(expand("https://x.test/{none}").unwrap_err().contains("`none`"));
         assert!(expand("https://x.test/{other}").unwrap_err().contains("`other`"));
         assert!(expand("https://x.test/{id").is_err());

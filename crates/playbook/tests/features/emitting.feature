@@ -47,6 +47,27 @@ Feature: Events of a Run
     []
     """
 
+  Scenario: A type that no door would take is an error, and neither emitted nor waited for
+    Given a workflow with definition:
+    """yaml
+    document: {dsl: '1.0.3', namespace: default, name: a-type-that-no-door-would-take, version: '1.0.0'}
+    do:
+      - fits: {emit: {event: {with: {type: "${ \"é\" * 128 }"}}}}
+      - long:
+          try: [tell: {emit: {event: {with: {type: "${ \"x\" * 129 }"}}}}]
+          catch: {do: [{note: {set: "${ {status: $error.status, at: $error.instance} }"}}]}
+      - control:
+          try: [hear: {listen: {to: {one: {with: {type: "${ \"a\\nb\" }"}}}}}]
+          catch: {do: [{note: {set: "${ . + {then: $error.instance} }"}}]}
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    status: 400
+    at: /do/1/long/try/0/tell
+    then: /do/2/control/try/0/hear
+    """
+
   Scenario: A run tells nothing of its life unless it is asked to
     Given a workflow with definition:
     """yaml

@@ -64,6 +64,7 @@ struct Sceptic<'p> {
     steps: u32,
     status: RunState,
     wake_at: Option<Instant>,
+    error: Option<Error>,
 }
 
 impl<'p> Sceptic<'p> {
@@ -80,6 +81,7 @@ impl<'p> Sceptic<'p> {
             steps: 0,
             status: RunState::Pending,
             wake_at: None,
+            error: None,
         }
     }
 
@@ -147,6 +149,7 @@ impl<'p> Sceptic<'p> {
             .extend(out.issued.into_iter().map(|issued| (issued.id, issued)));
         self.status = out.summary.status;
         self.wake_at = out.summary.wake_at;
+        self.error = out.summary.error;
         assert_eq!(out.summary.steps, self.steps);
         assert_ne!(self.status, RunState::Pending);
         if self.is_open() {
@@ -228,15 +231,24 @@ impl<'p> Sceptic<'p> {
             Choice::Resume => self.happen(Event::Resume),
             Choice::Retry(fresh_keys) => self.happen(Event::Retry { fresh_keys }),
             Choice::Cancel => self.happen(Event::Cancel),
-            Choice::Fault => self.happen(Event::Fault {
-                error: Error {
+            Choice::Fault => {
+                let can = !matches!(self.status, RunState::Completed | RunState::Cancelled);
+                let error = Error {
                     kind: "about:blank".to_owned(),
                     status: 500,
                     title: None,
                     detail: None,
                     instance: None,
-                },
-            }),
+                };
+                self.happen(Event::Fault { error: error.clone() });
+                if can {
+                    // Also of a retry that could not be begun: the error of before says nothing of it.
+                    assert_eq!(
+                        (self.status, self.error.as_ref()),
+                        (RunState::Faulted, Some(&error))
+                    );
+                }
+            }
         }
     }
 

@@ -5,8 +5,9 @@ use super::wanted::Wanted;
 use crate::check::definition::told;
 use crate::check::{Checks, Report};
 use crate::{Error, Problem, yaml};
-use playbook::{Issue, Place, place};
+use playbook::{Issue, Place, Places};
 use serde_json::Value;
+use std::cell::OnceCell;
 
 /// Checks what is new, and notes what comes of it.
 pub(super) async fn check(
@@ -16,6 +17,7 @@ pub(super) async fn check(
     wanted: &mut Wanted,
     file: &str,
 ) -> Result<(), Error> {
+    let file = File::of(file);
     for (built, path) in wanted.playbooks.iter_mut().zip(&wanted.playbook_paths) {
         let row = &mut built.row;
         // Without either, there is a problem already.
@@ -24,8 +26,12 @@ pub(super) async fn check(
         }
         let existing = current.playbooks.iter().find(|known| known.id == row.id);
         let issues = checks.define(row, existing).await?;
+        if issues.is_empty() {
+            continue;
+        }
+        let written = Written::of(path, &file);
         for issue in &issues {
-            let Problem { path, message } = problem(issue, path, file);
+            let Problem { path, message } = problem(issue, path, &written, &file);
             report.refuse(path, message);
         }
     }
@@ -33,10 +39,10 @@ pub(super) async fn check(
 }
 
 /// An issue of the definition of the playbook at `path`, told in the words of the file.
-fn problem(issue: &Issue, path: &str, file: &str) -> Problem {
+fn problem(issue: &Issue, path: &str, written: &Written, file: &File<'_>) -> Problem {
     let below = format!("{path}.definition{}", issue.path.replace('/', "."));
-    let message = match Written::of(path, file) {
-        Written::InPlace => at_its_line(&below, &issue.message, file),
+    let message = match written {
+        Written::InPlace => file.at_its_line(&below, &issue.message),
         Written::Block { line } => match issue.line {
             Some(within) => format!("line {}: {}", line.saturating_add(within), issue.message),
             None => issue.message.clone(),
@@ -49,16 +55,71 @@ fn problem(issue: &Issue, path: &str, file: &str) -> Problem {
 
 /// Says where in a file stands what a server, which has not seen it, found wrong with the definitions of its playbooks.
 pub fn locate(problems: &mut [Problem], file: &str) {
+    let file = File::of(file);
     for problem in problems {
         let Some((path, _)) = problem.path.split_once(".definition") else {
             continue;
         };
-        problem.message = match Written::of(path, file) {
-            Written::InPlace => at_its_line(&problem.path, &problem.message, file),
+        problem.message = match Written::of(path, &file) {
+            Written::InPlace => file.at_its_line(&problem.path, &problem.message),
             Written::File(name) => format!("{name}, {}", problem.message),
             // The lines of the text are told already.
             Written::Block { .. } | Written::Text => continue,
         };
+    }
+}
+
+/// A file of configuration. It may be large, and much in it be wrong: it is read once, when something is.
+struct File<'f> {
+    text: &'f str,
+    document: OnceCell<Value>,
+    places: OnceCell<Option<Places>>,
+}
+
+impl<'f> File<'f> {
+    fn of(text: &'f str) -> Self {
+        Self {
+            text,
+            document: OnceCell::new(),
+            places: OnceCell::new(),
+        }
+    }
+
+    fn document(&self) -> &Value {
+        self.document
+            .get_or_init(|| yaml::parse(self.text).unwrap_or_default())
+    }
+
+    fn place<'n>(&self, way: impl IntoIterator<Item = &'n str>) -> Option<Place> {
+        let places = self.places.get_or_init(|| Places::read(self.text)).as_ref()?;
+        Some(places.at(way))
+    }
+
+    /// Whether a literal block begins behind the key there. Where the block itself is said to be depends on what is in it.
+    fn is_block(&self, found: &Place) -> bool {
+        let line = self.text.lines().nth(found.line.saturating_sub(1) as usize);
+        let value = line.and_then(|line| Some(line.split_once("definition")?.1.split_once(':')?.1));
+        value.is_some_and(|value| value.trim_start().starts_with('|'))
+    }
+
+    /// Puts the line in front of what is wrong at a path, in a file that has lines.
+    fn at_its_line(&self, path: &str, message: &str) -> String {
+        let way = || {
+            let (playbook, rest) = path.split_once(".definition")?;
+            let names = rest.split('.').filter(|name| !name.is_empty());
+            Some(
+                ["playbooks", index(playbook)?, "definition"]
+                    .into_iter()
+                    .chain(names),
+            )
+        };
+        let found = way()
+            .filter(|_| self.text.contains('\n'))
+            .and_then(|way| self.place(way));
+        match found {
+            Some(found) => format!("line {}, column {}: {message}", found.line, found.column),
+            None => message.to_owned(),
+        }
     }
 }
 
@@ -76,16 +137,15 @@ enum Written {
 }
 
 impl Written {
-    fn of(path: &str, file: &str) -> Self {
+    fn of(path: &str, file: &File<'_>) -> Self {
         let index = index(path).unwrap_or_default();
-        let document = yaml::parse(file).unwrap_or_default();
-        match document.pointer(&format!("/playbooks/{index}/definition")) {
+        match file.document().pointer(&format!("/playbooks/{index}/definition")) {
             Some(Value::Object(object)) => match object.get("file").and_then(Value::as_str) {
                 Some(name) if object.len() == 1 => Self::File(name.to_owned()),
                 _ => Self::InPlace,
             },
-            _ => match place(file, ["playbooks", index, "definition"]) {
-                Some(found) if is_block(file, &found) => Self::Block { line: found.line },
+            _ => match file.place(["playbooks", index, "definition"]) {
+                Some(found) if file.is_block(&found) => Self::Block { line: found.line },
                 _ => Self::Text,
             },
         }
@@ -95,33 +155,6 @@ impl Written {
 /// The `3` of `playbooks[3]`.
 fn index(path: &str) -> Option<&str> {
     path.strip_prefix("playbooks[")?.strip_suffix(']')
-}
-
-/// Whether a literal block begins behind the key there. Where the block itself is said to be depends on what is in it.
-fn is_block(file: &str, found: &Place) -> bool {
-    let line = file.lines().nth(found.line.saturating_sub(1) as usize);
-    let value = line.and_then(|line| Some(line.split_once("definition")?.1.split_once(':')?.1));
-    value.is_some_and(|value| value.trim_start().starts_with('|'))
-}
-
-/// Puts the line in front of what is wrong at a path, in a file that has lines.
-fn at_its_line(path: &str, message: &str, file: &str) -> String {
-    let way = || {
-        let (playbook, rest) = path.split_once(".definition")?;
-        let names = rest.split('.').filter(|name| !name.is_empty());
-        Some(
-            ["playbooks", index(playbook)?, "definition"]
-                .into_iter()
-                .chain(names),
-        )
-    };
-    let found = way()
-        .filter(|_| file.contains('\n'))
-        .and_then(|way| place(file, way));
-    match found {
-        Some(found) => format!("line {}, column {}: {message}", found.line, found.column),
-        None => message.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -163,7 +196,8 @@ playbooks:
             (2, "/do", "three.yaml, line 2, column 5: is wrong"),
             (3, "/do", "line 2, column 5: is wrong"),
         ] {
-            let problem = problem(&issue(path), &format!("playbooks[{index}]"), FILE);
+            let (file, playbook) = (File::of(FILE), format!("playbooks[{index}]"));
+            let problem = problem(&issue(path), &playbook, &Written::of(&playbook, &file), &file);
             assert_eq!(problem.message, expected, "{index} {path}");
             assert!(
                 problem

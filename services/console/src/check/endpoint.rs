@@ -205,6 +205,13 @@ impl Draft {
                 existing.secrets.clone()
             }
             (Some(given), _) => vec![secret::signing(given, now)],
+            // A customer who has it no longer knows the secret, and could sign what its next owner gets.
+            (None, Some(existing)) if is_given_away(existing, self.application_id.as_ref()) => {
+                let signing = self
+                    .signing
+                    .unwrap_or_else(|| Signing::current(&existing.secrets));
+                vec![secret::signing(generate(signing), now)]
+            }
             (None, Some(existing)) => match self.signing {
                 // Both sign for a while, so that receivers can follow.
                 Some(wanted) if wanted != Signing::current(&existing.secrets) => {
@@ -243,6 +250,11 @@ impl Draft {
         };
         Built { row, made }
     }
+}
+
+/// Whether a customer has it no longer.
+fn is_given_away(existing: &Endpoint, owner: Option<&ApplicationId>) -> bool {
+    existing.application_id.is_some() && existing.application_id.as_ref() != owner
 }
 
 /// Whether `given` is the one secret that is not being rotated out.

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// How much longer or shorter than a known name an unknown one may be, in bytes, to be taken for a slip of the pen.
+const FARTHEST: usize = 8;
+
 /// How a document writes the names of its fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -331,9 +334,11 @@ impl<'a> Fields<'a> {
             if self.known.iter().any(|known| known == name) {
                 continue;
             }
+            // What is that much longer or shorter is not near, and may be megabytes.
             let near = self
                 .known
                 .iter()
+                .filter(|known| known.len().abs_diff(name.len()) <= FARTHEST)
                 .map(|known| (strsim::damerau_levenshtein(&plain(known), &plain(name)), known))
                 .filter(|(distance, _)| *distance <= 2)
                 .min();

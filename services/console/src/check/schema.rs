@@ -14,7 +14,9 @@ use serde_json::Value;
 /// The largest schema, in bytes of its JSON.
 const LARGEST_SCHEMA: usize = 64 << 10;
 /// The largest program that one pattern may become, in bytes.
-const LARGEST_PATTERN: usize = 1 << 20;
+const LARGEST_PATTERN: usize = 256 << 10;
+/// How many patterns a schema may have: each is compiled, and kept for as long as the schema is looked at.
+const MOST_PATTERNS: usize = 200;
 /// More mistakes than this are not told.
 const MOST_ISSUES: usize = 100;
 
@@ -26,7 +28,26 @@ pub(crate) fn schema(value: &Value) -> Result<Value, Refused> {
     if value.to_string().len() > LARGEST_SCHEMA {
         return Err(Refused(format!("must be at most {LARGEST_SCHEMA} bytes as JSON")));
     }
+    if patterns(value) > MOST_PATTERNS {
+        return Err(Refused(format!("may have at most {MOST_PATTERNS} patterns")));
+    }
     compile(value).map(|_validator| value.clone())
+}
+
+/// How many patterns are in a schema; more, where a property has the name of a keyword.
+fn patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| match (name.as_str(), value) {
+                ("pattern", Value::String(_)) => 1,
+                ("patternProperties", Value::Object(by_pattern)) => by_pattern.len() + patterns(value),
+                _ => patterns(value),
+            })
+            .sum(),
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        _ => 0,
+    }
 }
 
 /// What is wrong with an instance, each with its JSON pointer.
@@ -89,6 +110,15 @@ mod tests {
         ] {
             assert!(schema(&bad).is_err(), "{bad}");
         }
+        let many = |count: usize| {
+            let all: Vec<Value> = (0..count)
+                .map(|number| json!({"pattern": format!("[ab]{{{number}}}")}))
+                .collect();
+            json!({"anyOf": all, "patternProperties": {"^a": {"pattern": "b"}}})
+        };
+        assert!(schema(&many(MOST_PATTERNS - 2)).is_ok());
+        let told = schema(&many(MOST_PATTERNS - 1)).unwrap_err();
+        assert!(told.0.contains("at most 200 patterns"), "{told:?}");
     }
 
     #[test]

@@ -250,12 +250,13 @@ pub(crate) fn signing_secret(value: &Value) -> Result<SecretString, Refused> {
 /// The error of a list that needs something in it.
 pub(crate) fn one_of<T: Display>(known: impl IntoIterator<Item = T>, asked: &str, what: &str) -> Refused {
     let known: Vec<String> = known.into_iter().map(|name| name.to_string()).collect();
+    // Cut before it is compared with each of many names, which takes a time that grows with both.
+    let asked: String = asked.chars().take(LONGEST_NAME).collect();
     let near = known
         .iter()
-        .map(|name| (strsim::jaro_winkler(name, asked), name))
+        .map(|name| (strsim::jaro_winkler(name, &asked), name))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|one, two| one.0.total_cmp(&two.0));
-    let asked: String = asked.chars().take(LONGEST_NAME).collect();
     match near {
         Some((_, name)) => Refused(format!("`{asked}` is no {what}; did you mean `{name}`?")),
         None => Refused(format!("`{asked}` is no {what}")),

@@ -55,6 +55,8 @@ pub(super) async fn reveal(
     let now = Instant::now();
     let live = row.secrets.iter().filter(|secret| secret.is_live(now));
     let chrome = visit.chrome(Section::Endpoints);
+    let entry = visit.did("endpoint.reveal_secret", &row.id);
+    console.on_record(entry).keep().await?;
     tracing::info!(
         workspace.id = %row.workspace_id,
         application.id = %visit.application.id,

@@ -1,6 +1,7 @@
 //! A workspace's customers, their endpoints, and the way into the portal.
 
 use crate::on_both;
+use crate::portal::secrets;
 use crate::yard::{PUBLIC_URL, Yard};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -131,8 +132,13 @@ on_both! {
         // A change says nothing of it unless it does.
         let moved = yard.patch(&format!("endpoints/{id}"), &json!({"enabled": false})).await.expect(200);
         assert_eq!(moved["applicationId"], "app_one");
+        let known = secrets(yard, &id).await;
         let moved = yard.patch(&format!("endpoints/{id}"), &json!({"application": "app_two"})).await.expect(200);
         assert_eq!(moved["applicationId"], "app_two");
+        // Who had it knows its secret, and must not be able to sign what its next owner gets.
+        let now = secrets(yard, &id).await;
+        assert!(now.len() == 1 && !known.contains(&now[0]), "{moved}");
+        assert_eq!(moved["secret"], now[0]);
         let moved = yard.patch(&format!("endpoints/{id}"), &json!({"applicationId": null})).await.expect(200);
         assert_eq!(moved["applicationId"], Value::Null);
 

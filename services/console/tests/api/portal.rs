@@ -111,7 +111,7 @@ async fn delivered(yard: &Yard, endpoint: &str) -> DeliveryId {
 }
 
 /// An endpoint's secrets, newest first.
-async fn secrets(yard: &Yard, endpoint: &str) -> Vec<String> {
+pub(crate) async fn secrets(yard: &Yard, endpoint: &str) -> Vec<String> {
     let row = yard.store.endpoint(&EndpointId::from_stored(endpoint)).await;
     let secrets = row.unwrap().unwrap().secrets;
     let values = secrets
@@ -299,6 +299,8 @@ on_both! {
         let shown = admin.post("/endpoints/ep_one/secret", &format!("token={token}")).await;
         assert_eq!((shown.status.as_u16(), shown.headers["cache-control"].to_str().unwrap()), (200, "no-store"));
         assert!(shown.text.contains(&first.replace('+', "&#43;")) || shown.text.contains(&first), "{}", shown.text);
+        let told = &yard.get("audit?limit=1").await.expect(200)["audit"][0];
+        assert_eq!((&told["action"], &told["target"]["id"]), (&json!("endpoint.reveal_secret"), &json!("ep_one")));
         // Looking needs the form.
         assert_eq!(admin.get("/endpoints/ep_one/secret").await.status.as_u16(), 404);
         assert_eq!(admin.get("/endpoints/ep_one/rotate-secret").await.status.as_u16(), 404);

@@ -1,7 +1,7 @@
 //! When the ledger or the conveyor is away.
 
 use crate::wire_http::send;
-use crate::yard::{Yard, spec};
+use crate::yard::{Yard, spec, verified_by};
 use serde_json::json;
 use std::time::Duration;
 use testkit::proxy::Proxy;
@@ -180,6 +180,33 @@ async fn large_bodies_that_find_no_room_are_asked_to_come_again_and_small_ones_a
         send(yard.address, line, &[], &large).await.status == 202
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_message_whose_key_cannot_be_fetched_now_is_asked_for_again_and_not_refused() {
+    let yard = Yard::start().await;
+    yard.source(verified_by("topic", "aws-sns"), &[]).await;
+    let message = json!({
+        "Type": "Notification", "MessageId": "m1", "TopicArn": "arn:aws:sns:us-west-2:1:T", "Message": "hi",
+        "Timestamp": "2026-09-21T13:33:20.000Z", "SignatureVersion": "2", "Signature": "c2lnbmVk",
+        "SigningCertURL": "https://sns.us-west-2.amazonaws.com/key.pem",
+    });
+    let reply = send(
+        yard.address,
+        "POST /ingest/src_topic",
+        &[],
+        message.to_string().as_bytes(),
+    )
+    .await;
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert!(reply.header("retry-after").is_some());
+    assert!(yard.events().await.rows.is_empty());
+    // One that points elsewhere is not to be believed, whether it can be fetched or not.
+    let elsewhere = message
+        .to_string()
+        .replace("sns.us-west-2.amazonaws.com", "sns.example.com");
+    let reply = send(yard.address, "POST /ingest/src_topic", &[], elsewhere.as_bytes()).await;
+    assert_eq!(reply.status, 401, "{reply:?}");
 }
 
 /// A request that has sent all of its body but the last byte.

@@ -95,7 +95,12 @@ impl Course {
         }
         self.version = self.read_version().await?;
         match self.state.clone() {
-            Some(_) if self.is_unwanted => {
+            // One whose playbook was removed was to be told to end; whoever was to tell it may have been lost.
+            Some(state) if self.is_unwanted || self.is_orphan => {
+                if let Ok(found) = pending(&state) {
+                    // What it waits for is to be forgotten with it: it would be given the next event, and lose it.
+                    self.waiting = Waiting::of(&found.issued);
+                }
                 let taken = self.told.drain(..).map(|told| told.id).collect();
                 self.happen(Event::Cancel, taken).await
             }

@@ -173,3 +173,26 @@ async fn addresses_within_are_refused_unless_the_operator_opened_them() {
     let run = yard.in_state(id, RunState::Faulted).await;
     assert!(run.error.unwrap().contains("egress.allow"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn branches_of_branches_call_no_more_than_some_at_once() {
+    let yard = Yard::embedded().await;
+    yard.receiver
+        .answer_all(Reply::status(200).after(Duration::from_millis(300)));
+    let calls: Vec<String> = (0..30)
+        .map(|number| format!("{{c{number}: {{call: http, with: {{method: get, endpoint: '{{url}}/'}}}}}}"))
+        .collect();
+    let branch = |name: &str| format!("{{{name}: {{fork: {{branches: [{}]}}}}}}", calls.join(", "));
+    let tasks = format!(
+        "- all: {{fork: {{branches: [{}, {}]}}}}\n- last: {{set: {{done: true}}}}",
+        branch("one"),
+        branch("two")
+    );
+    yard.save(&tasks).await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    assert_eq!(yard.completed(id).await, json!({"done": true}));
+    assert_eq!(yard.receiver.requests().len(), 60);
+    let most = yard.receiver.most_in_flight();
+    assert!((2..=32).contains(&most), "{most} at once");
+}

@@ -1,6 +1,6 @@
 //! What operators do to runs.
 
-use crate::yard::Yard;
+use crate::yard::{Yard, workspace};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use store::{Control, Controlled, Edit, RunsOf};
@@ -129,7 +129,7 @@ async fn all_that_runs_is_cancelled_by_the_kill_switch() {
         ids.push(yard.run(&json!({})).await);
     }
     yard.receiver.received(5).await;
-    let workspace = crate::yard::workspace().id;
+    let workspace = workspace().id;
     let cancelled = yard
         .store
         .cancel_runs(RunsOf::Workspace(workspace), None, 100, wire::Instant::now())
@@ -143,7 +143,7 @@ async fn all_that_runs_is_cancelled_by_the_kill_switch() {
 
 /// Switches the workspace off, or on again, in the ledger alone: nobody is told.
 async fn switch_workspace(yard: &Yard, accepting: bool) {
-    let mut row = crate::yard::workspace();
+    let mut row = workspace();
     row.accepting = accepting;
     row.spec.runs = if accepting { Ending::Drain } else { Ending::Cancel };
     yard.store
@@ -246,4 +246,53 @@ async fn a_run_that_is_made_while_its_playbook_is_removed_ends() {
     let _runner = yard.start();
     yard.in_state(late, RunState::Cancelled).await;
     assert!(yard.receiver.requests().is_empty());
+}
+
+async fn a_run_that_waits_for_an_event_when_the_kill_switch_ends_it_is_given_none(yard: Yard) {
+    yard.save("- hear: {listen: {to: {one: {with: {type: order.paid}}}}}")
+        .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.in_state(id, RunState::Waiting).await;
+    until("nobody has it", async || {
+        yard.number("SELECT count(*) AS value FROM runs WHERE owner IS NOT NULL") == 0
+    })
+    .await;
+    assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 1);
+    switch_workspace(&yard, false).await;
+    let of = RunsOf::Workspace(workspace().id);
+    let told = yard.store.cancel_runs(of, None, 100, wire::Instant::now()).await;
+    assert_eq!(told.unwrap(), [id]);
+    yard.tell(id).await;
+    yard.in_state(id, RunState::Cancelled).await;
+    assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_an_event_when_the_kill_switch_ends_it_is_given_none_on_sqlite() {
+    a_run_that_waits_for_an_event_when_the_kill_switch_ends_it_is_given_none(Yard::embedded().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_an_event_when_the_kill_switch_ends_it_is_given_none_on_postgres() {
+    a_run_that_waits_for_an_event_when_the_kill_switch_ends_it_is_given_none(Yard::distributed().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_a_run_over_ends_it_when_its_playbook_was_removed() {
+    let yard = Yard::embedded().await;
+    yard.receiver.answer_next([Reply::hang()]);
+    let playbook = yard
+        .save("- a: {call: http, with: {method: get, endpoint: '{url}/'}}")
+        .await;
+    let runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.receiver.received(1).await;
+    runner.kill();
+    // Whoever was to tell it to end was lost.
+    let edit = Edit::RemovePlaybook(playbook.id);
+    yard.store.edit(vec![edit], wire::Instant::now()).await.unwrap();
+    let _other = yard.start();
+    yard.in_state(id, RunState::Cancelled).await;
+    assert_eq!(yard.receiver.requests().len(), 1);
 }

@@ -112,3 +112,23 @@ async fn many_runs_survive_the_death_of_one_of_two_runners() {
     }
     yard.assert_one_body_for_each_key();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_the_ledger_that_is_no_runs_fault_ends_none() {
+    let yard = Yard::distributed().await;
+    // Once, in a way that nobody knows: as a server does that has no file descriptors left.
+    yard.execute(
+        "CREATE SEQUENCE failures;
+        CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('failures') = 1 THEN RAISE EXCEPTION 'could not open file: Too many open files'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER fail_once BEFORE UPDATE ON runs FOR EACH ROW WHEN (NEW.revision > OLD.revision)
+            EXECUTE FUNCTION fail_once()",
+    );
+    yard.save("- a: {set: {n: 1}}").await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    assert_eq!(yard.completed(id).await, json!({"n": 1}));
+    assert!(yard.number("SELECT last_value AS value FROM failures") > 1);
+}

@@ -244,3 +244,33 @@ async fn a_run_that_names_no_project_has_its_playbooks() {
     let shown = json!({"id": "prj_website", "slug": "website", "name": "The website", "enabled": true});
     assert_eq!(yard.completed(id).await, json!({ "project": shown }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_a_run_was_given_comes_before_an_answer_that_came_later() {
+    let yard = Yard::embedded().await;
+    yard.receiver
+        .answer_all(Reply::status(200).after(Duration::from_secs(1)));
+    yard.save(
+        "- race: {fork: {compete: true, branches: [\
+           {hear: {listen: {to: {one: {with: {type: order.paid}}}}}}, \
+           {ask: {call: http, with: {method: get, endpoint: '{url}/'}}}]}}\n\
+         - last: {set: {first: '${ .[0].n? // \"the answer\" }'}}",
+    )
+    .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.receiver.received(1).await;
+    until("it waits", async || {
+        yard.number("SELECT count(*) AS value FROM run_waits") == 1
+    })
+    .await;
+    let event = yard.accept("order.paid", &json!({"n": 7})).await;
+    // As a router gives it whose bell is still on its way.
+    yard.execute(&format!(
+        "INSERT INTO run_inbox (id, run_id, kind, event_id, effect, filter, exclusive, created_at) \
+         SELECT x'{}', run_id, 'message', x'{}', effect, filter, TRUE, 0 FROM run_waits",
+        uuid::Uuid::now_v7().simple(),
+        event.uuid().simple()
+    ));
+    assert_eq!(yard.completed(id).await, json!({"first": 7}));
+}

@@ -278,6 +278,11 @@ impl Yard {
         page.rows
     }
 
+    /// As somebody else does to the ledger.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.database.execute(sql);
+    }
+
     /// The one number that `sql` yields as `value`.
     pub(crate) fn number(&self, sql: &str) -> i64 {
         self.database.number(sql)

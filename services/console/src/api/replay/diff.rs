@@ -15,6 +15,9 @@ use wire::EndpointId;
 /// The most endpoints that are compared: each may have a payload of its own.
 const MOST: usize = 100;
 
+/// Bytes of bodies in one answer, about.
+const LARGEST: usize = 32 << 20;
+
 pub(super) async fn show(
     console: &Console,
     opened: &Opened,
@@ -40,8 +43,10 @@ pub(super) async fn show(
         .collect();
     let known = |id: &EndpointId| endpoints.contains(id);
     order.refuse_strangers(known, "never got this, and gets nothing of it by today's rules")?;
-    let mut changes = Vec::with_capacity(endpoints.len().min(MOST));
-    for endpoint in endpoints.iter().take(MOST) {
+    // Each shows what was sent and what would be.
+    let most = (LARGEST / (2 * event.body.len().max(1))).clamp(1, MOST);
+    let mut changes = Vec::with_capacity(endpoints.len().min(most));
+    for endpoint in endpoints.iter().take(most) {
         changes.push(compared(console, past, endpoint, made.as_deref()).await?);
     }
     let before = event.trace.as_deref().and_then(Trace::from_json);
@@ -50,7 +55,7 @@ pub(super) async fn show(
         before,
         trace,
         changes,
-        endpoints.len().saturating_sub(MOST),
+        endpoints.len().saturating_sub(most),
     )))
 }
 
