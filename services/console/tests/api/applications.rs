@@ -132,11 +132,11 @@ on_both! {
         // A change says nothing of it unless it does.
         let moved = yard.patch(&format!("endpoints/{id}"), &json!({"enabled": false})).await.expect(200);
         assert_eq!(moved["applicationId"], "app_one");
-        let known = secrets(yard, &id).await;
+        let known = secrets(yard, id).await;
         let moved = yard.patch(&format!("endpoints/{id}"), &json!({"application": "app_two"})).await.expect(200);
         assert_eq!(moved["applicationId"], "app_two");
         // Who had it knows its secret, and must not be able to sign what its next owner gets.
-        let now = secrets(yard, &id).await;
+        let now = secrets(yard, id).await;
         assert!(now.len() == 1 && !known.contains(&now[0]), "{moved}");
         assert_eq!(moved["secret"], now[0]);
         let moved = yard.patch(&format!("endpoints/{id}"), &json!({"applicationId": null})).await.expect(200);

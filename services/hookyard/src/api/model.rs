@@ -74,6 +74,8 @@ pub(crate) struct Delivery {
     #[serde(default)]
     pub(crate) total_attempts: u64,
     pub(crate) next_retry_at: Option<String>,
+    /// By which recovery it was sent again.
+    pub(crate) recovery_id: Option<String>,
     pub(crate) created_at: String,
     pub(crate) updated_at: String,
     #[serde(flatten)]

@@ -51,11 +51,7 @@ async fn list(deliveries: &Deliveries, screen: Screen) -> anyhow::Result<()> {
                 delivery.endpoint_id.clone(),
                 delivery.status.clone(),
                 delivery.total_attempts.to_string(),
-                delivery
-                    .reason
-                    .clone()
-                    .or_else(|| delivery.next_retry_at.clone())
-                    .unwrap_or_default(),
+                outlook(delivery),
             ]
         });
         let headings = [
@@ -77,6 +73,16 @@ async fn list(deliveries: &Deliveries, screen: Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Why it is where it is, and what comes next.
+fn outlook(delivery: &Delivery) -> String {
+    match (&delivery.recovery_id, &delivery.reason, &delivery.next_retry_at) {
+        // However it ended, it is seen to.
+        (Some(recovery), ..) => format!("sent again by {recovery}"),
+        (None, Some(reason), _) => reason.clone(),
+        (None, None, next) => next.clone().unwrap_or_default(),
+    }
+}
+
 pub(crate) async fn retry(retry: Retry, screen: Screen) -> anyhow::Result<()> {
     let api = Api::new(&retry.connection)?;
     let delivery: Value = api
@@ -89,4 +95,34 @@ pub(crate) async fn retry(retry: Retry, screen: Screen) -> anyhow::Result<()> {
         )
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_says_why_what_is_next_and_what_was_sent_again() {
+        let of = |more: Value| {
+            let mut delivery = json!({
+                "id": "del_1", "eventId": "msg_1", "endpointId": "ep_1", "status": "dead_letter",
+                "createdAt": "2026-11-29T10:00:00.000Z", "updatedAt": "2026-11-29T10:00:00.000Z",
+            });
+            delivery
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            outlook(&serde_json::from_value(delivery).unwrap())
+        };
+        assert_eq!(of(json!({"reason": "circuit_open"})), "circuit_open");
+        assert_eq!(
+            of(json!({"nextRetryAt": "2026-11-29T10:00:05.000Z"})),
+            "2026-11-29T10:00:05.000Z"
+        );
+        assert_eq!(
+            of(json!({"reason": "circuit_open", "recoveryId": "rec_1"})),
+            "sent again by rec_1"
+        );
+        assert_eq!(of(json!({})), "");
+    }
 }

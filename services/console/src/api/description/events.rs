@@ -44,7 +44,10 @@ pub(super) fn describe(api: &mut Api) {
         )
         .asks(&page())
         .asks(&of_status())
-        .gives("Newest first.", page_of("deliveries", named("Delivery"))),
+        .gives(
+            "By their events, newest first.",
+            page_of("deliveries", named("Delivery")),
+        ),
     );
     api.add(
         manage(
