@@ -170,12 +170,13 @@ const UNFIT: [&str; 8] = [
 ];
 
 /// A value that its column cannot hold.
-const MISFIT: [&str; 7] = [
+const MISFIT: [&str; 8] = [
     "invalid byte sequence",
     "invalid input syntax",
     "out of range",
     "value too long",
     "index row size",
+    "index row requires",
     "string or blob too big",
     "cannot affect row a second time",
 ];

@@ -12,12 +12,11 @@ use egress::{Answer, Deadlines, HeaderMap, HeaderName, HeaderValue, Method, Requ
 use playbook::secrets::{MissingSecret, are_in, fill};
 use playbook::{Body, CallFailure, Credentials, HttpRequest, Reply};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 use store::HeldRun;
-use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How long a call may take in all.
@@ -34,52 +33,47 @@ const AT_ONCE: usize = 32;
 pub(crate) type Result = std::result::Result<Reply, CallFailure>;
 
 /// The calls of one run that are under way. Dropping them gives them up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Calls {
-    room: Arc<Semaphore>,
     tasks: JoinSet<(u32, Result)>,
     handles: HashMap<u32, AbortHandle>,
-}
-
-impl Default for Calls {
-    fn default() -> Self {
-        Self {
-            room: Arc::new(Semaphore::new(AT_ONCE)),
-            tasks: JoinSet::new(),
-            handles: HashMap::new(),
-        }
-    }
+    /// Those that wait until there is room for them, in the order in which they were asked for.
+    waiting: VecDeque<(u32, HttpRequest)>,
+    /// One that came to an end, and still counts as one.
+    ended: Option<(u32, Result)>,
 }
 
 impl Calls {
-    /// Begins a call, unless it is under way.
-    pub(crate) fn begin(
-        &mut self,
-        runner: &Arc<Runner>,
-        run: &HeldRun,
-        nonce: &str,
-        id: u32,
-        request: HttpRequest,
-    ) {
-        if self.handles.contains_key(&id) {
-            return;
+    /// Has a call begin as soon as there is room for it ([`Calls::fill`]), unless it is under way.
+    pub(crate) fn add(&mut self, id: u32, request: HttpRequest) {
+        let waits = self.waiting.iter().any(|(waiting, _)| *waiting == id);
+        if !waits && !self.handles.contains_key(&id) {
+            self.waiting.push_back((id, request));
         }
-        let (runner, run, nonce) = (Arc::clone(runner), run.clone(), nonce.to_owned());
-        let span = tracing::info_span!(
-            "call",
-            effect.id = id,
-            attempt.number = request.attempt,
-            http.status = tracing::field::Empty,
-            error.kind = tracing::field::Empty,
-        );
-        let room = Arc::clone(&self.room);
-        let calling = async move {
-            // It is never closed.
-            let _permit = room.acquire_owned().await;
-            (id, call(&runner, &run, &nonce, request).await)
-        };
-        let handle = self.tasks.spawn(tracing::Instrument::instrument(calling, span));
-        self.handles.insert(id, handle);
+    }
+
+    /// Begins as many of those that wait as there is room for.
+    pub(crate) fn fill(&mut self, runner: &Arc<Runner>, run: &HeldRun, nonce: &str) {
+        while self.handles.len() < AT_ONCE
+            && let Some((id, request)) = self.waiting.pop_front()
+        {
+            let (runner, run, nonce) = (Arc::clone(runner), run.clone(), nonce.to_owned());
+            let span = tracing::info_span!(
+                "call",
+                effect.id = id,
+                attempt.number = request.attempt,
+                http.status = tracing::field::Empty,
+                error.kind = tracing::field::Empty,
+            );
+            let calling = async move { (id, call(&runner, &run, &nonce, request).await) };
+            let handle = self.tasks.spawn(tracing::Instrument::instrument(calling, span));
+            self.handles.insert(id, handle);
+        }
+    }
+
+    /// Leaves those that have not begun to whoever takes the run next.
+    pub(crate) fn leave_waiting(&mut self) {
+        self.waiting.clear();
     }
 
     /// Gives a call up.
@@ -87,34 +81,46 @@ impl Calls {
         if let Some(handle) = self.handles.remove(&id) {
             handle.abort();
         }
+        self.waiting.retain(|(waiting, _)| *waiting != id);
     }
 
     /// Gives all up.
     pub(crate) fn give_up_all(&mut self) {
         self.handles.clear();
+        self.waiting.clear();
         self.tasks.abort_all();
     }
 
+    /// Whether none waits, is under way, or has ended and was not taken.
     pub(crate) fn is_empty(&self) -> bool {
-        self.handles.is_empty()
+        self.handles.is_empty() && self.waiting.is_empty()
     }
 
-    /// The next that comes to an end. Cancel-safe. None: one broke, which is a fault of ours, and the run must be begun
-    /// again from its state.
-    pub(crate) async fn next(&mut self) -> Option<(u32, Result)> {
+    /// Waits until one has come to an end, which [`Calls::take`] gives. Cancel-safe. False: one broke, which is a fault of ours, and
+    /// the run must be begun again from its state.
+    pub(crate) async fn end(&mut self) -> bool {
         loop {
+            if self
+                .ended
+                .as_ref()
+                .is_some_and(|(id, _)| self.handles.contains_key(id))
+            {
+                return true;
+            }
             match self.tasks.join_next().await {
                 // One that was given up may have ended just before.
-                Some(Ok((id, result))) => {
-                    if self.handles.remove(&id).is_some() {
-                        return Some((id, result));
-                    }
-                }
+                Some(Ok(ended)) => self.ended = Some(ended),
                 Some(Err(error)) if error.is_cancelled() => {}
-                Some(Err(_)) => return None,
+                Some(Err(_)) => return false,
                 None => std::future::pending().await,
             }
         }
+    }
+
+    /// The one that came to an end, unless it was given up meanwhile.
+    pub(crate) fn take(&mut self) -> Option<(u32, Result)> {
+        let (id, result) = self.ended.take()?;
+        self.handles.remove(&id).map(|_| (id, result))
     }
 }
 

@@ -47,7 +47,7 @@ use store::{Control, HeldRun, SlotLimit, Telling, Told};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use waitbox::Wait;
-use wire::{EventId, Instant, ProjectId, RunId};
+use wire::{EventId, Instant, ProjectId, RunId, RunState};
 
 /// A run whose nearest timer is further away than this is let go of.
 const SOON: Duration = Duration::from_secs(1);
@@ -157,7 +157,8 @@ async fn leave(runner: &Runner, id: RunId) {
 /// What happens next.
 enum Next {
     Told(Told),
-    Done(u32, crate::call::Result),
+    /// A call came to an end.
+    Done,
     Tick,
     Bell,
     /// The process ends, and the run is not waited for any longer.
@@ -171,9 +172,11 @@ impl Course {
         loop {
             match self.next().await? {
                 Next::Told(told) => self.hear(told).await?,
-                Next::Done(id, result) => {
+                Next::Done => {
                     self.hear_first().await?;
-                    self.happen(Event::Done { id, result }, Vec::new()).await?;
+                    if let Some((id, result)) = self.calls.take() {
+                        self.happen(Event::Done { id, result }, Vec::new()).await?;
+                    }
                 }
                 Next::Tick => {
                     self.hear_first().await?;
@@ -189,8 +192,13 @@ impl Course {
         if let Some(told) = self.told.pop_front() {
             return Ok(Next::Told(told));
         }
-        if self.stopping.is_cancelled() && self.calls.is_empty() {
-            return Ok(Next::Stop);
+        if self.stopping.is_cancelled() {
+            self.calls.leave_waiting();
+            if self.calls.is_empty() {
+                return Ok(Next::Stop);
+            }
+        } else if self.run.state != RunState::Paused {
+            self.calls.fill(&self.runner, &self.run, &self.nonce);
         }
         let timer = async {
             match self.wake_at {
@@ -207,8 +215,8 @@ impl Course {
         tokio::select! {
             biased;
             () = self.bell.notified() => Ok(Next::Bell),
-            done = self.calls.next() => if let Some((id, result)) = done {
-                Ok(Next::Done(id, result))
+            is_whole = self.calls.end() => if is_whole {
+                Ok(Next::Done)
             } else {
                 tracing::error!("a call broke; the run is begun again from its state");
                 Err(End::Left)
@@ -224,7 +232,16 @@ impl Course {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        self.read_inbox().await?;
+        match self.runner.store.inbox(vec![self.run.id]).await {
+            Ok(told) => self.told = told.into(),
+            Err(error) => {
+                tracing::debug!(
+                    error.chain = &error as &dyn StdError,
+                    "what a run was told cannot be read now; it is when the bell rings"
+                );
+                return Ok(());
+            }
+        }
         while let Some(told) = self.told.pop_front() {
             self.hear(told).await?;
         }
@@ -295,8 +312,7 @@ impl Course {
         }
         for issued in issued {
             if let Effect::Http(request) = issued.effect {
-                self.calls
-                    .begin(&self.runner, &self.run, &self.nonce, issued.id, *request);
+                self.calls.add(issued.id, *request);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Endpoints: where webhooks go out.
 
 use super::{DeliverySpec, enabled};
+use crate::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -49,6 +50,10 @@ pub struct EndpointSpec {
     /// The authorities (PEM) whose certificates the receiver may have, instead of those that everybody trusts.
     #[serde(default)]
     pub ca: Option<String>,
+    /// Since when it is its application's, if it was another's or nobody's before: what was delivered until then is nothing that
+    /// its customer may see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_since: Option<Instant>,
 }
 
 /// Which of an endpoint's deliveries go one after the other, in the order of their events: those that share a key.
@@ -121,6 +126,7 @@ impl EndpointSpec {
             auth: None,
             client_certificate: None,
             ca: None,
+            owned_since: None,
         }
     }
 }

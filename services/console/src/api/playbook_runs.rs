@@ -82,7 +82,10 @@ pub(super) async fn refuse_ending(
     playbook: &PlaybookId,
 ) -> Result<(), Error> {
     let found = console.store().playbook_of_run(opened.id(), playbook).await?;
-    if found.is_some_and(|(_, ends)| ends) {
+    let Some((_, ends)) = found else {
+        return Err(Error::State("the playbook was removed, so its runs cannot go on"));
+    };
+    if ends {
         return Err(Error::State(
             "the playbook or its workspace is switched off with `runs: cancel`, so every run ends; let runs `drain` first",
         ));

@@ -224,6 +224,11 @@ impl Draft {
                 now,
             )],
         };
+        let owned_since = match existing {
+            Some(existing) if existing.application_id == self.application_id => existing.spec.owned_since,
+            Some(_) => Some(now),
+            None => None,
+        };
         let kept = existing.and_then(|existing| existing.credential.clone());
         let kept_key = existing.and_then(|existing| existing.client_key.clone());
         let row = Endpoint {
@@ -242,7 +247,10 @@ impl Draft {
             id,
             workspace_id: workspace_id.clone(),
             environment_id: self.environment_id,
-            spec: self.spec,
+            spec: EndpointSpec {
+                owned_since,
+                ..self.spec
+            },
             secrets,
             created_at: existing.map_or(now, |existing| existing.created_at),
             updated_at: now,

@@ -13,8 +13,10 @@ use serde_json::Value;
 
 /// The largest schema, in bytes of its JSON.
 const LARGEST_SCHEMA: usize = 64 << 10;
-/// The largest program that one pattern may become, in bytes.
+/// The largest program that one pattern may become, in bytes, to be saved.
 const LARGEST_PATTERN: usize = 256 << 10;
+/// The same of a schema that was saved: the engine's limit, whose schemas of inputs come here as well.
+const LARGEST_SAVED_PATTERN: usize = 1 << 20;
 /// How many patterns a schema may have: each is compiled, and kept for as long as the schema is looked at.
 const MOST_PATTERNS: usize = 200;
 /// More mistakes than this are not told.
@@ -31,7 +33,7 @@ pub(crate) fn schema(value: &Value) -> Result<Value, Refused> {
     if patterns(value) > MOST_PATTERNS {
         return Err(Refused(format!("may have at most {MOST_PATTERNS} patterns")));
     }
-    compile(value).map(|_validator| value.clone())
+    compile(value, LARGEST_PATTERN).map(|_validator| value.clone())
 }
 
 /// How many patterns are in a schema; more, where a property has the name of a keyword.
@@ -54,7 +56,7 @@ fn patterns(schema: &Value) -> usize {
 ///
 /// Fails when the schema does not compile, which [`schema`] refuses to save.
 pub(crate) fn issues(schema: &Value, instance: &Value) -> Result<Vec<Problem>, Refused> {
-    let validator = compile(schema)?;
+    let validator = compile(schema, LARGEST_SAVED_PATTERN)?;
     let issues = validator.iter_errors(instance).take(MOST_ISSUES);
     // Without the instance: it may hold secrets, and be long.
     Ok(issues
@@ -62,10 +64,10 @@ pub(crate) fn issues(schema: &Value, instance: &Value) -> Result<Vec<Problem>, R
         .collect())
 }
 
-fn compile(schema: &Value) -> Result<Validator, Refused> {
+fn compile(schema: &Value, largest_pattern: usize) -> Result<Validator, Refused> {
     let patterns = PatternOptions::regex()
-        .size_limit(LARGEST_PATTERN)
-        .dfa_size_limit(LARGEST_PATTERN);
+        .size_limit(largest_pattern)
+        .dfa_size_limit(largest_pattern);
     jsonschema::options()
         .with_pattern_options(patterns)
         .build(schema)

@@ -55,6 +55,10 @@ pub(super) async fn endpoint(
         .store()
         .deliveries(&row.workspace_id, filter, look.before, DELIVERIES_SHOWN)
         .await?;
+    let mut found = found;
+    let shown = found.rows.len();
+    found.rows.retain(|delivery| is_theirs(&row, delivery.id));
+    let is_cut = found.rows.len() < shown;
     let last = found.rows.last().map(|delivery| delivery.id);
     let chrome = visit.chrome(Section::Endpoints);
     Ok(page::answer(&EndpointPage {
@@ -65,7 +69,7 @@ pub(super) async fn endpoint(
         overlaps: &OVERLAPS,
         deliveries: found.rows.iter().map(DeliveryLine::of).collect(),
         is_first_page: look.before.is_none(),
-        older: last.filter(|_| found.more),
+        older: last.filter(|_| found.more && !is_cut),
     }))
 }
 
@@ -78,7 +82,7 @@ pub(super) async fn delivery(
     let row = own_endpoint(store, &visit, &path.0).await?;
     let id: DeliveryId = path.1.parse().map_err(|_malformed| Refusal::NotFound)?;
     let delivery = store.delivery(&row.workspace_id, id).await?;
-    let delivery = delivery.filter(|delivery| delivery.endpoint_id == row.id);
+    let delivery = delivery.filter(|delivery| delivery.endpoint_id == row.id && is_theirs(&row, id));
     let delivery = delivery.ok_or(Refusal::NotFound)?;
     let attempts = store.attempts(id).await?;
     let line = DeliveryLine::of(&delivery);
@@ -124,6 +128,14 @@ pub(super) async fn event_types(console: Data<Console>, visit: Visit) -> Result<
 }
 
 /// An endpoint of the visit's application, by its id.
+/// Whether a delivery to an endpoint is of the time since it is the customer's.
+fn is_theirs(endpoint: &Endpoint, delivery: DeliveryId) -> bool {
+    endpoint
+        .spec
+        .owned_since
+        .is_none_or(|since| delivery.instant() >= since)
+}
+
 pub(super) async fn own_endpoint(store: &Store, visit: &Visit, id: &str) -> Result<Endpoint, Refusal> {
     let own = store.endpoints_of(&visit.application.id).await?;
     let found = own.into_iter().find(|row| row.id.as_str() == id);

@@ -282,6 +282,28 @@ on_both! {
         assert_eq!(browser.get("").await.status.as_u16(), 401);
     }
 
+    async fn who_is_given_an_endpoint_sees_nothing_of_before(yard: &Yard) {
+        customers(yard).await;
+        let theirs = delivered(yard, "ep_one").await;
+        let known = secrets(yard, "ep_one").await;
+        yard.patch("endpoints/ep_one", &json!({"application": "app_two"})).await.expect(200);
+        // Deliveries carry their event's time in milliseconds.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let own = delivered(yard, "ep_one").await;
+        let browser = Browser::open(yard, "app_two", "admin").await;
+        let page = browser.page("/endpoints/ep_one").await;
+        assert!(page.contains(&own.to_string()) && !page.contains(&theirs.to_string()), "{page}");
+        browser.page(&format!("/endpoints/ep_one/deliveries/{own}")).await;
+        let refused = browser.get(&format!("/endpoints/ep_one/deliveries/{theirs}")).await;
+        assert_eq!(refused.status.as_u16(), 404);
+        let token = browser.token().await;
+        let shown = browser.post("/endpoints/ep_one/secret", &format!("token={token}")).await.text;
+        assert!(known.iter().all(|secret| !shown.contains(secret.as_str()) && !shown.contains(&secret.replace('+', "&#43;"))));
+        // Any other change leaves it as it is.
+        yard.patch("endpoints/ep_one", &json!({"description": "ours"})).await.expect(200);
+        assert!(browser.page("/endpoints/ep_one").await.contains(&own.to_string()));
+    }
+
     async fn an_admin_sees_and_rotates_a_secret_and_a_viewer_does_not(yard: &Yard) {
         customers(yard).await;
         let first = secrets(yard, "ep_one").await.remove(0);

@@ -178,6 +178,14 @@ on_both! {
         }
     }
 
+    async fn a_run_of_a_removed_playbook_is_not_tried_again(yard: &Yard) {
+        let faulted = started(yard).await;
+        kept(yard, &faulted, RunState::Faulted, Vec::new()).await;
+        assert_eq!(yard.delete("playbooks/greet").await.status.as_u16(), 204);
+        yard.post(&format!("runs/{faulted}/retry"), &json!({})).await.refused(409, "invalid_state");
+        assert_eq!(told(yard, &faulted).await, 0);
+    }
+
     async fn a_closed_workspace_lets_runs_go_on_unless_it_is_told_to_cancel_them(yard: &Yard) {
         let (one, other, done) = (started(yard).await, started(yard).await, started(yard).await);
         kept(yard, &done, RunState::Completed, Vec::new()).await;

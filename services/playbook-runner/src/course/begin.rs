@@ -79,7 +79,7 @@ impl Course {
     pub(super) async fn begin(&mut self) -> Flow {
         let is_over = self.run.state.is_final();
         let is_retried = self.run.state == RunState::Faulted && self.told.iter().any(is_retry);
-        if is_over && (!is_retried || self.is_unwanted) {
+        if is_over && (!is_retried || self.is_unwanted || self.is_orphan) {
             return self.tidy().await;
         }
         if self.is_unwanted && self.state.is_none() {

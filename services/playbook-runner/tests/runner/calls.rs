@@ -196,3 +196,22 @@ async fn branches_of_branches_call_no_more_than_some_at_once() {
     let most = yard.receiver.most_in_flight();
     assert!((2..=32).contains(&most), "{most} at once");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_given_up_make_room_at_once() {
+    let yard = Yard::embedded().await;
+    yard.receiver.answer_all(Reply::hang());
+    yard.receiver.answer_all_at("/last", Reply::status(200));
+    let calls: Vec<String> = (0..32)
+        .map(|number| format!("{{c{number}: {{call: http, with: {{method: get, endpoint: '{{url}}/'}}}}}}"))
+        .collect();
+    yard.save(&format!(
+        "- careful:\n    try: [{{all: {{fork: {{branches: [{}]}}, timeout: {{after: {{milliseconds: 500}}}}}}}}]\n\
+         \x20   catch: {{do: [{{last: {{call: http, with: {{method: get, endpoint: '{{url}}/last'}}}}}}, {{note: {{set: {{done: true}}}}}}]}}",
+        calls.join(", ")
+    ))
+    .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    assert_eq!(yard.completed(id).await, json!({"done": true}));
+}

@@ -148,7 +148,7 @@ async fn a_run_keeps_to_the_version_that_it_began_with_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_outlives_its_playbook_and_a_closed_workspace() {
+async fn a_run_outlives_a_playbook_that_is_switched_off_and_a_closed_workspace() {
     let yard = Yard::embedded().await;
     let playbook = yard
         .save("- rest: {wait: {milliseconds: 1200}}\n- last: {set: {done: true}}")
@@ -158,7 +158,9 @@ async fn a_run_outlives_its_playbook_and_a_closed_workspace() {
     yard.in_state(id, RunState::Waiting).await;
     let mut closed = workspace();
     closed.accepting = false;
-    let edits = vec![Edit::RemovePlaybook(playbook.id), Edit::Workspace(closed)];
+    let mut off = playbook;
+    off.spec.enabled = false;
+    let edits = vec![Edit::Playbook(off), Edit::Workspace(closed)];
     yard.store.edit(edits, Instant::now()).await.unwrap();
     yard.completed(id).await;
 }
@@ -264,13 +266,50 @@ async fn an_event_that_a_run_was_given_comes_before_an_answer_that_came_later() 
         yard.number("SELECT count(*) AS value FROM run_waits") == 1
     })
     .await;
-    let event = yard.accept("order.paid", &json!({"n": 7})).await;
-    // As a router gives it whose bell is still on its way.
+    give_unheard(&yard, "order.paid", 7).await;
+    assert_eq!(yard.completed(id).await, json!({"first": 7}));
+}
+
+/// Gives an event to the one run that waits, as a router does whose bell is still on its way.
+async fn give_unheard(yard: &Yard, event_type: &str, n: u32) {
+    let event = yard.accept(event_type, &json!({ "n": n })).await;
     yard.execute(&format!(
         "INSERT INTO run_inbox (id, run_id, kind, event_id, effect, filter, exclusive, created_at) \
          SELECT x'{}', run_id, 'message', x'{}', effect, filter, TRUE, 0 FROM run_waits",
         uuid::Uuid::now_v7().simple(),
         event.uuid().simple()
     ));
-    assert_eq!(yard.completed(id).await, json!({"first": 7}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_kept_while_an_event_of_before_is_heard() {
+    let yard = Yard::embedded().await;
+    yard.receiver
+        .answer_all(Reply::status(200).after(Duration::from_secs(1)));
+    yard.save(
+        "- both: {fork: {branches: [\
+           {hear: {do: [{one: {listen: {to: {one: {with: {type: order.paid}}}}}}, {two: {listen: {to: {one: {with: {type: order.sent}}}}}}]}}, \
+           {ask: {call: http, with: {method: get, endpoint: '{url}/'}}}]}}\n\
+         - last: {set: {done: true}}",
+    )
+    .await;
+    let _runner = yard.start();
+    let id = yard.run(&json!({})).await;
+    yard.receiver.received(1).await;
+    let waits = || yard.number("SELECT count(*) AS value FROM run_waits WHERE event_type = 'order.paid'");
+    until("it waits", async || waits() == 1).await;
+    give_unheard(&yard, "order.paid", 1).await;
+    // The answer comes, and the event of before it is heard first: then the run waits for another one.
+    until("it waits for the second", async || {
+        yard.number("SELECT count(*) AS value FROM run_waits WHERE event_type = 'order.sent'") == 1
+    })
+    .await;
+    until("the answer is taken in", async || {
+        yard.steps(id).await.iter().any(|step| step.name == "ask")
+    })
+    .await;
+    give_unheard(&yard, "order.sent", 2).await;
+    yard.tell(id).await;
+    assert_eq!(yard.completed(id).await, json!({"done": true}));
+    assert_eq!(yard.receiver.requests().len(), 1);
 }
