@@ -39,13 +39,8 @@ impl CommitQueue {
             .map_err(|unwritten| match unwritten {
                 Unwritten::Refused(error) => QueueError::Ledger(error),
                 Unwritten::Unavailable(error) if error.is_transient() => QueueError::Ledger(error),
-                Unwritten::Unavailable(error) => {
-                    tracing::error!(
-                        error.chain = error.as_ref() as &dyn std::error::Error,
-                        "no steps of runs can be kept now"
-                    );
-                    QueueError::Unknown
-                }
+                // Told once for all of them, where it happened.
+                Unwritten::Unavailable(_) => QueueError::Unknown,
             })
     }
 }
@@ -69,11 +64,23 @@ fn keep(
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|index| rows.get(*index).map(|row| row.id));
     let sorted: Vec<&RunCommit> = order.iter().filter_map(|index| rows.get(*index)).collect();
-    let kept = writer.run(
-        deadline,
-        |conn| postgres::hot::commit(conn, &sorted),
-        |conn| sqlite::hot::commit(conn, &sorted),
-    )?;
+    let kept = writer
+        .run(
+            deadline,
+            |conn| postgres::hot::commit(conn, &sorted),
+            |conn| sqlite::hot::commit(conn, &sorted),
+        )
+        .inspect_err(|error| {
+            if let BatchError::Batch(error) = error
+                && !error.is_transient()
+            {
+                tracing::error!(
+                    runs = rows.len(),
+                    error.chain = error as &dyn std::error::Error,
+                    "no steps of runs can be kept now"
+                );
+            }
+        })?;
     let mut answers: Vec<(usize, Committed)> = order.into_iter().zip(kept).collect();
     answers.sort_by_key(|(index, _)| *index);
     Ok(answers.into_iter().map(|(_, answer)| answer).collect())

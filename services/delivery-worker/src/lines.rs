@@ -228,7 +228,9 @@ impl<J> Lines<J> {
 
     /// Takes out what waits in one line, but no probe: it goes at an open circuit.
     pub(crate) fn take_of(&mut self, endpoint: &EndpointId) -> Vec<Ticket> {
-        self.take_waiting(|ticket| !ticket.is_probe && ticket.endpoint == *endpoint)
+        let line = self.by_endpoint.get_mut(endpoint);
+        let taken = line.map(|line| line.take(|ticket| !ticket.is_probe));
+        self.let_go(taken.unwrap_or_default())
     }
 
     /// Takes out everything that waits, and takes nothing more.
@@ -386,14 +388,13 @@ impl<J> Lines<J> {
     }
 
     fn take_waiting(&mut self, leaves: impl Fn(&Ticket) -> bool) -> Vec<Ticket> {
-        let mut taken = Vec::new();
-        for line in self.by_endpoint.values_mut() {
-            let (left, stays) = std::mem::take(&mut line.waiting)
-                .into_iter()
-                .partition(|(ticket, _)| leaves(ticket));
-            line.waiting = stays;
-            taken.extend(left.into_iter().map(|(ticket, _): (Ticket, J)| ticket));
-        }
+        let lines = self.by_endpoint.values_mut();
+        let taken = lines.flat_map(|line| line.take(&leaves)).collect();
+        self.let_go(taken)
+    }
+
+    /// Follows that these were taken out of their lines.
+    fn let_go(&mut self, taken: Vec<Ticket>) -> Vec<Ticket> {
         for ticket in &taken {
             self.held.remove(&ticket.delivery);
             self.bytes -= ticket.bytes;

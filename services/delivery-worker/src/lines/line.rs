@@ -45,6 +45,15 @@ impl<J> Line<J> {
         }
     }
 
+    /// Takes out of those that wait.
+    pub(super) fn take(&mut self, leaves: impl Fn(&Ticket) -> bool) -> Vec<Ticket> {
+        let (left, stays) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(ticket, _)| leaves(ticket));
+        self.waiting = stays;
+        left.into_iter().map(|(ticket, _): (Ticket, J)| ticket).collect()
+    }
+
     /// How many more may run.
     pub(super) fn allowed(&self) -> usize {
         let most = self.limits.concurrency.min(self.window);
