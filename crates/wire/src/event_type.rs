@@ -4,6 +4,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
+/// The longest type of an event, in characters.
+const LONGEST: usize = 128;
+
+/// Whether a text can be the type of an event: 1 to 128 characters, none of them a control character. Senders choose it, and
+/// playbooks.
+pub fn is_event_type(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
 /// A dotted name, such as `payment.succeeded`: 1 to 128 characters, dot-separated segments of letters, digits, `_`, `-`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EventTypeName(Box<str>);
@@ -26,7 +35,7 @@ impl FromStr for EventTypeName {
     fn from_str(text: &str) -> Result<Self, ParseEventTypeError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         let segment = |part: &str| !part.is_empty() && part.bytes().all(plain);
-        if text.len() > 128 || !text.split('.').all(segment) {
+        if text.len() > LONGEST || !text.split('.').all(segment) {
             return Err(ParseEventTypeError);
         }
         Ok(Self(text.into()))

@@ -19,7 +19,7 @@ pub mod resource;
 mod retry;
 mod state;
 
-pub use event_type::{EventTypeName, ParseEventTypeError};
+pub use event_type::{EventTypeName, ParseEventTypeError, is_event_type};
 pub use id::{
     ApiKeyId, AppId, ApplicationId, AttemptId, AuditId, ConfiguredId, ContactId, DeliveryId, EndpointId,
     EnvironmentId, EventId, EventTypeId, ManagementTokenId, ParseIdError, PlaybookId, PortalSessionId,

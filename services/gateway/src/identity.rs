@@ -21,7 +21,7 @@ pub(crate) async fn event_type(
         return Ok(Some(found));
     }
     let preset = with_profile(gateway, request, open, body, Profile::event_type);
-    Ok(preset.filter(|event_type| key::is_event_type(event_type)))
+    Ok(preset.filter(|event_type| wire::is_event_type(event_type)))
 }
 
 /// The event's type as far as the sender or the source says it: the header, the source's rule, none.
@@ -40,7 +40,7 @@ pub(crate) async fn ruled_event_type(
         None => None,
     };
     // What a rule finds is the provider's, who cannot mend it: a nonsense type is none.
-    Ok(ruled.filter(|event_type| key::is_event_type(event_type)))
+    Ok(ruled.filter(|event_type| wire::is_event_type(event_type)))
 }
 
 /// The key at door 4: the source's own rule, the standard headers, the provider's id, none.

@@ -6,9 +6,6 @@ use actix_web::http::header::HeaderMap;
 /// The longest key, in bytes.
 const LONGEST_KEY: usize = 255;
 
-/// The longest event type, in characters.
-const LONGEST_TYPE: usize = 128;
-
 /// The headers that name a key at door 4, in GetHook's order; `x-request-id` is the one that a source can switch off.
 pub(crate) const STANDARD_HEADERS: [&str; 4] =
     ["x-webhook-id", "x-event-id", "idempotency-key", "x-request-id"];
@@ -61,15 +58,10 @@ pub(crate) fn event_type(headers: &HeaderMap, name: &str) -> Result<Option<Strin
         return Ok(None);
     };
     let text = text(value.as_bytes());
-    if values.next().is_some() || !is_event_type(&text) {
+    if values.next().is_some() || !wire::is_event_type(&text) {
         return Err(Problem::InvalidEventType);
     }
     Ok(Some(text))
-}
-
-/// Whether a text can be an event type.
-pub(crate) fn is_event_type(text: &str) -> bool {
-    (1..=LONGEST_TYPE).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// A header's value as text: UTF-8, else each byte as the character with its number (RFC 9110 §5.5: obs-text).

@@ -6,7 +6,6 @@ use super::fields::Fields;
 use super::nearest::{advice, nearest};
 use super::scope::Scope;
 use super::unsupported;
-use crate::reducer::limits;
 use crate::source::{Kind, Spot};
 use crate::{
     Code, Correlation, EventFilter, EventTemplate, Expression, Listen, ListenMode, ListenRead, TaskKind,
@@ -244,12 +243,14 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Refuses what no event can have.
+    /// Refuses what no event can have. Of an empty one more is said elsewhere.
     fn event_type(&mut self, spot: &Spot<'_>, written: &Template) {
         if let Template::Literal(Value::String(text)) = written
-            && let Some(wrong) = limits::wrong_event_type(text)
+            && !text.is_empty()
+            && !wire::is_event_type(text)
         {
-            self.issue(Code::InvalidValue, spot, format!("`type` {wrong}"));
+            let message = "`type` has more than 128 characters, or a control character; no event can have it";
+            self.issue(Code::InvalidValue, spot, message);
         }
     }
 

@@ -5,7 +5,6 @@
 
 use super::errors::Error;
 use super::evaluate::View;
-use super::limits;
 use super::machine::Machine;
 use super::path::digest;
 use crate::{Emitted, EventTemplate, Task};
@@ -29,14 +28,11 @@ impl Machine<'_, '_> {
                 own.insert(name.clone(), text.into());
             }
         }
-        if own.get("type").is_none_or(|kind| kind == "") {
+        let kind = own.get("type").and_then(Value::as_str).unwrap_or_default();
+        if !wire::is_event_type(kind) {
             // No route could choose it, and nothing could listen for it.
-            return Err(self.expression_error(&view, "the type of the event to emit is null or empty"));
-        }
-        if let Some(Value::String(kind)) = own.get("type")
-            && let Some(wrong) = limits::wrong_event_type(kind)
-        {
-            return Err(self.expression_error(&view, &format!("the type of the event to emit {wrong}")));
+            let detail = "the type of the event to emit has not 1 to 128 characters, or a control character";
+            return Err(self.expression_error(&view, detail));
         }
         if let Some(data) = &event.data {
             own.insert("data".to_owned(), self.fill(&view, data, input)?);

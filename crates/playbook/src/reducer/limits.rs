@@ -18,19 +18,5 @@ pub(super) const RUN: Duration = Duration::from_hours(30 * 24);
 /// The longest that anything may wait: longer ones are cut to it. Times must stay within the years that RFC 3339 has.
 pub(super) const WAIT: Duration = Duration::from_hours(100 * 365 * 24);
 
-/// The longest type of an event, in characters, as at the doors.
-pub(crate) const EVENT_TYPE: usize = 128;
-
 /// How much of a text that a stranger chose is quoted in an error, in characters.
 pub(super) const QUOTED: usize = 200;
-
-/// Says what is wrong with a type of an event, if anything is: no door would take it, and no index holds what is much longer.
-pub(crate) fn wrong_event_type(text: &str) -> Option<&'static str> {
-    if text.chars().count() > EVENT_TYPE {
-        Some("has more than 128 characters")
-    } else if text.chars().any(char::is_control) {
-        Some("has a control character in it")
-    } else {
-        None
-    }
-}

@@ -8,7 +8,6 @@ use super::errors::{self, Error, Kind};
 use super::evaluate::View;
 use super::fit;
 use super::frame::Activity;
-use super::limits;
 use super::machine::Machine;
 use crate::{Awaited, Effect, EventFilter, Listen, ListenMode, ListenRead, ListenRequest, TaskKind};
 use serde_json::Value;
@@ -38,8 +37,11 @@ impl Machine<'_, '_> {
             let detail = format!("at {}: the type to listen for is null", filter.pointer);
             return Err(self.expression_error(view, &detail));
         };
-        if let Some(wrong) = limits::wrong_event_type(&event_type) {
-            let detail = format!("at {}: the type to listen for {wrong}", filter.pointer);
+        if !wire::is_event_type(&event_type) {
+            let detail = format!(
+                "at {}: the type to listen for has not 1 to 128 characters, or a control character",
+                filter.pointer
+            );
             return Err(self.expression_error(view, &detail));
         }
         let source = self.text(view, "source", filter.source.as_ref(), input)?;

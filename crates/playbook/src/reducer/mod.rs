@@ -36,7 +36,7 @@ mod fit;
 mod fork;
 mod frame;
 mod journal;
-pub(crate) mod limits;
+mod limits;
 mod listen;
 mod lists;
 mod machine;

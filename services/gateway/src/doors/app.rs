@@ -6,7 +6,7 @@ use crate::adapters::{App, Heard, Id, Message, Spoken};
 use crate::arrival::{Arrival, Refused};
 use crate::problem::Problem;
 use crate::sources::OpenSource;
-use crate::{Gateway, body, identity, key};
+use crate::{Gateway, body, identity};
 use actix_web::http::Method;
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -124,7 +124,7 @@ async fn record_all(
         let own = message.kind.clone().filter(|_| app.names_events());
         let event_type = ruled
             .clone()
-            .or_else(|| own.filter(|kind| key::is_event_type(kind)))
+            .or_else(|| own.filter(|kind| wire::is_event_type(kind)))
             .unwrap_or_else(|| EVENT_TYPE.to_owned());
         record(gateway, open, arrival, (message, verified.clone()), event_type)
     });
