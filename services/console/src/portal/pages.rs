@@ -51,14 +51,13 @@ pub(super) async fn endpoint(
         endpoint_id: Some(row.id.clone()),
         ..DeliveryFilter::default()
     };
-    let found = console
+    let mut found = console
         .store()
         .deliveries(&row.workspace_id, filter, look.before, DELIVERIES_SHOWN)
         .await?;
-    let mut found = found;
-    let shown = found.rows.len();
+    // Newest first, so that there are none of theirs behind one of before.
+    found.more &= found.rows.iter().all(|delivery| is_theirs(&row, delivery.id));
     found.rows.retain(|delivery| is_theirs(&row, delivery.id));
-    let is_cut = found.rows.len() < shown;
     let last = found.rows.last().map(|delivery| delivery.id);
     let chrome = visit.chrome(Section::Endpoints);
     Ok(page::answer(&EndpointPage {
@@ -69,7 +68,7 @@ pub(super) async fn endpoint(
         overlaps: &OVERLAPS,
         deliveries: found.rows.iter().map(DeliveryLine::of).collect(),
         is_first_page: look.before.is_none(),
-        older: last.filter(|_| found.more && !is_cut),
+        older: last.filter(|_| found.more),
     }))
 }
 
@@ -127,7 +126,6 @@ pub(super) async fn event_types(console: Data<Console>, visit: Visit) -> Result<
     }))
 }
 
-/// An endpoint of the visit's application, by its id.
 /// Whether a delivery to an endpoint is of the time since it is the customer's.
 fn is_theirs(endpoint: &Endpoint, delivery: DeliveryId) -> bool {
     endpoint
@@ -136,6 +134,7 @@ fn is_theirs(endpoint: &Endpoint, delivery: DeliveryId) -> bool {
         .is_none_or(|since| delivery.instant() >= since)
 }
 
+/// An endpoint of the visit's application, by its id.
 pub(super) async fn own_endpoint(store: &Store, visit: &Visit, id: &str) -> Result<Endpoint, Refusal> {
     let own = store.endpoints_of(&visit.application.id).await?;
     let found = own.into_iter().find(|row| row.id.as_str() == id);

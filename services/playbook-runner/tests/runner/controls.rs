@@ -254,10 +254,7 @@ async fn a_run_that_waits_for_an_event_when_the_kill_switch_ends_it_is_given_non
     let _runner = yard.start();
     let id = yard.run(&json!({})).await;
     yard.in_state(id, RunState::Waiting).await;
-    until("nobody has it", async || {
-        yard.number("SELECT count(*) AS value FROM runs WHERE owner IS NOT NULL") == 0
-    })
-    .await;
+    yard.parked().await;
     assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 1);
     switch_workspace(&yard, false).await;
     let of = RunsOf::Workspace(workspace().id);

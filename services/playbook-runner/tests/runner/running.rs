@@ -211,10 +211,7 @@ async fn a_run_that_listens_costs_rows_alone_until_its_time_is_up() {
     let _runner = yard.start();
     let id = yard.run(&json!({})).await;
     yard.in_state(id, RunState::Waiting).await;
-    until("nobody has it", async || {
-        yard.number("SELECT count(*) AS value FROM runs WHERE owner IS NOT NULL") == 0
-    })
-    .await;
+    yard.parked().await;
     assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 1);
     assert_eq!(yard.completed(id).await, json!({"late": 408}));
     assert_eq!(yard.number("SELECT count(*) AS value FROM run_waits"), 0);

@@ -261,6 +261,14 @@ impl Yard {
         run
     }
 
+    /// Waits until nobody has a run.
+    pub(crate) async fn parked(&self) {
+        until("nobody has a run", async || {
+            self.number("SELECT count(*) AS value FROM runs WHERE owner IS NOT NULL") == 0
+        })
+        .await;
+    }
+
     /// Waits for a run to complete, and returns its output.
     pub(crate) async fn completed(&self, id: RunId) -> Value {
         let run = self.in_state(id, RunState::Completed).await;

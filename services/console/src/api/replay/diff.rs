@@ -15,7 +15,7 @@ use wire::EndpointId;
 /// The most endpoints that are compared: each may have a payload of its own.
 const MOST: usize = 100;
 
-/// Bytes of bodies in one answer, about.
+/// Bytes of payloads in one answer, and the next ones are not shown.
 const LARGEST: usize = 32 << 20;
 
 pub(super) async fn show(
@@ -43,29 +43,29 @@ pub(super) async fn show(
         .collect();
     let known = |id: &EndpointId| endpoints.contains(id);
     order.refuse_strangers(known, "never got this, and gets nothing of it by today's rules")?;
-    // Each shows what was sent and what would be.
-    let most = (LARGEST / (2 * event.body.len().max(1))).clamp(1, MOST);
-    let mut changes = Vec::with_capacity(endpoints.len().min(most));
-    for endpoint in endpoints.iter().take(most) {
-        changes.push(compared(console, past, endpoint, made.as_deref()).await?);
+    let mut changes = Vec::with_capacity(endpoints.len().min(MOST));
+    let mut bytes = 0;
+    for endpoint in endpoints.iter().take(MOST) {
+        let (change, payloads) = compared(console, past, endpoint, made.as_deref()).await?;
+        changes.push(change);
+        bytes += payloads;
+        if bytes >= LARGEST {
+            break;
+        }
     }
+    let more = endpoints.len() - changes.len();
     let before = event.trace.as_deref().and_then(Trace::from_json);
-    Ok(ok(DiffView::of(
-        event.id,
-        before,
-        trace,
-        changes,
-        endpoints.len().saturating_sub(most),
-    )))
+    Ok(ok(DiffView::of(event.id, before, trace, changes, more)))
 }
 
-/// `made` is what today's rules make; none where no rule is asked.
+/// How an endpoint's past is beside its today, and the bytes of both payloads. `made` is what today's rules make; none where no
+/// rule is asked.
 async fn compared(
     console: &Console,
     past: &Past,
     endpoint: &EndpointId,
     made: Option<&[NewDelivery]>,
-) -> Result<DeliveryChange, Error> {
+) -> Result<(DeliveryChange, usize), Error> {
     let event = &past.event;
     let first = past.first.get(endpoint);
     let transformed = match first {
@@ -73,21 +73,22 @@ async fn compared(
         None => None,
     };
     let was = first.map(|first| Was::of(first, transformed.as_deref(), event));
+    let new = made.and_then(|made| made.iter().find(|row| row.endpoint_id == *endpoint));
     let now = match made {
-        Some(made) => {
-            let row = made.iter().find(|row| row.endpoint_id == *endpoint);
-            row.map(|row| Making::delivery(row, event))
-        }
+        Some(_) => new.map(|row| Making::delivery(row, event)),
         None => first.map(|_| Making::again(transformed.as_deref(), event)),
     };
     let change = Change::between(
         was.as_ref().map_or(Sends::Nothing, Was::sends),
         now.as_ref().map_or(Sends::Nothing, Making::sends),
     );
-    Ok(DeliveryChange {
+    let length = |own: Option<&[u8]>| own.map_or(event.body.len(), <[u8]>::len);
+    let bytes = length(transformed.as_deref()) + length(new.and_then(|row| row.body.as_deref()));
+    let change = DeliveryChange {
         endpoint_id: endpoint.clone(),
         change,
         was,
         now,
-    })
+    };
+    Ok((change, bytes))
 }
