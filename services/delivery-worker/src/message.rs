@@ -79,7 +79,7 @@ pub(crate) fn compose(
     let mut add = |name: &'static str, value: &str| {
         // What a sender wrote may be no header (a type with a line break in it): the receiver then does without. Letters beyond
         // ASCII go as UTF-8 (RFC 9110 §5.5, obs-text).
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        if let Ok(value) = HeaderValue::from_str(value)
             && !value.is_empty()
         {
             headers.insert(HeaderName::from_static(name), value);
